@@ -1,0 +1,41 @@
+# Everything a person needs: `make run` and `make test`. Both set up .venv first.
+VENV := .venv
+PY   := $(VENV)/bin/python
+DEMO ?= demo
+
+.PHONY: run test test-faults lint types bench docs lock clean
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	python3 -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(VENV)/ready  ## the whole loop on a sample workspace, told in the terminal
+	@$(VENV)/bin/treegate demo $(DEMO)
+
+test: $(VENV)/ready  ## the tests; what was skipped, and why, is printed
+	$(PY) -m pytest -n auto -m "not faults"
+
+test-faults: $(VENV)/ready  ## the longer sweeps: every crash point, second order
+	$(PY) -m pytest -n auto -m faults
+
+lint: $(VENV)/ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/ready
+	$(VENV)/bin/mypy
+
+bench: $(VENV)/ready  ## ratios against a bare loop of renames, interleaved in one run
+	$(PY) bench/run.py
+
+docs: $(VENV)/ready  ## the pages that are made from the code's own tables
+	$(PY) -m treegate.docs docs
+
+lock:  ## pin the dependencies anew (wants uv)
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --all-extras --group dev --group build pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

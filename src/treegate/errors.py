@@ -1,0 +1,107 @@
+"""The exception tree: what went wrong, as a stable code with advice and an exit status.
+
+    TreegateError              1   internal
+    ├── UsageError             2   the command line, configuration or environment
+    ├── PlanError              3   not a plan, or a plan with errors
+    ├── Denied                 4   not allowed
+    ├── Stale                  5   the tree or the digest moved on
+    ├── RolledBack             6   the run failed and the tree is as before
+    ├── NeedsRecovery          7   a run is unfinished
+    ├── Busy                   8   locked or paused
+    ├── NotFound               9   no such plan, run, entry, token
+    ├── NotVerified           10   a signature, hash or chain does not hold
+    ├── Rejected              12
+    └── Expired               13
+
+A problem *in a plan* is a value (model/problems.py), not an exception.
+"""
+
+from __future__ import annotations
+
+
+class TreegateError(Exception):
+    """Base of all: `code` is stable and kebab-case, `hint` says what to change, `next` is a command to type."""
+
+    code = "internal"
+    exit_status = 1
+    http_status = 500
+
+    def __init__(
+        self, message: str, *, code: str | None = None, hint: str = "", next: str = "", path: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.code
+        self.hint = hint
+        self.next = next
+        self.path = path
+
+
+class UsageError(TreegateError):
+    """The command line, the configuration or the surroundings are not as they must be."""
+
+    code, exit_status, http_status = "usage", 2, 400
+
+
+class PlanError(TreegateError):
+    """The document is not a plan, or the plan has errors; `problems` lists them as plain objects."""
+
+    code, exit_status, http_status = "plan-invalid", 3, 422
+
+    def __init__(self, message: str, *, problems: list[object] | None = None, **kwargs: str) -> None:
+        super().__init__(message, **kwargs)
+        self.problems = problems or []
+
+
+class Denied(TreegateError):
+    """Policy, role or file permissions do not allow it."""
+
+    code, exit_status, http_status = "denied", 4, 403
+
+
+class Stale(TreegateError):
+    """The tree no longer matches the preview, or the digest is not the current one."""
+
+    code, exit_status, http_status = "stale", 5, 409
+
+
+class RolledBack(TreegateError):
+    """The run failed midway and everything it had done was taken back."""
+
+    code, exit_status, http_status = "rolled-back", 6, 500
+
+
+class NeedsRecovery(TreegateError):
+    """A run is unfinished; `treegate recover` finishes it or takes it back."""
+
+    code, exit_status, http_status = "needs-recovery", 7, 409
+
+
+class Busy(TreegateError):
+    """Another process holds the lock, or work is paused."""
+
+    code, exit_status, http_status = "locked", 8, 409
+
+
+class NotFound(TreegateError):
+    """There is no plan, run, vault entry or token of that name."""
+
+    code, exit_status, http_status = "not-found", 9, 404
+
+
+class NotVerified(TreegateError):
+    """A checksum, signature, chain or identity does not hold."""
+
+    code, exit_status, http_status = "not-verified", 10, 409
+
+
+class Rejected(TreegateError):
+    """A reviewer said no to exactly this."""
+
+    code, exit_status, http_status = "rejected", 12, 409
+
+
+class Expired(TreegateError):
+    """The approval was given, and its time ran out."""
+
+    code, exit_status, http_status = "expired", 13, 409

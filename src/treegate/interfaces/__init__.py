@@ -1,0 +1,1 @@
+"""Translations of the one core; no rules live here."""

@@ -1,0 +1,1 @@
+"""Pure values: no disk, clock, network, randomness or environment."""

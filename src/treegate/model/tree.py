@@ -1,0 +1,202 @@
+"""The tree a plan is tried on: entries with identity, and the small protocol that reads the real one.
+
+A `Node` is one directory *entry* (not an inode: two hard links are two nodes).
+It knows its home slot, where it is on disk now, and its final slot, where the
+plan wants it; a slot is (parent node, name). An entry is touched when the two
+differ. Names are `str` as the operating system gives them: bytes that are not
+UTF-8 arrive as lone surrogates (PEP 383).
+"""
+
+from __future__ import annotations
+
+import stat as st
+import struct
+from collections.abc import Iterator
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+
+class Kind(str, Enum):
+    """What an entry is; `other` covers FIFOs, sockets and devices."""
+
+    FILE = "file"
+    DIR = "dir"
+    LINK = "link"
+    OTHER = "other"
+
+
+class Facts(NamedTuple):
+    """What lstat and statx said of one entry; times in nanoseconds, `btime` 0 where unknown.
+
+    No device number is kept: it changes when a disk is mounted again.
+    """
+
+    mode: int
+    nlink: int
+    uid: int
+    gid: int
+    attrs: int  # STATX_ATTR_* bits, see IMMUTABLE, APPEND, MOUNT_ROOT
+    ino: int
+    size: int
+    mtime: int
+    ctime: int
+    btime: int
+
+    @property
+    def kind(self) -> Kind:
+        return kind_of(self.mode)
+
+
+# Facts are held packed, 60 bytes instead of some 350, for a preview may hold a million of them.
+PACKED = struct.Struct("<IIIIIQQqqq")
+IMMUTABLE, APPEND, MOUNT_ROOT = 0x10, 0x20, 0x2000  # statx(2): STATX_ATTR_*
+
+_KINDS = {st.S_IFREG: Kind.FILE, st.S_IFDIR: Kind.DIR, st.S_IFLNK: Kind.LINK}
+
+
+def kind_of(mode: int) -> Kind:
+    """The kind that a `st_mode` stands for."""
+    return _KINDS.get(st.S_IFMT(mode), Kind.OTHER)
+
+
+def pack(facts: Facts) -> bytes:
+    """Facts as 60 bytes, the form that is stored, sealed and compared."""
+    return PACKED.pack(*facts)
+
+
+def unpack(packed: bytes) -> Facts:
+    """The reverse of `pack`."""
+    return Facts(*PACKED.unpack(packed))
+
+
+class Level(int, Enum):
+    """How much of an entry's facts must still hold before a run may touch it."""
+
+    NONE = 0  # nothing: it is made by the run itself
+    IDENTITY = 1  # kind, inode, birth time: folders that are not deleted
+    CONTENT = 2  # and size, mtime: what is moved
+    EXACT = 3  # and ctime: what is deleted, replaced or copied, for equal mtimes can hide other bytes
+
+
+def same(packed: bytes, now: Facts, level: Level) -> bool:
+    """Whether `now` is still the entry that `packed` describes, as far as `level` asks."""
+    was = unpack(packed)
+    if st.S_IFMT(was.mode) != st.S_IFMT(now.mode) or was.ino != now.ino:
+        return False
+    if was.btime and now.btime and was.btime != now.btime:
+        return False
+    if level >= Level.CONTENT and (was.size != now.size or was.mtime != now.mtime):
+        return False
+    return not (level >= Level.EXACT and was.ctime != now.ctime)
+
+
+class Totals(NamedTuple):
+    """What a folder holds, all the way down; `digest` is over every entry's path and exact facts."""
+
+    files: int
+    folders: int  # the folder itself not counted
+    size: int  # bytes, of files
+    mounts: tuple[str, ...]  # relative paths of mount points inside
+    specials: tuple[str, ...]  # relative paths of FIFOs, sockets, devices
+    multilinks: int  # files with several hard links
+    digest: bytes
+
+
+class Tree(Protocol):
+    """How the simulator reads the tree as it is on disk; every path is relative to `projects/`, '' is that folder.
+
+    Implemented by engine.scan.DiskTree and by an in-memory tree in the tests.
+    A path given here is always an entry's *home* path; nothing follows a link.
+    """
+
+    def names(self, folder: str) -> dict[str, Kind]:
+        """The entries of a folder, in the directory's own order, without reading each; `.treegate` is left out.
+
+        Raises FileNotFoundError, NotADirectoryError or PermissionError.
+        """
+        ...
+
+    def facts(self, folder: str, name: str) -> bytes | None:
+        """The packed facts of one entry, or None if there is none."""
+        ...
+
+    def target(self, path: str) -> str:
+        """Where a symbolic link points."""
+        ...
+
+    def sha256(self, path: str) -> str:
+        """The hex digest of a file's content as it is now."""
+        ...
+
+    def totals(self, path: str) -> Totals:
+        """What a folder holds."""
+        ...
+
+    def walk(self, path: str) -> Iterator[tuple[str, Kind, int]]:
+        """Everything under a folder, depth first and in byte order: (path relative to it, kind, size)."""
+        ...
+
+
+class Node:
+    """One entry of the virtual tree, with where it is (`home`) and where the plan wants it (`parent`)."""
+
+    __slots__ = (
+        "content",
+        "facts",
+        "home",
+        "home_name",
+        "kind",
+        "name",
+        "names",
+        "number",
+        "ops",
+        "parent",
+        "setting",
+    )
+
+    def __init__(
+        self,
+        kind: Kind,
+        parent: Node | None,
+        name: str,
+        home: Node | None = None,
+        home_name: str = "",
+        facts: bytes | None = None,
+    ) -> None:
+        self.kind = kind
+        self.parent = parent
+        self.name = name
+        self.home = home
+        self.home_name = home_name
+        self.facts = facts
+        self.names: dict[str, Kind | Node] | None = None  # a folder's entries, once listed
+        self.content: object | None = None  # for what the plan makes: see model.simulate
+        self.setting: tuple[int | None, int | None] | None = None  # mode and mtime that `set` asked for
+        self.ops: tuple[int, ...] = ()  # the operations (from 1) that this entry's fate came from
+        self.number = -1  # its number in the step table, given when sealed
+
+    @property
+    def moved(self) -> bool:
+        """Whether its final slot differs from the slot it has on disk."""
+        return self.parent is not self.home or self.name != self.home_name
+
+    def path(self) -> str:
+        """Its final path, relative to `projects/`."""
+        parts = []
+        node: Node | None = self
+        while node is not None and node.parent is not None:
+            parts.append(node.name)
+            node = node.parent
+        return "/".join(reversed(parts))
+
+    def home_path(self) -> str:
+        """The path it has on disk now, relative to `projects/`."""
+        parts = []
+        node: Node | None = self
+        while node is not None and node.home is not None:
+            parts.append(node.home_name)
+            node = node.home
+        return "/".join(reversed(parts))
+
+    def __repr__(self) -> str:
+        return f"<{self.kind.value} {self.home_path()!r} -> {self.path()!r}>"
