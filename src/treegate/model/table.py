@@ -89,9 +89,7 @@ class Staged(msgspec.Struct, array_like=True, frozen=True, tag="staged", gc=Fals
     source_facts: bytes = b""
     target: bytes = b""
     like: tuple[int, bytes] | None = None
-    mode: int | None = (
-        None  # permission bits; None: as the system makes a new one (or as the source, or `like`)
-    )
+    mode: int | None = None  # permission bits; None: as the system makes a new one (or as the source, or `like`)
     mtime: int | None = None  # nanoseconds
 
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 import stat as st
 import struct
 from collections.abc import Iterator
-from enum import Enum
+from enum import IntEnum, StrEnum
 from typing import NamedTuple, Protocol
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """What an entry is; `other` covers FIFOs, sockets and devices."""
 
     FILE = "file"
@@ -69,7 +69,7 @@ def unpack(packed: bytes) -> Facts:
     return Facts(*PACKED.unpack(packed))
 
 
-class Level(int, Enum):
+class Level(IntEnum):
     """How much of an entry's facts must still hold before a run may touch it."""
 
     NONE = 0  # nothing: it is made by the run itself
