@@ -1,0 +1,249 @@
+"""The plan, version 1: what an author wants changed, as an ordered list of operations.
+
+`Plan.decode` is strict and says everything that is wrong at once. A plan keeps
+its document's bytes and decodes an operation when it is asked for, so a million
+operations cost what their text costs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from treegate.errors import PlanError
+from treegate.model.document import parse_strictly, pointer_of, repeated_key
+from treegate.model.nearmiss import corrected
+from treegate.model.operations import OPERATIONS, Create, Operation, Replace, inline_content, shape_fault
+from treegate.model.problems import Problem, problem
+
+MAX_OPERATIONS = 2_000_000  # a document beyond this is refused before it is read further
+
+_canonical = msgspec.json.Encoder(order="sorted").encode  # equals RFC 8785 for our keys and value types
+_read_operation = msgspec.json.Decoder(Operation).decode  # by the `op` tag
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything of a plan but its operations."""
+
+    version: Literal[1]
+    title: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    requested_by: str | UnsetType = UNSET
+    thread_url: str | UnsetType = UNSET
+    case: str | UnsetType = UNSET
+    on_stale: Literal["fail", "skip"] | UnsetType = UNSET
+
+
+class _Document(Head, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    operations: Annotated[list[msgspec.Raw], Meta(min_length=1)]
+
+
+class Document(Head, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A plan with its operations spelled out: the shape that the JSON Schema describes."""
+
+    operations: Annotated[list[Operation], Meta(min_length=1)]
+
+
+class Operations(Sequence[Operation]):
+    """A plan's operations, each decoded when it is asked for."""
+
+    __slots__ = ("_raws",)
+
+    def __init__(self, raws: list[msgspec.Raw]) -> None:
+        self._raws = raws
+
+    def __len__(self) -> int:
+        return len(self._raws)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [_read_operation(raw) for raw in self._raws[index]]
+        return _read_operation(self._raws[index])
+
+    def __iter__(self) -> Iterator[Operation]:
+        return map(_read_operation, self._raws)
+
+
+class Plan:
+    """A decoded plan: `head`, `operations`, the `document`'s bytes and the plan `digest` (SHA-256, hex)."""
+
+    __slots__ = ("digest", "document", "head", "operations")
+
+    def __init__(self, head: Head, operations: Operations, document: bytes, digest: str) -> None:
+        self.head = head
+        self.operations = operations
+        self.document = document
+        self.digest = digest
+
+    @property
+    def case(self) -> str | None:
+        """The folder under `projects/` that paths are relative to, if the plan names one."""
+        return self.head.case or None
+
+    @property
+    def title(self) -> str:
+        return self.head.title or ""
+
+    @property
+    def skips_stale(self) -> bool:
+        """Whether entries that changed since the approval are left alone instead of failing the run."""
+        return self.head.on_stale == "skip"
+
+    @classmethod
+    def decode(cls, document: bytes | str) -> Plan:
+        """A plan from its JSON; raises PlanError whose `problems` say everything that is wrong, and where."""
+        data = document.encode("utf-8", "surrogatepass") if isinstance(document, str) else document
+        shell = _read_shell(data)
+        head = Head(**{name: getattr(shell, name) for name in Head.__struct_fields__})
+        digest, problems = _read_operations(head, shell.operations)
+        if problems:
+            raise PlanError(f"the plan has {_faults(len(problems))}", problems=list(problems))
+        return cls(head, Operations(shell.operations), data, digest)
+
+    @classmethod
+    def of(cls, operations: Iterable[Operation], **head: Any) -> Plan:
+        """A plan from operations; `head` takes the keys of `Head` without `version`."""
+        given = {key: value for key, value in head.items() if value not in (None, "")}
+        document = Document(version=1, operations=list(operations), **given)
+        return cls.decode(msgspec.json.encode(document))
+
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """The contents that the plan itself carries, as (sha256, bytes)."""
+        for operation in self.operations:
+            if isinstance(operation, Create | Replace):
+                data = inline_content(operation)
+                if data is not None:
+                    yield hashlib.sha256(data).hexdigest(), data
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a plan document."""
+    made = msgspec.json.schema(Document)
+    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    made["title"] = "Treegate plan, version 1"
+    return made
+
+
+def _faults(count: int) -> str:
+    return "1 fault" if count == 1 else f"{count:,} faults"
+
+
+def _read_shell(data: bytes) -> _Document:
+    """The document with its operations still raw, or PlanError with one problem."""
+    try:
+        shell = msgspec.json.decode(data, type=_Document)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        found = _shell_problem(data, error)
+        raise PlanError(found.message, hint=found.hint, code=found.code, problems=[found]) from None
+    if len(shell.operations) > MAX_OPERATIONS:
+        text = f"the plan has {len(shell.operations):,} operations; {MAX_OPERATIONS:,} is the most one plan may have"
+        raise PlanError(text, code="plan-too-large", hint="split it into several plans")
+    key = repeated_key(data) if _may_repeat(data, shell) else None
+    if key is not None:
+        found = problem("repeated-key", f"the key {key!r} stands twice at the top of the plan", pointer=f"/{key}")
+        raise PlanError(found.message, hint=found.hint, code=found.code, problems=[found])
+    return shell
+
+
+_TOP_KEY = re.compile(rb'"(?:version|title|reason|requested_by|thread_url|case|on_stale|operations)"\s*:')
+
+
+def _may_repeat(data: bytes, shell: _Document) -> bool:
+    """Cheap and sure in one direction: no more top-level-like keys than fields present means none is repeated."""
+    present = sum(getattr(shell, name) is not UNSET for name in _Document.__struct_fields__)
+    return sum(1 for _ in zip(_TOP_KEY.finditer(data), range(present + 1), strict=False)) > present
+
+
+def _shell_problem(data: bytes, error: Exception) -> Problem:
+    if isinstance(error, RecursionError):
+        return problem("not-json", "the document is nested too deeply to be a plan")
+    if isinstance(error, UnicodeDecodeError):
+        return problem("not-json", f"byte {error.start:,} is not UTF-8")
+    if isinstance(error, msgspec.ValidationError):
+        return _validation_problem(str(error), 0)
+    return parse_strictly(data) or problem("not-json", f"the document is not JSON: {error}")
+
+
+def _read_operations(head: Head, raws: list[msgspec.Raw]) -> tuple[str, list[Problem]]:
+    """The plan digest and what is wrong with the operations; hashes as it reads, so nothing is held."""
+    before, after = _canonical_frame(head)
+    digest = hashlib.sha256(before)
+    problems: list[Problem] = []
+    separator = b""
+    for number, raw in enumerate(raws, 1):
+        try:
+            operation = _read_operation(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            problems.append(_operation_problem(number, raw, error))
+            continue
+        canonical = _canonical(operation)
+        digest.update(separator + canonical)
+        separator = b","
+        if _may_repeat_key(bytes(raw), canonical) and (key := repeated_key(bytes(raw))) is not None:
+            problems.append(
+                problem("repeated-key", f"the key {key!r} stands twice", number, f"/operations/{number - 1}/{key}")
+            )
+        elif (fault := shape_fault(operation)) is not None:
+            problems.append(_shape_problem(number, operation, *fault))
+    digest.update(after)
+    return digest.hexdigest(), problems
+
+
+_BLANK = b" \t\r\n"
+
+
+def _may_repeat_key(raw: bytes, canonical: bytes) -> bool:
+    """Cheap, and sure when it says no: the canonical form has every key once, so as many `":` means none twice.
+
+    Without a backslash no string can hold `":`, nor can its spelling differ from the canonical one.
+    """
+    if len(raw) == len(canonical):
+        return False
+    return b"\\" in raw or raw.translate(None, _BLANK).count(b'":') != canonical.translate(None, _BLANK).count(b'":')
+
+
+def _canonical_frame(head: Head) -> tuple[bytes, bytes]:
+    """The canonical document's bytes before and after the list of operations."""
+    canonical = _canonical({**msgspec.to_builtins(head), "operations": []})
+    before, _, after = canonical.partition(b'"operations":[]')
+    return before + b'"operations":[', b"]" + after
+
+
+def _shape_problem(number: int, operation: Operation, key: str, text: str) -> Problem:
+    return problem("wrong-keys", text, number, f"/operations/{number - 1}/{key}")
+
+
+def _operation_problem(number: int, raw: msgspec.Raw, error: Exception) -> Problem:
+    if isinstance(error, RecursionError | UnicodeDecodeError) or not isinstance(error, msgspec.ValidationError):
+        return problem("not-json", f"operation {number} cannot be read: {error}", number, f"/operations/{number - 1}")
+    found = _validation_problem(str(error), number)
+    near = corrected(bytes(raw), OPERATIONS)
+    if near is None:
+        return found
+    return msgspec.structs.replace(found, code=near.code, hint=near.hint, suggestion=near.operation, suggests=True)
+
+
+_AT = re.compile(r" - at `(?:key in )?\$?([^`]*)`$")
+_UNKNOWN = re.compile(r"unknown field `([^`]+)`")
+_MISSING = re.compile(r"missing required field `([^`]+)`")
+
+
+def _validation_problem(text: str, number: int) -> Problem:
+    """A problem from msgspec's sentence about a value of the wrong shape."""
+    where = _AT.search(text)
+    sentence = _AT.sub("", text)
+    prefix = f"/operations/{number - 1}" if number else ""
+    at = prefix + pointer_of(where.group(1) if where else "")
+    if key := _UNKNOWN.search(sentence):
+        return problem(
+            "unknown-key", f"there is no key {key.group(1)!r} here", number or None, f"{at}/{key.group(1)}"
+        )
+    if key := _MISSING.search(sentence):
+        return problem("missing-key", f"the key {key.group(1)!r} is missing", number or None, f"{at}/{key.group(1)}")
+    code = "unknown-operation" if at.endswith("/op") else "wrong-type"
+    return problem(code, sentence[0].lower() + sentence[1:], number or None, at or "")
