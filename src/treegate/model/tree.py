@@ -136,22 +136,56 @@ class Tree(Protocol):
         """Everything under a folder, depth first and in byte order: (path relative to it, kind, size)."""
         ...
 
+    def obstacle(self, folder: str, name: str = "") -> tuple[str, str] | None:
+        """Why entries cannot be added to or taken from a folder (or, named, this one): (problem code, sentence).
+
+        Permissions, sticky and immutable folders, a read-only mount: what the operating system would say.
+        """
+        ...
+
+    def free(self, folder: str) -> tuple[int, int]:
+        """The bytes and inodes that are still free on the filesystem of a folder."""
+        ...
+
+
+class Made:
+    """How a plan makes an entry: its content and what it is to look like.
+
+    `effect` is made, created, copied or linked. The content of a file is a stored `blob` (sha256 hex) or that of
+    `source`, an existing file as it is before the run. `like` is the existing file whose mode, owner and extended
+    attributes it keeps, for it takes that file's place.
+    """
+
+    __slots__ = ("blob", "effect", "implied", "like", "mode", "mtime", "size", "source", "target")
+
+    def __init__(self, effect: str) -> None:
+        self.effect = effect
+        self.blob = ""
+        self.size = 0
+        self.source: Node | None = None
+        self.like: Node | None = None
+        self.target = ""
+        self.mode: int | None = None
+        self.mtime: int | None = None
+        self.implied = False
+
 
 class Node:
     """One entry of the virtual tree, with where it is (`home`) and where the plan wants it (`parent`)."""
 
     __slots__ = (
-        "content",
         "facts",
         "home",
         "home_name",
         "kind",
+        "made",
         "name",
         "names",
         "number",
         "ops",
         "parent",
         "setting",
+        "where",
     )
 
     def __init__(
@@ -170,10 +204,16 @@ class Node:
         self.home_name = home_name
         self.facts = facts
         self.names: dict[str, Kind | Node] | None = None  # a folder's entries, once listed
-        self.content: object | None = None  # for what the plan makes: see model.simulate
+        self.made: Made | None = None  # how the plan makes it; None for what exists
         self.setting: tuple[int | None, int | None] | None = None  # mode and mtime that `set` asked for
-        self.ops: tuple[int, ...] = ()  # the operations (from 1) that this entry's fate came from
+        self.ops: int | tuple[int, ...] = 0  # the operations (from 1) that its fate came from; 0: untouched
         self.number = -1  # its number in the step table, given when sealed
+        self.where = ""  # of a folder on disk: its home path; of an area: `/` and the table's key
+
+    @property
+    def operations(self) -> tuple[int, ...]:
+        """The operations that its fate came from, in order."""
+        return (self.ops,) if isinstance(self.ops, int) else self.ops
 
     @property
     def moved(self) -> bool:
@@ -190,13 +230,10 @@ class Node:
         return "/".join(reversed(parts))
 
     def home_path(self) -> str:
-        """The path it has on disk now, relative to `projects/`."""
-        parts = []
-        node: Node | None = self
-        while node is not None and node.home is not None:
-            parts.append(node.home_name)
-            node = node.home
-        return "/".join(reversed(parts))
+        """The path it has on disk now, relative to `projects/`; in a vault `/AREA/NAME`, as Tree takes it."""
+        if self.home is None:
+            return ""
+        return f"{self.home.where}/{self.home_name}" if self.home.where else self.home_name
 
     def __repr__(self) -> str:
         return f"<{self.kind.value} {self.home_path()!r} -> {self.path()!r}>"

@@ -1,0 +1,140 @@
+"""The audit log: every event as one row, chained by hash, so that a later change of any row shows.
+
+A row's hash is the SHA-256 of its own canonical JSON (RFC 8785) without the
+hash; `prev` is the hash of the row before. A chain alone cannot show a cut
+tail, nor that all of it was written anew: for that, verification starts from or
+compares with an `Anchor` that was kept elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from treegate.engine import schema
+from treegate.errors import NotVerified
+
+if TYPE_CHECKING:
+    from treegate.engine.store import Reader
+    from treegate.engine.store.writer import Writer
+
+Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
+"""What an event's data may hold: no floats, for their canonical form is another's guess."""
+
+
+class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One event; `at` in milliseconds since 1970, UTC; `data` is canonical JSON."""
+
+    seq: int
+    at: int
+    event: str
+    actor: str
+    channel: str
+    plan: str | None
+    run: str | None
+    data: str
+    prev: str
+    hash: str
+
+
+class Anchor(NamedTuple):
+    """A place in the chain: the row `seq` has this hash. Kept elsewhere, it proves all that comes before."""
+
+    seq: int
+    hash: str
+
+
+GENESIS = Anchor(0, "0" * 64)
+
+_CANONICAL = msgspec.json.Encoder(order="sorted")
+
+
+def append(
+    transaction: Writer,
+    event: str,
+    *,
+    at: int,
+    actor: str,
+    channel: str,
+    plan: str | None = None,
+    run: str | None = None,
+    data: Mapping[str, Json] | None = None,
+) -> AuditRow:
+    """Add an event to the log, in the transaction that does what it tells of."""
+    before = head(transaction)
+    row = AuditRow(
+        seq=before.seq + 1,
+        at=at,
+        event=event,
+        actor=_readable(actor),
+        channel=channel,
+        plan=plan,
+        run=run,
+        data=_CANONICAL.encode(data or {}).decode(),
+        prev=before.hash,
+        hash="",
+    )
+    row = msgspec.structs.replace(row, hash=_hash(row))
+    transaction.execute(schema.audit.insert().values(msgspec.structs.asdict(row)))
+    return row
+
+
+def head(reader: Reader) -> Anchor:
+    """The newest row's place in the chain."""
+    table = schema.audit
+    rows = reader.rows(schema.select(table.c.seq, table.c.hash).order_by(table.c.seq.desc()).limit(1))
+    return Anchor(rows[0]["seq"], rows[0]["hash"]) if rows else GENESIS
+
+
+def rows(
+    reader: Reader, after: int = 0, plan: str | None = None, run: str | None = None, page: int = 1000
+) -> Iterator[AuditRow]:
+    """The rows after `after` in order, a page held at a time; of one plan or run, where given."""
+    table = schema.audit
+    query = table.select().order_by(table.c.seq).limit(page)
+    for column, value in ((table.c.plan, plan), (table.c.run, run)):
+        if value is not None:
+            query = query.where(column == value)
+    while found := reader.all(query.where(table.c.seq > after), AuditRow):
+        yield from found
+        after = found[-1].seq
+
+
+def verify(chain: Iterable[AuditRow], after: Anchor = GENESIS) -> Anchor:
+    """Check rows that follow `after`, one at a time, and give the place that they lead to.
+
+    Raises NotVerified "audit-broken", naming the first row that does not hold.
+    """
+    for row in chain:
+        if row.seq != after.seq + 1:
+            raise _broken(after.seq + 1, f"is missing: after {after.seq} comes {row.seq}")
+        if row.prev != after.hash:
+            raise _broken(row.seq, "does not follow from the one before it")
+        if row.hash != _hash(row):
+            raise _broken(row.seq, "was changed after it was written")
+        after = Anchor(row.seq, row.hash)
+    return after
+
+
+def _hash(row: AuditRow) -> str:
+    fields = msgspec.structs.asdict(row)
+    del fields["hash"]
+    fields["data"] = msgspec.Raw(row.data.encode())
+    return hashlib.sha256(_CANONICAL.encode(fields)).hexdigest()
+
+
+def _readable(text: str) -> str:
+    """Text that JSON can hold: what comes in through a shell need not be UTF-8."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _broken(seq: int, what: str) -> NotVerified:
+    return NotVerified(
+        f"audit row {seq} {what}",
+        code="audit-broken",
+        hint="the log was edited, or the database is damaged: compare it with a backup or an exported log",
+        next="treegate fsck",
+    )

@@ -1,0 +1,166 @@
+"""Who may work where: one writer per case across processes, any number of previews beside each other.
+
+The locks are flock(2) locks on files in the state directory. The kernel lets go
+of them when a process dies, and a forked child gives up its copies at once. The
+writer's process id stands in the file, for whoever waits to name.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from treegate.errors import Busy
+from treegate.model.effects import tagged
+
+_SHORTEST, _LONGEST = 0.001, 0.05  # seconds between two tries
+_QUEUE_GRACE = 0.2  # seconds: even who will not wait gives others the time to step through
+
+
+@contextmanager
+def case_locks(locks_dir: Path, cases: Iterable[str], *, shared: bool, wait: float) -> Iterator[None]:
+    """Hold the lock of each case, as a preview (`shared`) or as the one writer; `wait` is in seconds, for all.
+
+    Raises Busy "case-locked" naming the case and who has it, or "workspace-locked" while someone holds the
+    workspace's. Locks are taken in sorted order, so that two runs over several cases cannot block each other.
+    """
+    deadline = time.monotonic() + wait
+    with ExitStack() as held:
+        held.enter_context(_locked(_workspace_file(locks_dir), True, deadline, _workspace_busy))
+        for case in sorted(set(cases)):
+            held.enter_context(_locked(_case_file(locks_dir, case), shared, deadline, _case_busy(case)))
+        yield
+
+
+@contextmanager
+def workspace_lock(locks_dir: Path, *, shared: bool, wait: float) -> Iterator[None]:
+    """Hold the whole workspace, instead of the cases' own locks: nobody works on any case meanwhile.
+
+    Raises Busy "workspace-locked", also where the caller itself holds locks of cases.
+    """
+    with _locked(_workspace_file(locks_dir), shared, time.monotonic() + wait, _workspace_busy):
+        yield
+
+
+@contextmanager
+def file_lock(path: Path, *, wait: float) -> Iterator[None]:
+    """Hold one file's lock alone, for what is neither a case nor the workspace; raises Busy "locked"."""
+    with _locked(path, False, time.monotonic() + wait, lambda holder: Busy(f"{path.name} is in use by {holder}")):
+        yield
+
+
+class _Held:
+    """One open lock file; in a forked child it holds nothing any more."""
+
+    def __init__(self, path: Path) -> None:
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        _open.add(self)
+
+    def take(self, shared: bool, deadline: float) -> bool:
+        """Try until `deadline`, at least once; whether it was got."""
+        flags = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
+        pause = _SHORTEST
+        while True:
+            try:
+                fcntl.flock(self.fd, flags)
+                return True
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    return False
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST)
+
+    def note(self, text: str) -> None:
+        """Leave word in the file; it serves the message of whoever waits, and nothing else."""
+        os.ftruncate(self.fd, 0)
+        os.pwrite(self.fd, text.encode(), 0)
+
+    def noted(self) -> str:
+        return os.pread(self.fd, 100, 0).decode("ascii", "replace").strip()
+
+    def release(self) -> None:
+        if self.fd < 0:
+            return
+        fcntl.flock(self.fd, fcntl.LOCK_UN)  # said aloud: closing alone would wait for a child's copy
+        self.forget()
+
+    def forget(self) -> None:
+        """Close without unlocking, as a forked child must: the lock is its parent's."""
+        _open.discard(self)
+        os.close(self.fd)
+        self.fd = -1
+
+
+_open: set[_Held] = set()
+
+
+def _forget_all() -> None:
+    for held in list(_open):
+        held.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
+
+
+@contextmanager
+def _locked(path: Path, shared: bool, deadline: float, busy: Callable[[str], Busy]) -> Iterator[None]:
+    """Stand in line at the door, then take the lock: who came first is not overtaken, reader or writer."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _opened(path) as held:
+        with _opened(path.with_name(path.name + ".queue")) as queue:
+            in_line = queue.take(False, max(deadline, time.monotonic() + _QUEUE_GRACE))
+            if not in_line or not held.take(shared, deadline):
+                raise busy(_holder(held.noted()))
+        held.note("" if shared else str(os.getpid()))
+        yield
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Held]:
+    held = _Held(path)
+    try:
+        yield held
+    finally:
+        held.release()
+
+
+def _holder(noted: str) -> str:
+    return f"process {noted}" if noted else "another process that only reads"
+
+
+def _workspace_file(locks_dir: Path) -> Path:
+    return locks_dir / "workspace.lock"
+
+
+def _case_file(locks_dir: Path, case: str) -> Path:
+    return locks_dir / f"{hashlib.sha256(os.fsencode(case)).hexdigest()}.lock"
+
+
+def _workspace_busy(holder: str) -> Busy:
+    return Busy(
+        f"the workspace is locked by {holder}",
+        code="workspace-locked",
+        hint="wait for it to end, or look at what it does",
+        next="treegate list",
+    )
+
+
+def _case_busy(case: str) -> Callable[[str], Busy]:
+    name = tagged(case)
+    shown = name if isinstance(name, str) else name.raw
+
+    def busy(holder: str) -> Busy:
+        return Busy(
+            f"case {shown!r} is locked by {holder}",
+            code="case-locked",
+            hint="wait for it to end, or look at what it does",
+            next="treegate list",
+            path=shown,
+        )
+
+    return busy

@@ -1,0 +1,465 @@
+"""Every system call that changes or syncs the tree, relative to held directory handles.
+
+Names are one component, `str` (surrogateescape) or `bytes`; a name that is a path is a ValueError, so no call
+here can leave the folder whose handle it was given. EINTR is not swallowed by the calls that rename or make
+something: the caller looks at the tree and decides. All other modules call these as `posix.name(...)`, so that
+a test can put a crash in front of each (see MUTATING).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat as st
+from collections.abc import Callable, Iterator
+
+from treegate.engine import syscalls
+from treegate.model.capabilities import Capabilities
+from treegate.model.tree import APPEND, IMMUTABLE, MOUNT_ROOT, PACKED, Facts, unpack
+
+Name = str | bytes
+Rename = Callable[[int, Name, int, Name], None]
+
+MUTATING = (
+    "rename",
+    "exchange",
+    "rename_linked",
+    "rename_checked",
+    "link",
+    "mkdir",
+    "make_file",
+    "symlink",
+    "unlink",
+    "rmdir",
+    "write",
+    "reflink",
+    "copy_range",
+    "truncate",
+    "chmod",
+    "utime",
+    "set_mode",
+    "set_owner",
+    "set_owner_of_link",
+    "set_mtime",
+    "set_xattr",
+    "remove_xattr",
+    "fsync",
+    "fdatasync",
+    "syncfs",
+)
+
+_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# What says that openat2 cannot be used here (absent, forbidden by a container, path too long for one call).
+_NO_OPENAT2 = (errno.ENOSYS, errno.EPERM, errno.E2BIG, errno.EAGAIN, errno.ENAMETOOLONG)
+_LSTAT = syscalls.AT_SYMLINK_NOFOLLOW | syscalls.AT_NO_AUTOMOUNT
+_WANTED = syscalls.STATX_BASIC_STATS | syscalls.STATX_BTIME
+_ATTRS = IMMUTABLE | APPEND | MOUNT_ROOT  # others say nothing of use, and would disturb digests
+_FICLONE = 0x40049409  # ioctl_ficlonerange(2)
+_SLASH = 0x2F  # a number is found in bytes three times as fast as bytes are
+_NOT_NAMES = frozenset((b"", b".", b".."))
+_SECOND = 1_000_000_000
+_BTIME = syscalls.STATX_BTIME
+_unpack_statx = syscalls.STATX.unpack_from
+_pack_facts = PACKED.pack
+
+
+def raw(name: Name) -> bytes:
+    """One component of a path as the kernel wants it; ValueError for anything that is not one."""
+    encoded = name if type(name) is bytes else os.fsencode(name)
+    if _SLASH in encoded or 0 in encoded or encoded in _NOT_NAMES:
+        raise ValueError(f"not a single name: {encoded!r}")
+    return encoded
+
+
+# -- handles
+
+
+def open_root(path: Name) -> int:
+    """A handle of a trusted folder; links on the way to it are followed."""
+    return os.open(path, _DIR)
+
+
+def open_dir(root_fd: int, relpath: Name) -> int:
+    """A new handle of a folder below `root_fd`, never through a link or into another mount.
+
+    Raises OSError: ELOOP for a link anywhere on the way, EXDEV for a mount point, ENOENT, ENOTDIR, EACCES.
+    An empty path gives a second, independent handle of the root.
+    """
+    path = os.fsencode(relpath)
+    if b"\0" in path or b".." in path.split(b"/") or path.startswith(b"/"):
+        raise ValueError(f"not a path below a folder: {path!r}")
+    try:
+        return syscalls.openat2(root_fd, path or b".", _DIR, syscalls.RESOLVE_STRICT)
+    except OSError as error:
+        if error.errno not in _NO_OPENAT2:
+            raise
+    return walk_dir(root_fd, path)
+
+
+def open_child(fd: int, name: Name) -> int:
+    """A handle of one folder directly in another; errors as `open_dir`."""
+    return open_dir(fd, raw(name))
+
+
+def open_mounted(fd: int, name: Name) -> int:
+    """A handle of a folder directly in another, also where another filesystem is mounted on it; never a link."""
+    return os.open(raw(name), _DIR | os.O_NOFOLLOW, dir_fd=fd)
+
+
+def walk_dir(root_fd: int, path: bytes) -> int:
+    """What `open_dir` does where openat2 cannot: component by component, comparing devices.
+
+    Weaker in one respect: a bind mount of the same filesystem is entered.
+    """
+    device = os.fstat(root_fd).st_dev
+    fd = os.open(".", _DIR, dir_fd=root_fd)
+    for part in path.split(b"/"):
+        if part in (b"", b"."):
+            continue
+        above = fd
+        try:
+            fd = _step_down(above, part, device)
+        finally:
+            close(above)
+    return fd
+
+
+def _step_down(above: int, part: bytes, device: int) -> int:
+    try:
+        fd = os.open(part, _DIR | os.O_NOFOLLOW, dir_fd=above)
+    except NotADirectoryError:
+        if st.S_ISLNK(os.lstat(part, dir_fd=above).st_mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fsdecode(part)) from None
+        raise
+    if os.fstat(fd).st_dev != device:
+        close(fd)
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), os.fsdecode(part))
+    return fd
+
+
+def open_file(dir_fd: int, name: Name) -> int:
+    """A handle for reading a regular file; never follows a link, never opens or waits for a FIFO or device.
+
+    Raises OSError: ELOOP for a link, EISDIR for a folder, EINVAL for anything else that is no regular file.
+    """
+    encoded = raw(name)
+    _must_be_file(os.lstat(encoded, dir_fd=dir_fd).st_mode, encoded)
+    fd = os.open(encoded, _FILE, dir_fd=dir_fd)
+    try:
+        _must_be_file(os.fstat(fd).st_mode, encoded)
+    except OSError:
+        close(fd)
+        raise
+    return fd
+
+
+def _must_be_file(mode: int, name: bytes) -> None:
+    if not st.S_ISREG(mode):
+        number = {st.S_IFDIR: errno.EISDIR, st.S_IFLNK: errno.ELOOP}.get(st.S_IFMT(mode), errno.EINVAL)
+        raise OSError(number, "not a regular file", os.fsdecode(name))
+
+
+def close(fd: int) -> None:
+    """Close a handle; on Linux it is closed even where EINTR is reported, so that is no error."""
+    with contextlib.suppress(InterruptedError):
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def closing(fd: int) -> Iterator[int]:
+    """Hold a handle for a block."""
+    try:
+        yield fd
+    finally:
+        close(fd)
+
+
+# -- renames
+
+
+def rename(src_fd: int, src: Name, dst_fd: int, dst: Name) -> None:
+    """Rename to a free name, atomically; FileExistsError if it is taken, EINVAL where the mount cannot."""
+    syscalls.renameat2(src_fd, raw(src), dst_fd, raw(dst), syscalls.RENAME_NOREPLACE)
+
+
+def exchange(a_fd: int, a: Name, b_fd: int, b: Name) -> None:
+    """Swap two entries, atomically; EINVAL where the mount cannot."""
+    syscalls.renameat2(a_fd, raw(a), b_fd, raw(b), syscalls.RENAME_EXCHANGE)
+
+
+def rename_checked(src_fd: int, src: Name, dst_fd: int, dst: Name) -> None:
+    """Rename to a free name by looking first: for mounts without NOREPLACE, under the case's lock.
+
+    A name taken by an outsider between the look and the rename is replaced: the preview says so.
+    """
+    old, new = raw(src), raw(dst)
+    if exists(dst_fd, new):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fsdecode(new))
+    os.rename(old, new, src_dir_fd=src_fd, dst_dir_fd=dst_fd)
+
+
+def rename_linked(src_fd: int, src: Name, dst_fd: int, dst: Name) -> None:
+    """Rename a file to a free name by link and unlink: no-clobber where NOREPLACE is missing.
+
+    A crash between the two leaves both names on one inode. Folders, and what may not be linked
+    (EPERM, EMLINK), go through `rename_checked`.
+    """
+    old = raw(src)
+    if not st.S_ISDIR(os.lstat(old, dir_fd=src_fd).st_mode):
+        try:
+            link(src_fd, old, dst_fd, dst)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EIO):
+                raise
+        else:
+            return unlink(src_fd, old)
+    return rename_checked(src_fd, old, dst_fd, dst)
+
+
+def renamer(caps: Capabilities) -> Rename:
+    """The strongest no-clobber rename that a mount has."""
+    if caps.noreplace:
+        return rename
+    return rename_linked if caps.hard_links else rename_checked
+
+
+def link(src_fd: int, src: Name, dst_fd: int, dst: Name) -> None:
+    """A second name for a file (or for a link itself); FileExistsError if it is taken."""
+    os.link(raw(src), raw(dst), src_dir_fd=src_fd, dst_dir_fd=dst_fd, follow_symlinks=False)
+
+
+# -- looking
+
+
+def packed(dir_fd: int, name: Name) -> bytes:
+    """The facts of one entry, a link itself, in the packed form; FileNotFoundError if there is none."""
+    return packed_as_listed(dir_fd, raw(name))
+
+
+def packed_as_listed(dir_fd: int, name: bytes) -> bytes:
+    """As `packed`, for a name that a listing gave and that is thus known to be one."""
+    return _pack(syscalls.statx(dir_fd, name, _LSTAT, _WANTED))
+
+
+def facts(dir_fd: int, name: Name) -> Facts:
+    """The facts of one entry, a link itself; FileNotFoundError if there is none."""
+    return unpack(packed(dir_fd, name))
+
+
+def packed_of(fd: int) -> bytes:
+    """The packed facts of what a handle holds."""
+    return _pack(syscalls.statx(fd, b"", _LSTAT | syscalls.AT_EMPTY_PATH, _WANTED))
+
+
+def facts_of(fd: int) -> Facts:
+    """The facts of what a handle holds."""
+    return unpack(packed_of(fd))
+
+
+def _pack(buffer: syscalls.Buffer) -> bytes:
+    mask, attrs, nlink, uid, gid, mode, ino, size, bs, bn, cs, cn, ms, mn = _unpack_statx(buffer)
+    born = bs * _SECOND + bn if mask & _BTIME else 0
+    return _pack_facts(mode, nlink, uid, gid, attrs & _ATTRS, ino, size, ms * _SECOND + mn, cs * _SECOND + cn, born)
+
+
+def exists(dir_fd: int, name: Name) -> bool:
+    """Whether a name is taken, by whatever."""
+    try:
+        os.lstat(raw(name), dir_fd=dir_fd)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def names(fd: int) -> list[bytes]:
+    """The names in a folder, in its own order."""
+    return [os.fsencode(name) for name in os.listdir(fd)]
+
+
+def readlink(dir_fd: int, name: Name) -> bytes:
+    """Where a link points; OSError EINVAL for anything else."""
+    return os.readlink(raw(name), dir_fd=dir_fd)
+
+
+def xattrs(dir_fd: int, name: Name) -> dict[str, bytes]:
+    """The extended attributes of an entry (a link's own), ACLs among them; {} where the mount has none."""
+    with closing(os.open(raw(name), os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)) as fd:
+        return xattrs_of(f"/proc/self/fd/{fd}")
+
+
+def xattrs_of(held: int | str) -> dict[str, bytes]:
+    """The extended attributes of what a handle (or its path in /proc) holds."""
+    found = {}
+    try:
+        for key in os.listxattr(held):
+            with _gone_is_fine(key):
+                found[key] = os.getxattr(held, key)
+    except OSError as error:
+        if error.errno not in (errno.ENOTSUP, errno.ENOSYS):
+            raise
+    return found
+
+
+@contextlib.contextmanager
+def _gone_is_fine(key: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # removed since it was listed, or listed for show (security.* of some mounts)
+        hidden = error.errno in (errno.EPERM, errno.EACCES) and not key.startswith("user.")
+        if error.errno != errno.ENODATA and not hidden:
+            raise
+
+
+def umask() -> int:
+    """The bits that new entries of this process lack."""
+    try:
+        with open("/proc/self/status", "rb") as file:
+            return next(int(line.split()[1], 8) for line in file if line.startswith(b"Umask:"))
+    except (OSError, StopIteration):
+        found = os.umask(0o077)  # the only other way to read it is to set it
+        os.umask(found)
+        return found
+
+
+def device(fd: int) -> int:
+    """The device number of the filesystem a handle lies on: to be compared with another handle's, never kept."""
+    return os.fstat(fd).st_dev
+
+
+def mount_id(fd: int) -> int:
+    """Which mounting a handle lies on; never used twice between two boots from Linux 6.8, may be before."""
+    mask = syscalls.STATX_MNT_ID | syscalls.STATX_MNT_ID_UNIQUE
+    buffer = syscalls.statx(fd, b"", _LSTAT | syscalls.AT_EMPTY_PATH, mask)
+    found: int = syscalls.STATX_MOUNT.unpack_from(buffer, 144)[0]
+    return found
+
+
+def boot_id() -> str:
+    """Which start of the machine this is, or "" where the kernel does not say."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+# -- making and removing
+
+
+def mkdir(dir_fd: int, name: Name, mode: int = 0o777) -> None:
+    """Make a folder; FileExistsError if the name is taken. The umask (or a default ACL) applies."""
+    os.mkdir(raw(name), mode, dir_fd=dir_fd)
+
+
+def make_file(dir_fd: int, name: Name, mode: int = 0o666) -> int:
+    """Make a file and give a handle for writing; FileExistsError if the name is taken, even by a dangling link."""
+    return os.open(raw(name), _NEW, mode, dir_fd=dir_fd)
+
+
+def symlink(target: bytes, dir_fd: int, name: Name) -> None:
+    """Make a link with exactly this target; FileExistsError if the name is taken."""
+    os.symlink(target, raw(name), dir_fd=dir_fd)
+
+
+def unlink(dir_fd: int, name: Name) -> None:
+    """Remove a file or link."""
+    os.unlink(raw(name), dir_fd=dir_fd)
+
+
+def rmdir(dir_fd: int, name: Name) -> None:
+    """Remove an empty folder."""
+    os.rmdir(raw(name), dir_fd=dir_fd)
+
+
+# -- contents
+
+
+def write(fd: int, data: bytes | memoryview) -> None:
+    """Write all of it, however many calls that takes."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def reflink(src_fd: int, dst_fd: int) -> None:
+    """Make a file share the blocks of another, copy on write; OSError where the filesystem cannot."""
+    fcntl.ioctl(dst_fd, _FICLONE, src_fd)
+
+
+def copy_range(src_fd: int, dst_fd: int, count: int) -> int:
+    """Copy up to `count` bytes within the kernel from one handle's place to the other's; 0 at the end."""
+    return os.copy_file_range(src_fd, dst_fd, count)
+
+
+def truncate(fd: int, size: int) -> None:
+    """Cut a file off, or lengthen it with a hole."""
+    os.ftruncate(fd, size)
+
+
+# -- modes, times, owners
+
+
+def chmod(dir_fd: int, name: Name, mode: int) -> None:
+    """Set permission bits; a link is refused with ELOOP, never followed."""
+    with closing(os.open(raw(name), os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)) as fd:
+        if st.S_ISLNK(os.fstat(fd).st_mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fsdecode(name))
+        # fchmod refuses an O_PATH handle, and opening for reading needs a permission that chmod does not.
+        os.chmod(f"/proc/self/fd/{fd}", mode)
+
+
+def utime(dir_fd: int, name: Name, mtime: int) -> None:
+    """Set an entry's mtime (nanoseconds), a link's own; its atime is kept."""
+    syscalls.set_mtime(dir_fd, raw(name), mtime)
+
+
+def set_mode(fd: int, mode: int) -> None:
+    """Set the permission bits of what a handle holds."""
+    os.fchmod(fd, mode)
+
+
+def set_owner(fd: int, uid: int, gid: int) -> None:
+    """Set the owner and group of what a handle holds; -1 keeps one. Clears setuid and setgid bits."""
+    os.fchown(fd, uid, gid)
+
+
+def set_owner_of_link(dir_fd: int, name: Name, uid: int, gid: int) -> None:
+    """Set the owner and group of an entry, a link's own; -1 keeps one."""
+    os.chown(raw(name), uid, gid, dir_fd=dir_fd, follow_symlinks=False)
+
+
+def set_mtime(fd: int, mtime: int) -> None:
+    """Set the mtime (nanoseconds) of what a handle holds; its atime is kept."""
+    syscalls.set_mtime_of(fd, mtime)
+
+
+def set_xattr(fd: int, name: str, value: bytes) -> None:
+    """Set one extended attribute of what a handle holds."""
+    os.setxattr(fd, name, value)
+
+
+def remove_xattr(fd: int, name: str) -> None:
+    """Remove one extended attribute of what a handle holds."""
+    os.removexattr(fd, name)
+
+
+# -- durability
+
+
+def fsync(fd: int) -> None:
+    """Make a file or folder durable; a failure is final, for the kernel forgets it (never retry)."""
+    os.fsync(fd)
+
+
+def fdatasync(fd: int) -> None:
+    """Make a file's content and size durable; a failure is final."""
+    os.fdatasync(fd)
+
+
+def syncfs(fd: int) -> None:
+    """Make everything of the filesystem that `fd` lies on durable; a failure is final."""
+    syscalls.syncfs(fd)

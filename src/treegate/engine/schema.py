@@ -1,0 +1,377 @@
+"""The tables of the state directory's database, and how a connection to it is made: all that knows SQLAlchemy.
+
+Times are integer milliseconds since 1970, UTC, given by the caller. Order is
+kept by `seq` columns, never by times: clocks go backwards. Columns that may
+hold file names are bytes, for names need not be UTF-8.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    RowMapping,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    create_engine,
+    event,
+)
+from sqlalchemy.engine import URL, Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql import Executable
+from sqlalchemy.sql.expression import Select, select
+
+from treegate.errors import Busy, NotVerified, TreegateError, UsageError
+
+__all__ = ["Connection", "Engine", "Executable", "RowMapping", "Select", "select"]
+
+HEAD = "v0001"
+"""The newest migration; equal to Alembic's head (a test holds them together), known without importing Alembic."""
+
+PATIENCE = 60  # seconds that a writer waits for other writers
+
+
+class Name(TypeDecorator[str]):
+    """A file name or path: its bytes, with those that are not UTF-8 as lone surrogates in Python (PEP 383)."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: object) -> bytes | None:
+        return None if value is None else value.encode("utf-8", "surrogateescape")
+
+    def process_result_value(self, value: bytes | None, dialect: object) -> str | None:
+        return None if value is None else value.decode("utf-8", "surrogateescape")
+
+
+class Names(TypeDecorator[tuple[str, ...]]):
+    """Several file names in one column, parted by NUL, which no name can hold."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: object) -> bytes | None:
+        return None if value is None else "\0".join(value).encode("utf-8", "surrogateescape")
+
+    def process_result_value(self, value: bytes | None, dialect: object) -> tuple[str, ...] | None:
+        if value is None:
+            return None
+        return tuple(value.decode("utf-8", "surrogateescape").split("\0")) if value else ()
+
+
+class Prose(TypeDecorator[str]):
+    """Text that people wrote: bytes of it that are not UTF-8 (they come in through a shell) are replaced."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: object) -> str | None:
+        if value is None or value.isascii():
+            return value
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String, primary_key=True),  # workspace, state, generation
+    Column("value", Text, nullable=False),
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("cases", Names, nullable=False),
+    Column("title", Prose, nullable=False),
+    Column("author", Prose, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("revision", Integer, nullable=False),
+    Column("preview", Integer),  # the current one; null until previewed
+    Column("digest", String),  # of the current preview
+    Column("undo_of", String),  # the run that this plan takes back
+    Column("expires_at", BigInteger),  # of the approval
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+plan_cases = Table(
+    "plan_cases",
+    metadata,
+    Column("plan", ForeignKey("plans.id"), primary_key=True),
+    Column("case", Name, primary_key=True, index=True),
+)
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("plan", ForeignKey("plans.id"), primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("plan_digest", String, nullable=False, index=True),
+    Column("document", LargeBinary, nullable=False),  # zstd
+    Column("author", Prose, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+claims = Table(  # what the newest revision of a plan would take out of a vault
+    "claims",
+    metadata,
+    Column("plan", ForeignKey("plans.id"), primary_key=True),
+    Column("run", String, primary_key=True),
+    Column("entry", Integer, primary_key=True),
+    Index("claims_by_entry", "run", "entry"),
+)
+
+previews = Table(
+    "previews",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("plan", ForeignKey("plans.id"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("digest", String, nullable=False, index=True),
+    Column("table_digest", String, nullable=False),
+    Column("effects", Integer, nullable=False),
+    Column("model", LargeBinary, nullable=False),  # zstd
+    Column("created_at", BigInteger, nullable=False),
+    Index("previews_by_plan", "plan", "revision"),
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("preview", ForeignKey("previews.seq"), primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),  # zstd
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("plan", ForeignKey("plans.id"), nullable=False, index=True),
+    Column("revision", Integer, nullable=False),
+    Column("preview", ForeignKey("previews.seq"), nullable=False, index=True),
+    Column("digest", String, nullable=False, index=True),
+    Column("plan_digest", String, nullable=False, index=True),
+    Column("reviewer", Prose, nullable=False),
+    Column("role", String, nullable=False),
+    Column("verdict", String, nullable=False),
+    Column("comment", Prose, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("consumed_by", String),  # the run that used this approval
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("plan", ForeignKey("plans.id"), nullable=False, index=True),
+    Column("revision", Integer, nullable=False),
+    # one run a preview, whatever races: an approved digest is applied once
+    Column("preview", ForeignKey("previews.seq"), nullable=False, unique=True),
+    Column("digest", String, nullable=False),
+    Column("table_digest", String, nullable=False),
+    Column("cases", Names, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("actor", Prose, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("receipt_digest", String),
+    Column("undo_of", String, index=True),
+    Column("generation", Integer, nullable=False),
+)
+
+run_cases = Table(
+    "run_cases",
+    metadata,
+    Column("run", ForeignKey("runs.id"), primary_key=True),
+    Column("case", Name, primary_key=True, index=True),
+)
+
+undone = Table(  # effects of a run that a later run took back
+    "undone",
+    metadata,
+    Column("run", ForeignKey("runs.id"), primary_key=True),
+    Column("effect", String, primary_key=True),
+    Column("by_run", String, nullable=False, index=True),
+)
+
+vault = Table(
+    "vault",
+    metadata,
+    Column("run", ForeignKey("runs.id"), primary_key=True),
+    Column("entry", Integer, primary_key=True),
+    Column("case", Name, nullable=False, index=True),
+    Column("path", Name, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("files", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("kept_at", BigInteger, nullable=False),
+    Column("until", BigInteger),  # null: kept until someone decides otherwise
+    Column("state", String, nullable=False, index=True),
+    Column("by_run", String),  # the run that restored it
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("name", Prose, nullable=False, index=True),
+    Column("role", String, nullable=False),
+    Column("all_cases", Boolean, nullable=False),
+    Column("cases", Names, nullable=False),
+    Column("hash", String, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Prose, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("event", String, nullable=False),
+    Column("actor", Prose, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("plan", String, index=True),
+    Column("run", String, index=True),
+    Column("data", Text, nullable=False),  # canonical JSON
+    Column("prev", String, nullable=False),
+    Column("hash", String, nullable=False),
+)
+
+
+def connect(where: Path | str) -> Engine:
+    """An engine on a database: a path (SQLite) or a URL. Nothing is opened yet.
+
+    A connection with the execution option `writes` takes the write lock as its transaction begins, so that two
+    writers wait for each other there instead of failing halfway (sqlite.org/lang_transaction.html).
+    """
+    url = URL.create("sqlite", database=os.fspath(where)) if isinstance(where, Path) else where
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_up)
+        event.listen(engine, "begin", _begin)
+    _engines.add(engine)
+    return engine
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns the database's own errors into ours: damage, a lock that is not let go, a full or read-only disk."""
+    try:
+        yield
+    except DBAPIError as error:
+        ours = _translate(error.orig)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def integrity(connection: Connection) -> list[str]:
+    """What SQLite finds wrong with the file itself; empty if nothing."""
+    if connection.dialect.name != "sqlite":
+        return []
+    found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check")]
+    return [] if found == ["ok"] else found
+
+
+def version(connection: Connection) -> str | None:
+    """The migration that the database is at; None for one that was just made."""
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return None
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+
+
+def write_ahead(connection: Connection) -> None:
+    """Switch a new SQLite file to its write-ahead log; the file remembers."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA journal_mode = wal")
+
+
+def _set_up(raw: sqlite3.Connection, _record: object) -> None:
+    raw.isolation_level = None  # BEGIN is ours to say, not the driver's to guess
+    for pragma in (f"busy_timeout = {PATIENCE * 1000}", "synchronous = full", "foreign_keys = on"):
+        raw.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    if connection.get_execution_options().get("writes"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_UNWRITABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
+
+
+def damaged(what: str) -> NotVerified:
+    """The error for a database whose content cannot be right."""
+    return NotVerified(
+        f"the database is damaged: {what}",
+        code="database-damaged",
+        hint="nothing was changed; put a backup of treegate.db in its place, then let fsck compare it with the tree",
+        next="treegate fsck",
+    )
+
+
+def _translate(error: Any) -> TreegateError | None:
+    if not isinstance(error, sqlite3.Error):
+        return None
+    primary = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if primary in _DAMAGED:
+        return damaged(str(error))
+    if primary in _LOCKED:
+        return Busy(
+            f"the database stayed locked for {PATIENCE} seconds",
+            code="database-locked",
+            hint="another treegate process is writing without end, or was stopped midway: look for it",
+            next="treegate doctor",
+        )
+    if primary == sqlite3.SQLITE_FULL:
+        return UsageError("the disk of the state directory is full", code="no-space", hint="make room there")
+    if primary in _UNWRITABLE:
+        return UsageError(
+            f"the database cannot be written: {error}",
+            code="database-unwritable",
+            hint="check who owns the state directory, and whether its disk is mounted read-only",
+            next="treegate doctor",
+        )
+    return None
+
+
+# A connection must not be used on both sides of a fork (sqlite.org/howtocorrupt.html, 2.6): the child opens its own.
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def _forget_connections() -> None:
+    for engine in _engines:
+        engine.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_forget_connections)

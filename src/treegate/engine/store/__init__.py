@@ -1,0 +1,152 @@
+"""What was decided: plans, previews, decisions, runs, in one database of the state directory.
+
+    with store.write() as transaction:      # all of it, or nothing
+        transaction.decide(...)
+    store.plan(id)                          # reads need no transaction
+
+records.py   the values that come back       reader.py   every question
+plans.py     writes up to the approval       runs.py     writes of a run
+The store reads no clock and makes no ids: the caller gives both.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from treegate.engine import schema
+from treegate.engine.locks import file_lock
+from treegate.engine.schema import Connection, translated
+from treegate.engine.store.reader import Reader
+from treegate.engine.store.records import (
+    CHUNK,
+    By,
+    Decision,
+    Kept,
+    Meta,
+    Revision,
+    Run,
+    StoredPlan,
+    StoredPreview,
+    VaultState,
+    Verdict,
+    new_id,
+    standing,
+)
+from treegate.engine.store.runs import RunWrites
+from treegate.errors import NotFound, UsageError
+
+__all__ = [
+    "CHUNK",
+    "By",
+    "Decision",
+    "Kept",
+    "Meta",
+    "Reader",
+    "Revision",
+    "Run",
+    "Store",
+    "StoredPlan",
+    "StoredPreview",
+    "Transaction",
+    "VaultState",
+    "Verdict",
+    "new_id",
+    "standing",
+]
+
+
+class Transaction(RunWrites):
+    """Every write there is; given out by `Store.write`, and of no use after it."""
+
+    def adopt(self, workspace: str, state: str, by: By) -> None:
+        """Say, once, which workspace and state directory this database belongs to."""
+        if self.rows(schema.meta.select()):
+            raise UsageError("this database belongs to a workspace already", code="already-adopted")
+        values = {"workspace": workspace, "state": state, "generation": "0"}
+        self.insert_many(schema.meta, ({"key": key, "value": value} for key, value in values.items()))
+        self.log("adopted", by, data={"workspace": workspace, "state": state})
+
+
+class Store(Reader):
+    """The database of one state directory; safe to use from several threads, and reopened by itself after a fork."""
+
+    def __init__(self, engine: schema.Engine) -> None:
+        self._engine = engine
+        self._writes = engine.execution_options(writes=True)
+
+    @classmethod
+    def open(cls, where: Path | str, *, create: bool = False) -> Store:
+        """The store at a path (SQLite) or a URL, brought to the newest version if it is older, made if `create`.
+
+        Raises NotFound "database-missing" unless `create`, NotVerified "database-damaged", or UsageError
+        "database-newer" for one that a later treegate wrote.
+        """
+        if isinstance(where, Path):
+            _ensure(where, create)
+        store = cls(schema.connect(where))
+        with store.reading() as connection, translated():
+            current = schema.version(connection)
+        if current is None and not create:
+            raise schema.damaged("it is empty")
+        if current != schema.HEAD:
+            with _one_upgrade_at_a_time(where):
+                store._upgrade()
+        return store
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """One transaction: all that is written in it becomes durable at its end, or, on any error, none of it.
+
+        Waits for other writers at its beginning; raises Busy "database-locked" when that takes a minute.
+        """
+        with translated(), self._writes.begin() as connection:
+            yield Transaction(connection)
+
+    def integrity(self) -> list[str]:
+        """What is wrong with the database file itself, for fsck; empty if nothing."""
+        with translated(), self.reading() as connection:
+            return schema.integrity(connection)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._engine.dispose()
+
+    def _upgrade(self) -> None:
+        """Migrate; whoever comes second finds it done."""
+        from treegate.engine import migrations  # loads Alembic, which takes longer than all the rest
+
+        with self.reading() as connection, translated():
+            schema.write_ahead(connection)
+        with translated(), self._writes.begin() as connection:
+            migrations.upgrade(connection, schema.version(connection))
+
+
+@contextmanager
+def _one_upgrade_at_a_time(where: Path | str) -> Iterator[None]:
+    """A lock beside the file: SQLite's own does not cover the switch to the write-ahead log."""
+    if isinstance(where, str):
+        yield
+        return
+    with file_lock(where.with_name(where.name + ".upgrade"), wait=schema.PATIENCE):
+        yield
+
+
+def _ensure(path: Path, create: bool) -> None:
+    """Make an empty file that only its owner can read (SQLite gives its log the same mode), or find it there."""
+    if create:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    elif not path.exists():
+        raise NotFound(
+            f"there is no database at {path}",
+            code="database-missing",
+            hint="put it back from a backup, or make the workspace anew",
+            next="treegate doctor",
+        )

@@ -1,0 +1,300 @@
+"""Everything that can be asked of the store; the same questions inside a transaction and outside one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+import msgspec
+import zstandard
+
+from treegate.engine import schema
+from treegate.engine.schema import Connection, RowMapping, Select, damaged, select, translated
+from treegate.engine.store.records import (
+    CHUNK,
+    Decision,
+    Kept,
+    Meta,
+    Revision,
+    Run,
+    StoredPlan,
+    StoredPreview,
+    VaultState,
+    Verdict,
+)
+from treegate.errors import NotFound, UsageError
+from treegate.model.lifecycle import LIVE, UNFINISHED, State
+
+Record = TypeVar("Record", bound=msgspec.Struct)
+
+_PREVIEW_HEAD = [schema.previews.c[name] for name in StoredPreview.__struct_fields__]
+_REVISION_HEAD = [schema.revisions.c[name] for name in Revision.__struct_fields__]
+_SHOWN = 10  # candidates that an ambiguous prefix lists
+
+
+class Reader(ABC):
+    """The questions; `Store` asks each on a connection of the pool, `Transaction` on its own."""
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection to ask on."""
+
+    def all(self, query: Select[Any], record: type[Record]) -> list[Record]:
+        """Every row of a query, each as a `record`."""
+        return [_as(record, row) for row in self.rows(query)]
+
+    def rows(self, query: Select[Any]) -> Sequence[RowMapping]:
+        """Every row of a query."""
+        with translated(), self.reading() as connection:
+            return connection.execute(query).mappings().all()
+
+    def first(self, query: Select[Any], record: type[Record]) -> Record | None:
+        """The first row of a query, if there is one."""
+        return next(iter(self.all(query.limit(1), record)), None)
+
+    # -- the database itself
+
+    def meta(self) -> Meta:
+        """Which workspace this is; raises NotVerified if the database was never given one."""
+        values = {row["key"]: row["value"] for row in self.rows(schema.meta.select())}
+        if not {"workspace", "state", "generation"} <= values.keys():
+            raise damaged("it does not say which workspace it belongs to")
+        return Meta(values["workspace"], values["state"], int(values["generation"]))
+
+    # -- plans
+
+    def plan(self, id: str) -> StoredPlan:
+        """The plan of exactly this id; raises NotFound."""
+        found = self.first(schema.plans.select().where(schema.plans.c.id == id), StoredPlan)
+        return _found(found, "plan", id)
+
+    def find_plan(self, prefix: str) -> StoredPlan:
+        """The plan whose id is, or alone begins with, `prefix`; raises NotFound or UsageError "ambiguous-id"."""
+        return self.plan(self._find("pl", "plan", schema.plans, prefix))
+
+    def list_plans(
+        self,
+        states: Iterable[State] = (),
+        case: str | None = None,
+        limit: int = 50,
+        cursor: int | None = None,
+    ) -> tuple[list[StoredPlan], int | None]:
+        """Plans, newest first, and the cursor of the next page (None: that was all)."""
+        table, wanted = schema.plans, [state.value for state in states]
+        query = table.select().order_by(table.c.seq.desc()).limit(limit + 1)
+        if wanted:
+            query = query.where(table.c.state.in_(wanted))
+        if case is not None:
+            query = query.where(table.c.id.in_(_of_case(schema.plan_cases.c.plan, case)))
+        if cursor is not None:
+            query = query.where(table.c.seq < cursor)
+        found = self.all(query, StoredPlan)
+        return found[:limit], found[limit - 1].seq if len(found) > limit else None
+
+    def revisions(self, plan: str) -> list[Revision]:
+        """The revisions of a plan, oldest first."""
+        query = select(*_REVISION_HEAD).where(schema.revisions.c.plan == plan)
+        return self.all(query.order_by(schema.revisions.c.revision), Revision)
+
+    def document(self, plan: str, revision: int) -> bytes:
+        """The JSON of a revision, as it was handed in; raises NotFound."""
+        table = schema.revisions
+        where = (table.c.plan == plan) & (table.c.revision == revision)
+        rows = self.rows(select(table.c.document).where(where))
+        if not rows:
+            raise NotFound(f"plan {plan} has no revision {revision}", next=f"treegate show {plan}")
+        return _unpacked(rows[0]["document"])
+
+    # -- previews
+
+    def preview(self, plan: str, revision: int | None = None) -> StoredPreview | None:
+        """The newest preview of a plan's revision (None: the current one); None if there is none yet."""
+        table = schema.previews
+        wanted = self.plan(plan).revision if revision is None else revision
+        query = select(*_PREVIEW_HEAD).where((table.c.plan == plan) & (table.c.revision == wanted))
+        return self.first(query.order_by(table.c.seq.desc()), StoredPreview)
+
+    def model(self, preview: StoredPreview) -> bytes:
+        """A preview's model, without its effects."""
+        rows = self.rows(select(schema.previews.c.model).where(schema.previews.c.seq == preview.seq))
+        if not rows:
+            raise damaged(f"preview {preview.seq} is missing")
+        return _unpacked(rows[0]["model"])
+
+    def chunk(self, preview: StoredPreview, n: int) -> bytes:
+        """The n-th chunk, from 0: a JSON array of up to CHUNK effects, ready to be sent; b"[]" past the end."""
+        found = self._chunks(preview, n, n)
+        return found[0] if found else b"[]"
+
+    def effects_page(self, preview: StoredPreview, start: int, count: int) -> list[bytes]:
+        """The JSON of each of `count` effects from `start` on, in display order; fewer at the end."""
+        first, last = start // CHUNK, (start + max(count, 1) - 1) // CHUNK
+        effects: list[bytes] = []
+        for data in self._chunks(preview, first, last):
+            effects += [bytes(raw) for raw in _ARRAY.decode(data)]
+        return effects[start - first * CHUNK :][:count]
+
+    def effects(self, preview: StoredPreview) -> Iterator[bytes]:
+        """The JSON of every effect, a chunk held at a time."""
+        for n in range(-(-preview.effects // CHUNK)):
+            yield from (bytes(raw) for raw in _ARRAY.decode(self.chunk(preview, n)))
+
+    def _chunks(self, preview: StoredPreview, first: int, last: int) -> list[bytes]:
+        table = schema.chunks
+        where = (table.c.preview == preview.seq) & table.c.n.between(first, last)
+        found = [_unpacked(row["data"]) for row in self.rows(select(table.c.data).where(where).order_by(table.c.n))]
+        expected = min(last + 1, -(-preview.effects // CHUNK)) - first
+        if len(found) < expected:
+            raise damaged(f"effects of preview {preview.seq} are missing")
+        return found
+
+    # -- decisions
+
+    def decisions(self, plan: str, digest: str | None = None) -> list[Decision]:
+        """What reviewers said of a plan, or of one digest of it, oldest first."""
+        table = schema.decisions
+        query = table.select().where(table.c.plan == plan).order_by(table.c.seq)
+        return self.all(query if digest is None else query.where(table.c.digest == digest), Decision)
+
+    def decisions_on(self, preview: int) -> list[Decision]:
+        """What reviewers said of one preview, oldest first."""
+        table = schema.decisions
+        return self.all(table.select().where(table.c.preview == preview).order_by(table.c.seq), Decision)
+
+    def rejected_digest(self, digest: str) -> Decision | None:
+        """The rejection of this digest, of a preview or of a plan's document, whatever plan it was part of."""
+        table = schema.decisions
+        same = (table.c.digest == digest) | (table.c.plan_digest == digest)
+        query = table.select().where((table.c.verdict == Verdict.REJECT.value) & same)
+        return self.first(query.order_by(table.c.seq.desc()), Decision)
+
+    # -- runs
+
+    def run(self, id: str) -> Run:
+        """The run of exactly this id; raises NotFound."""
+        return _found(self.first(schema.runs.select().where(schema.runs.c.id == id), Run), "run", id)
+
+    def find_run(self, prefix: str) -> Run:
+        """The run whose id is, or alone begins with, `prefix`; raises NotFound or UsageError "ambiguous-id"."""
+        return self.run(self._find("run", "run", schema.runs, prefix))
+
+    def runs(
+        self,
+        states: Iterable[State] = (),
+        plan: str | None = None,
+        case: str | None = None,
+        limit: int | None = None,
+    ) -> list[Run]:
+        """Runs, newest first."""
+        table, wanted = schema.runs, [state.value for state in states]
+        query = table.select().order_by(table.c.seq.desc()).limit(limit)
+        if wanted:
+            query = query.where(table.c.state.in_(wanted))
+        if plan is not None:
+            query = query.where(table.c.plan == plan)
+        if case is not None:
+            query = query.where(table.c.id.in_(_of_case(schema.run_cases.c.run, case)))
+        return self.all(query, Run)
+
+    def unfinished(self, cases: Iterable[str] | None = None) -> list[Run]:
+        """Runs under way or stopped midway, oldest first; of `cases` only, where given."""
+        found = reversed(self.runs(UNFINISHED))
+        wanted = None if cases is None else set(cases)
+        return [run for run in found if wanted is None or wanted & set(run.cases)]
+
+    def last_run(self, case: str | None = None) -> Run | None:
+        """The newest run, of a case where given."""
+        return next(iter(self.runs(case=case, limit=1)), None)
+
+    def run_of(self, preview: int) -> Run | None:
+        """The run that applied a preview."""
+        return self.first(schema.runs.select().where(schema.runs.c.preview == preview), Run)
+
+    def undone_effects(self, run: str) -> list[str]:
+        """The ids of a run's effects that later runs took back."""
+        table = schema.undone
+        return [row["effect"] for row in self.rows(select(table.c.effect).where(table.c.run == run))]
+
+    # -- vault
+
+    def vault(
+        self, run: str | None = None, case: str | None = None, state: VaultState | None = VaultState.KEPT
+    ) -> list[Kept]:
+        """What the vault holds (state None: also what it held), newest run first, by entry."""
+        table = schema.vault
+        query = table.select().join(schema.runs, schema.runs.c.id == table.c.run)
+        for column, value in ((table.c.run, run), (table.c.case, case), (table.c.state, state)):
+            if value is not None:
+                query = query.where(column == value)
+        return self.all(query.order_by(schema.runs.c.seq.desc(), table.c.entry), Kept)
+
+    def prunable(self, at: int) -> list[Kept]:
+        """What retention lets go at `at`: never what a live plan names, nor what belongs to an unfinished run."""
+        table, runs, claims, plans = schema.vault, schema.runs, schema.claims, schema.plans
+        unfinished = select(runs.c.id).where(runs.c.state.in_([s.value for s in UNFINISHED]))
+        live = select(claims.c.entry).join(plans, plans.c.id == claims.c.plan)
+        live = live.where(plans.c.state.in_([s.value for s in LIVE]))
+        named = live.where((claims.c.run == table.c.run) & (claims.c.entry == table.c.entry)).exists()
+        query = table.select().where(
+            (table.c.state == VaultState.KEPT.value) & (table.c.until <= at) & table.c.run.not_in(unfinished) & ~named
+        )
+        return self.all(query.order_by(table.c.run, table.c.entry), Kept)
+
+    # -- ids
+
+    def _find(self, kind: str, word: str, table: Any, prefix: str) -> str:
+        start = prefix.lower()
+        start = start if start.startswith(f"{kind}_") else f"{kind}_{start}"
+        query = select(table.c.id).where(table.c.id.startswith(start, autoescape=True)).order_by(table.c.seq.desc())
+        found = [row["id"] for row in self.rows(query.limit(_SHOWN + 1))] if len(start) > len(kind) + 1 else []
+        if start in found or len(found) == 1:
+            return start if start in found else str(found[0])
+        if not found:
+            raise _missing(word, prefix)
+        more = ", …" if len(found) > _SHOWN else ""
+        raise UsageError(
+            f"{prefix} is the beginning of several {word} ids: {', '.join(found[:_SHOWN])}{more}",
+            code="ambiguous-id",
+            hint="give more of it",
+            next="treegate list",
+        )
+
+
+_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def _as(record: type[Record], row: RowMapping) -> Record:
+    try:
+        return msgspec.convert({name: row[name] for name in record.__struct_fields__}, record)
+    except msgspec.ValidationError as error:
+        raise damaged(f"a row that is no {record.__name__}: {error}") from error
+
+
+def _unpacked(data: bytes) -> bytes:
+    try:
+        return zstandard.decompress(data)
+    except zstandard.ZstdError as error:
+        raise damaged(f"a stored document does not unpack: {error}") from error
+
+
+def packed(data: bytes) -> bytes:
+    """The form in which documents, models and chunks are stored: zstd, with a checksum."""
+    return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(data)
+
+
+def _of_case(column: Any, case: str) -> Select[Any]:
+    return select(column).where(column.table.c.case == case)
+
+
+def _found(record: Record | None, word: str, id: str) -> Record:
+    if record is None:
+        raise _missing(word, id)
+    return record
+
+
+def _missing(word: str, id: str) -> NotFound:
+    return NotFound(
+        f"there is no {word} {id}", code=f"{word}-not-found", hint="see what there is", next="treegate list"
+    )

@@ -1,0 +1,79 @@
+"""What every write shares: one connection, one transaction, a state that changes by the table, an audit row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from treegate.engine import audit, schema
+from treegate.engine.schema import Connection, Executable, translated
+from treegate.engine.store.reader import Reader
+from treegate.engine.store.records import By, StoredPlan
+from treegate.model.effects import Raw, tagged
+from treegate.model.lifecycle import Event, State, next_state
+
+_BATCH = 200  # rows handed to the database at once
+
+
+class Writer(Reader):
+    """A transaction's own connection, on which it also reads what it has not committed yet."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        yield self._connection
+
+    def execute(self, statement: Executable) -> int:
+        """Carry out one statement; the number of rows it touched."""
+        with translated():
+            return int(self._connection.execute(statement).rowcount)
+
+    def insert_many(self, table: Any, rows: Iterable[dict[str, Any]]) -> None:
+        """Insert rows as they come, some at a time."""
+        batch: list[dict[str, Any]] = []
+        for row in rows:
+            batch.append(row)
+            if len(batch) == _BATCH:
+                self._insert(table, batch)
+                batch = []
+        if batch:
+            self._insert(table, batch)
+
+    def _insert(self, table: Any, batch: list[dict[str, Any]]) -> None:
+        with translated():
+            self._connection.execute(table.insert(), batch)
+
+    def inserted(self, statement: Any) -> int:
+        """Insert one row; the `seq` it was given."""
+        with translated():
+            key = self._connection.execute(statement).inserted_primary_key
+        if key is None:
+            raise schema.damaged("a row that was written has no key")
+        return int(key[0])
+
+    def log(
+        self,
+        event: str,
+        by: By,
+        plan: str | None = None,
+        run: str | None = None,
+        data: Mapping[str, audit.Json] | None = None,
+    ) -> None:
+        """Add a row to the audit log."""
+        audit.append(self, event, at=by.at, actor=by.actor, channel=by.channel, plan=plan, run=run, data=data)
+
+    def change(self, plan: StoredPlan, event: Event, by: By, **columns: object) -> State:
+        """Take a plan to the state that `event` leads to, without an audit row of its own."""
+        state = next_state(plan.state, event, plan.id)
+        values = {"state": state.value, "updated_at": by.at, **columns}
+        self.execute(schema.plans.update().where(schema.plans.c.id == plan.id).values(values))
+        return state
+
+
+def names(cases: Iterable[str]) -> list[audit.Json]:
+    """Names of cases as an audit row can hold them: one that is not UTF-8 is percent-encoded."""
+    found = [tagged(case) for case in cases]
+    return [{"raw": name.raw} if isinstance(name, Raw) else name for name in found]

@@ -1,0 +1,92 @@
+"""Who acts, and what their role lets them do: propose, decide, carry out, manage."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+
+from treegate.errors import Denied
+
+
+class Role(StrEnum):
+    """What someone is trusted with; an agent is only ever an author."""
+
+    AUTHOR = "author"
+    REVIEWER = "reviewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+class Action(StrEnum):
+    """What a role may or may not do; each names itself in a refusal."""
+
+    READ = "read"
+    PROPOSE = "propose"  # submit, revise, refresh, withdraw
+    DECIDE = "decide"  # approve, reject, request changes, revoke
+    APPLY = "apply"
+    UNDO = "undo"
+    RECOVER = "recover"
+    PAUSE = "pause"
+    PRUNE = "prune"
+    TOKENS = "manage tokens"
+    POLICY = "change policy"
+
+
+_PROPOSES = frozenset({Action.READ, Action.PROPOSE})
+_OPERATES = frozenset({Action.APPLY, Action.UNDO, Action.RECOVER, Action.PAUSE, Action.PRUNE})
+
+ALLOWED: dict[Role, frozenset[Action]] = {
+    Role.AUTHOR: _PROPOSES,
+    Role.REVIEWER: _PROPOSES | {Action.DECIDE},
+    Role.OPERATOR: _PROPOSES | _OPERATES,
+    Role.ADMIN: frozenset(Action),
+}
+
+
+class Actor(msgspec.Struct, frozen=True, kw_only=True):
+    """Someone at one of the doors: the OS user at a shell, or whoever a token names."""
+
+    name: str
+    role: Role
+    cases: tuple[str, ...] | None = None  # None: all
+    channel: str = "cli"  # the door: cli, http, slack, queue, mcp
+    via: Literal["os", "token"] = "os"
+
+    def sees(self, cases: Collection[str]) -> bool:
+        """Whether all of `cases` are within what this actor may touch."""
+        return self.cases is None or set(cases) <= set(self.cases)
+
+    def may(self, action: Action, cases: Collection[str] = (), by: Collection[Role] = ()) -> bool:
+        """Whether the role, or one of the roles that policy adds in `by`, allows the action on `cases`."""
+        return (action in ALLOWED[self.role] or self.role in by) and self.sees(cases)
+
+    def require(self, action: Action, cases: Collection[str] = (), by: Collection[Role] = ()) -> None:
+        """Raise Denied ("role-not-allowed" or "case-not-allowed") unless `may`."""
+        if not self.sees(cases):
+            raise Denied(
+                f"{self.name} has no access to every case this touches",
+                code="case-not-allowed",
+                hint="ask an admin for a token that covers these cases",
+            )
+        if not self.may(action, cases, by):
+            raise Denied(
+                f"{self.name} is {_a(self.role)} and may not {action}",
+                code="role-not-allowed",
+                hint=f"ask {_a(_who_may(action))}",
+            )
+
+
+def os_user(name: str, channel: str = "cli") -> Actor:
+    """The person at the shell: admin, for whoever owns the state directory can change everything in it anyway."""
+    return Actor(name=name, role=Role.ADMIN, channel=channel, via="os")
+
+
+def _who_may(action: Action) -> Role:
+    return next(role for role in Role if action in ALLOWED[role])
+
+
+def _a(role: Role) -> str:
+    return f"an {role}" if role[0] in "ao" else f"a {role}"

@@ -1,0 +1,295 @@
+"""The acts: what each operation does to the virtual tree."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec import UNSET
+
+from treegate.model import matching, paths
+from treegate.model.forest import Fault
+from treegate.model.operations import (
+    Copy,
+    Create,
+    Delete,
+    Mkdir,
+    Move,
+    Rename,
+    Replace,
+    Restore,
+    Set,
+    Symlink,
+    inline_content,
+)
+from treegate.model.plan import Plan
+from treegate.model.simulate import Outcome, Simulation, World, sha256_of
+from treegate.model.transfer import make_room, transfer
+from treegate.model.tree import PACKED, Kind, Made, Node, kind_of
+
+
+def simulate(plan: Plan, world: World) -> Outcome:
+    """The outcome of a plan on the tree as it is now."""
+    return Simulation(plan, world).run(ACTS)
+
+
+def _mkdir(sim: Simulation, operation: Mkdir) -> None:
+    path = sim.text(operation.path.removesuffix("/"), "path")
+    above, name = paths.split(path)
+    if not above:
+        raise Fault("case-untouchable", f"{path!r} would be a case itself", key="path", path=path)
+    folder = sim.folder_made(above, "path")
+    there = sim.forest.child(folder, name)
+    if there is not None and there.kind is Kind.DIR:
+        if there.made is not None and there.made.implied:
+            there.made.implied = False
+            sim.forest.touch(there, sim.number)
+            return
+        by = there.operations[0] if there.made is not None else 0
+        code = "work-done-twice" if by else "destination-exists"
+        text = f"the folder {operation.path!r} " + (f"is made by operation {by} already" if by else "exists already")
+        raise Fault(code, text, key="path", path=path, drop=True, also=(by,) if by else ())
+    if there is not None:
+        raise Fault("destination-exists", f"there is a {there.kind} at {operation.path!r}", key="path", path=path)
+    sim.check_name(folder, name, path, "path")
+    sim.forest.touch(sim.forest.make(Kind.DIR, folder, name, Made("made")), sim.number)
+
+
+def _move(sim: Simulation, operation: Move) -> None:
+    if operation.match is not UNSET:
+        matching.transfer_all(sim, operation)
+        return
+    assert operation.source is not UNSET
+    try:
+        node = sim.existing(operation.source, "from")
+    except Fault as fault:
+        raise _maybe_done(sim, operation, fault) from None
+    sim.expect(node, operation.expect, operation.source)
+    transfer(sim, node, operation.to, operation)
+
+
+def _maybe_done(sim: Simulation, operation: Move, fault: Fault) -> Fault:
+    """A source that an earlier operation took to this very destination was moved twice, not lost."""
+    if fault.code != "source-taken" or fault.changes is None or not isinstance(operation.source, str):
+        return fault
+    name = paths.split(operation.source)[1] if operation.to.endswith("/") else ""
+    if fault.changes["from"] != operation.to + name:
+        return fault
+    text = f"operation {fault.also[0]} moves {operation.source!r} there already"
+    return Fault("work-done-twice", text, key="from", path=fault.path, drop=True, also=fault.also)
+
+
+def _copy(sim: Simulation, operation: Copy) -> None:
+    if operation.match is not UNSET:
+        matching.transfer_all(sim, operation)
+        return
+    assert operation.source is not UNSET
+    node = sim.existing(operation.source, "from")
+    sim.expect(node, operation.expect, operation.source)
+    transfer(sim, node, operation.to, operation)
+
+
+def _rename(sim: Simulation, operation: Rename) -> None:
+    node = sim.existing(operation.path, "path")
+    name = paths.from_raw(operation.name) if sim.raw else operation.name
+    above = paths.split(operation.path)[0]
+    if "/" in name:
+        better = {"op": "move", "from": operation.path, "to": operation.name, "path": UNSET, "name": UNSET}
+        changes = {key: value for key, value in better.items() if value is not UNSET}
+        hint = f"to give it another folder, write {changes}"
+        raise Fault("path-malformed", f"{name!r} is a path, not a name", key="name", path=node.path(), hint=hint)
+    sim.expect(node, operation.expect, operation.path)
+    transfer(sim, node, paths.joined(above, operation.name), operation)
+
+
+def _content(sim: Simulation, operation: Create | Replace, made: Made) -> None:
+    data = inline_content(operation)
+    if data is not None:
+        made.blob, made.size = sha256_of(data), len(data)
+    else:
+        assert operation.blob is not UNSET
+        made.blob = operation.blob.removeprefix("sha256:")
+        size = sim.world.blob_size(made.blob)
+        if size is None:
+            raise Fault("blob-missing", f"there is no blob {operation.blob[:19]}…", key="blob")
+        made.size = size
+    made.mode = None if operation.mode is UNSET else int(operation.mode, 8)
+    made.mtime = None if operation.mtime is UNSET else nanoseconds(operation.mtime, "mtime")
+
+
+def _create(sim: Simulation, operation: Create) -> None:
+    if operation.expect is not UNSET:
+        raise Fault("wrong-keys", "`create` has no source that `expect` could describe", key="expect")
+    made = Made("created")
+    _content(sim, operation, made)
+    place(sim, Kind.FILE, made, operation.path, operation)
+
+
+def _symlink(sim: Simulation, operation: Symlink) -> None:
+    made = Made("linked")
+    made.target = paths.from_raw(operation.target) if sim.raw else operation.target
+    if not made.target or "\0" in made.target:
+        raise Fault("path-malformed", "a link needs a target", key="target")
+    place(sim, Kind.LINK, made, operation.path, operation)
+
+
+def place(sim: Simulation, kind: Kind, made: Made, given: str, operation: Any) -> None:
+    """Puts something that the plan makes at a path that is free, or made free."""
+    path = sim.text(given, "path")
+    above, name = paths.split(path)
+    if not above:
+        raise Fault("case-untouchable", f"{path!r} would be a case itself", key="path", path=path)
+    folder = sim.folder_made(above, "path")
+    there = sim.forest.child(folder, name)
+    if there is not None:
+        if there.kind is Kind.DIR:
+            raise Fault("destination-is-folder", f"{given!r} is a folder", key="path", path=path)
+        name = make_room(sim, there, folder, name, operation, None, "path")
+    sim.check_name(folder, name, path, "path")
+    node = sim.forest.make(kind, folder, name, made)
+    if there is not None and there.parent is not folder:
+        sim.replaced[node] = there
+    sim.forest.touch(node, sim.number)
+
+
+def _replace(sim: Simulation, operation: Replace) -> None:
+    node = sim.existing(operation.path, "path")
+    if node.kind is not Kind.FILE:
+        raise Fault("type-mismatch", f"{operation.path!r} is a {node.kind}", key="path", path=node.path())
+    sim.expect(node, operation.expect, operation.path)
+    made = Made("created")
+    _content(sim, operation, made)
+    if node.made is not None:
+        _rewrite(sim, node.made, made)
+        sim.forest.touch(node, sim.number)
+        return
+    folder, name = node.parent, node.name
+    assert folder is not None
+    made.like = node
+    sim.forest.packed(node)
+    ops = node.ops
+    sim.forest.remove(node, sim.number)
+    new = sim.forest.make(Kind.FILE, folder, name, made)
+    sim.replaced[new] = node
+    for number in (ops,) if isinstance(ops, int) else ops:
+        if number:
+            sim.forest.touch(new, number)
+    sim.forest.touch(new, sim.number)
+
+
+def _rewrite(sim: Simulation, made: Made, new: Made) -> None:
+    """Gives something that the plan itself makes other content; what it looks like stays, if not said anew."""
+    source = made.source
+    if source is not None and made.mode is None:
+        made.mode = sim.forest.facts(source)[0] & 0o7777
+    made.effect = "created"
+    made.blob, made.size, made.source = new.blob, new.size, None
+    made.mode = made.mode if new.mode is None else new.mode
+    made.mtime = new.mtime
+
+
+def _delete(sim: Simulation, operation: Delete) -> None:
+    if operation.match is not UNSET:
+        matching.delete_all(sim, operation)
+        return
+    assert operation.path is not UNSET
+    try:
+        node = sim.existing(operation.path.removesuffix("/"), "path")
+    except Fault as fault:
+        if fault.code == "source-taken" and fault.changes is None:
+            fault.code, fault.drop = "work-done-twice", True
+        raise
+    sim.expect(node, operation.expect, operation.path)
+    matching.delete(sim, node, operation)
+
+
+def _restore(sim: Simulation, operation: Restore) -> None:
+    kept = sim.world.kept(operation.run, operation.entry)
+    if kept is None:
+        text = f"the vault has no entry {operation.entry} of {operation.run}"
+        raise Fault("vault-missing", text, key="entry")
+    key = f"vault:{kept.volume}:{operation.run}"
+    area = sim.forest.area(key)
+    if area.names is None:
+        area.names = {}
+    taken = area.names.get(str(operation.entry))
+    if isinstance(taken, Node):
+        by = taken.operations[0]
+        text = f"operation {by} restores entry {operation.entry} of {operation.run} already"
+        raise Fault("work-done-twice", text, key="entry", drop=True, also=(by,))
+    node = Node(kind_of(PACKED.unpack(kept.facts)[0]), None, "", area, str(operation.entry), kept.facts)
+    node.where = f"{area.where}/{operation.entry}"
+    area.names[str(operation.entry)] = node
+    path = sim.text(operation.to.removesuffix("/"), "to")
+    above, name = paths.split(path)
+    if not above:
+        raise Fault("case-untouchable", f"{path!r} would be a case itself", key="to", path=path)
+    folder = sim.folder_made(above, "to")
+    there = sim.forest.child(folder, name)
+    if there is not None:
+        raise Fault("destination-exists", f"there is a {there.kind} at {operation.to!r}", key="to", path=path)
+    if sim.forest.volume(folder) != kept.volume:
+        raise Fault("other-filesystem", f"the vault of {operation.run} is on another filesystem", key="to", path=path)
+    sim.check_name(folder, name, path, "to")
+    sim.forest.put(node, folder, name)
+    sim.forest.touch(node, sim.number)
+
+
+def _set(sim: Simulation, operation: Set) -> None:
+    node = sim.existing(operation.path.removesuffix("/"), "path")
+    sim.expect(node, operation.expect, operation.path)
+    mode = None if operation.mode is UNSET else int(operation.mode, 8)
+    mtime = None if operation.mtime is UNSET else nanoseconds(operation.mtime, "mtime")
+    if node.kind is Kind.LINK and mode is not None:
+        raise Fault(
+            "type-mismatch", f"{operation.path!r} is a link; links have no mode", key="mode", path=node.path()
+        )
+    _refuse_special_bits(mode, operation)
+    if node.made is not None:
+        node.made.mode = node.made.mode if mode is None else mode
+        node.made.mtime = node.made.mtime if mtime is None else mtime
+    else:
+        was = node.setting or (None, None)
+        node.setting = (was[0] if mode is None else mode, was[1] if mtime is None else mtime)
+        sim.forest.packed(node)
+    sim.forest.touch(node, sim.number)
+
+
+def _refuse_special_bits(mode: int | None, operation: Set) -> None:
+    if mode is not None and mode & 0o6000:
+        text = "set-user-id and set-group-id bits are not a plan's to give"
+        plain = f"{mode & 0o1777:04o}"
+        raise Fault("wrong-type", text, key="mode", path=operation.path, better=plain)
+
+
+_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?Z")
+_DAYS = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+def nanoseconds(text: str, key: str) -> int:
+    """Nanoseconds since 1970 of a UTC time (RFC 3339), exact; raises Fault for a day that does not exist."""
+    found = _TIME.fullmatch(text)
+    assert found is not None, "the decoder let nothing else through"
+    year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
+    leap = calendar.isleap(year)
+    exists = 1 <= month <= 12 and 1 <= day <= _DAYS[month] and not (month == 2 and day == 29 and not leap)
+    if not (exists and hour < 24 and minute < 60 and second < 60 and year >= 1):
+        raise Fault("wrong-type", f"there is no such time as {text!r}", key=key)
+    seconds = calendar.timegm((year, month, day, hour, minute, second, 0, 0, 0))
+    return seconds * 1_000_000_000 + int((found.group(7) or "0").ljust(9, "0"))
+
+
+ACTS: Mapping[type, Callable[[Simulation, Any], None]] = {
+    Mkdir: _mkdir,
+    Move: _move,
+    Rename: _rename,
+    Copy: _copy,
+    Create: _create,
+    Replace: _replace,
+    Delete: _delete,
+    Restore: _restore,
+    Symlink: _symlink,
+    Set: _set,
+}

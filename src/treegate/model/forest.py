@@ -1,0 +1,263 @@
+"""The virtual tree: the real one, read lazily, with the plan's changes laid over it.
+
+A folder's listing is read the first time something in it is looked up; its
+untouched entries stay plain kinds, and become nodes only when one is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from treegate.model import paths
+from treegate.model.capabilities import Capabilities
+from treegate.model.names import nearest
+from treegate.model.tree import MOUNT_ROOT, PACKED, Kind, Made, Node, Tree
+
+_ATTRS = 4  # index of `attrs` in packed facts
+
+
+class Fault(Exception):
+    """Why one operation cannot be carried out: what becomes a Problem, once the operation is known.
+
+    `key` is the operation's key at fault; `better` a new value for it, from which a suggestion is made; `changes`
+    are further keys of the suggestion.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        key: str = "",
+        path: str | None = None,
+        better: str = "",
+        changes: dict[str, Any] | None = None,
+        drop: bool = False,
+        hint: str = "",
+        also: tuple[int, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.key = key
+        self.path = path
+        self.changes = {key: better, **(changes or {})} if better else changes
+        self.drop = drop
+        self.hint = hint
+        self.also = also
+
+
+class Ghostly(Exception):
+    """The operation rests on what a faulty one would have made; it is passed over without a word of its own."""
+
+
+class Forest:
+    """All cases of a workspace as one virtual tree under the root `projects/`."""
+
+    def __init__(self, tree: Tree, cases: Mapping[str, Capabilities], volumes: Mapping[str, str]) -> None:
+        self.tree = tree
+        self.cases = cases
+        self.volumes = volumes  # case -> the name of its volume, "" for the workspace's own
+        self.root = Node(Kind.DIR, None, "")
+        self.root.names = {}
+        self.touched: list[Node] = []
+        self.ghosts: set[str] = set()
+        self._folders: dict[str, Node] = {}
+        self._cases: dict[str, Node] = {}
+        self._areas: dict[str, Node] = {}
+
+    # Looking
+
+    def case(self, name: str) -> Node:
+        """The node of a case; Fault `unknown-case` with the nearest name where there is none."""
+        node = self._cases.get(name)
+        if node is None:
+            if name not in self.cases:
+                near = nearest(name, self.cases) or ""
+                raise Fault("unknown-case", f"there is no case {name!r}", key="case", path=name, better=near)
+            node = Node(Kind.DIR, self.root, name, self.root, name)
+            node.where = name
+            node.facts = self.tree.facts("", name)
+            self._cases[name] = node
+        return node
+
+    def folder(self, path: str) -> Node:
+        """The folder at a path as it is at this point of the plan; raises Fault."""
+        node = self._folders.get(path)
+        if node is None:
+            above, name = paths.split(path)
+            node = self._enter(self.folder(above), name, path) if above else self.case(path)
+            self._folders[path] = node
+        return node
+
+    def _enter(self, above: Node, name: str, path: str) -> Node:
+        node = self.child(above, name)
+        if node is None:
+            raise Fault("parent-missing", f"there is no folder {path!r}", path=path)
+        return self.entered(node, path)
+
+    def entered(self, node: Node, path: str) -> Node:
+        """The node, if one may go into it: a folder that no other filesystem covers."""
+        if node.kind is Kind.LINK:
+            raise Fault("link-in-path", f"{path!r} is a symbolic link", path=path)
+        if node.kind is not Kind.DIR:
+            raise Fault("parent-is-file", f"{path!r} is not a folder", path=path)
+        if node.home is not None and node.facts is None and self.facts(node)[_ATTRS] & MOUNT_ROOT:
+            raise Fault("mount-inside", f"another filesystem is mounted at {path!r}", path=path)
+        return node
+
+    def names(self, folder: Node) -> dict[str, Kind | Node]:
+        """A folder's entries at this point, by name; read from disk the first time."""
+        names = folder.names
+        if names is None:
+            try:
+                names = folder.names = dict(self.tree.names(folder.where))
+            except PermissionError:
+                text = f"the folder {folder.where!r} cannot be read"
+                raise Fault("not-readable", text, path=folder.where) from None
+            except (FileNotFoundError, NotADirectoryError):
+                text = f"the folder {folder.where!r} went away"
+                raise Fault("source-missing", text, path=folder.where) from None
+        return names
+
+    def child(self, folder: Node, name: str) -> Node | None:
+        """The entry of that name, or None."""
+        names = folder.names
+        if names is None:
+            names = self.names(folder)
+        found = names.get(name)
+        if found is None or found.__class__ is Node:
+            return found
+        node = Node(found, folder, name, folder, name)  # type: ignore[arg-type]
+        if found is Kind.DIR:
+            node.where = f"{folder.where}/{name}"
+        names[name] = node
+        return node
+
+    def children(self, folder: Node) -> Iterator[Node]:
+        """A folder's entries in byte order."""
+        for name in paths.in_byte_order(list(self.names(folder))):
+            node = self.child(folder, name)
+            if node is not None:
+                yield node
+
+    def facts(self, node: Node) -> tuple[Any, ...]:
+        """What lstat says of an existing entry, as the fields of `tree.Facts`."""
+        packed = node.facts
+        if packed is None:
+            packed = self.packed(node)
+        return PACKED.unpack(packed)
+
+    def packed(self, node: Node) -> bytes:
+        """The packed facts of an existing entry, read from disk the first time."""
+        if node.facts is None:
+            home = node.home
+            assert home is not None, "only what exists has facts"
+            node.facts = self.tree.facts(home.where, node.home_name)
+            if node.facts is None:
+                gone = paths.joined(home.where, node.home_name)
+                raise Fault("source-missing", f"{gone!r} went away just now", path=gone)
+        return node.facts
+
+    def volume(self, node: Node) -> str:
+        """The name of the volume an entry is on, or is to be on."""
+        above: Node | None = node
+        while above is not None:
+            if above.parent is self.root:
+                return self.volumes.get(above.name, "")
+            if above.parent is None:
+                return above.where.split(":")[1] if above.where else ""
+            above = above.parent
+        return ""
+
+    def area(self, key: str) -> Node:
+        """The node of one of treegate's own folders, by its key in the step table (model.table.Place)."""
+        node = self._areas.get(key)
+        if node is None:
+            node = self._areas[key] = Node(Kind.DIR, None, key)
+            node.where = f"/{key}"
+        return node
+
+    # Changing
+
+    def touch(self, node: Node, operation: int) -> None:
+        """Notes that an operation had part in an entry's fate."""
+        ops = node.ops
+        if ops == 0:
+            self.touched.append(node)
+            node.ops = operation
+        elif isinstance(ops, tuple):
+            if ops[-1] != operation:
+                node.ops = (*ops, operation)
+        elif ops != operation:
+            node.ops = (ops, operation)
+
+    def put(self, node: Node, folder: Node, name: str) -> None:
+        """Gives an entry a slot, taking it from the one it has."""
+        if node.parent is not None and node.parent.names is not None:
+            node.parent.names.pop(node.name, None)
+        node.parent = folder
+        node.name = name
+        self.names(folder)[name] = node
+        if node.kind is Kind.DIR:
+            self._folders.clear()
+
+    def make(self, kind: Kind, folder: Node, name: str, made: Made) -> Node:
+        """A new entry in a slot that is free."""
+        node = Node(kind, folder, name)
+        node.made = made
+        if kind is Kind.DIR:
+            node.names = {}
+        self.names(folder)[name] = node
+        return node
+
+    def remove(self, node: Node, operation: int) -> None:
+        """Takes an entry out of the tree: what exists goes to the vault, what the plan made is forgotten."""
+        if node.kind is Kind.DIR:
+            self._remove_strangers(node, operation)
+            self._folders.clear()
+        self._detach(node)
+        if node.made is not None:
+            node.ops = ()  # it was never there
+        else:
+            self.touch(node, operation)
+            vault = self.area(f"vault:{self.volume_of_home(node)}")
+            node.parent, node.name = vault, ""
+
+    def _remove_strangers(self, folder: Node, operation: int) -> None:
+        """What came into a folder that goes away is removed on its own: it does not belong to it on disk."""
+        for child in list((folder.names or {}).values()):
+            if isinstance(child, Node):
+                if child.home is not folder or child.home_name != child.name:
+                    self.remove(child, operation)
+                elif child.kind is Kind.DIR:
+                    self._remove_strangers(child, operation)
+
+    def _detach(self, node: Node) -> None:
+        if node.parent is not None and node.parent.names is not None:
+            node.parent.names.pop(node.name, None)
+        node.parent, node.name = None, ""
+
+    def volume_of_home(self, node: Node) -> str:
+        """The name of the volume an existing entry is on now."""
+        above: Node | None = node
+        while above is not None and above.home is not None:
+            if above.home is self.root:
+                return self.volumes.get(above.home_name, "")
+            above = above.home
+        return above.where.split(":")[1] if above is not None and above.where else ""
+
+    # Ghosts
+
+    def haunt(self, path: str) -> None:
+        """Remembers what a faulty operation would have made, so that one fault is told once."""
+        self.ghosts.add(path)
+
+    def haunted(self, path: str) -> bool:
+        """Whether a path rests on what a faulty operation would have made."""
+        while path and self.ghosts:
+            if path in self.ghosts:
+                return True
+            path = paths.split(path)[0]
+        return False

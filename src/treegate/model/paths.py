@@ -1,0 +1,80 @@
+"""Paths of a plan, parsed once at the door.
+
+Inside, a path is a plain `str` relative to `projects/`, components joined by
+single slashes, bytes that are not UTF-8 as lone surrogates (PEP 383).
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote_to_bytes
+
+RESERVED = ".treegate"
+
+
+class Malformed(ValueError):
+    """A path that cannot be one: `code` is a problem's code, `better` a repaired path or ''."""
+
+    def __init__(self, code: str, message: str, better: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.better = better
+
+
+def check(path: str) -> None:
+    """Raises Malformed unless every component is plain; '' is malformed too."""
+    if path.startswith("/"):
+        raise Malformed("path-malformed", f"{path!r} is absolute", path.strip("/"))
+    if "\0" in path:
+        raise Malformed("path-malformed", f"{path!r} holds a NUL")
+    parts = path.split("/")
+    if "" in parts:
+        found = "is empty" if not path else "has an empty component"
+        raise Malformed("path-malformed", f"{path!r} {found}", "/".join(part for part in parts if part))
+    if "." in parts or ".." in parts:
+        better = "/".join(part for part in parts if part != ".") if ".." not in parts else ""
+        raise Malformed("path-escapes", f"{path!r} has a `.` or `..` component", better)
+    if RESERVED in parts:
+        raise Malformed("path-reserved", f"{path!r} leads into `{RESERVED}`")
+
+
+_ESCAPED = re.compile(r"(?:[^%]|%[0-9A-Fa-f]{2})*")
+
+
+def from_raw(text: str) -> str:
+    """A path written as percent-encoded bytes (RFC 3986 section 2.1), as the operating system would give it."""
+    if not _ESCAPED.fullmatch(text):
+        raise Malformed("raw-malformed", f"{text!r} has a % that two hexadecimal digits do not follow")
+    return unquote_to_bytes(text).decode("utf-8", "surrogateescape")
+
+
+def split(path: str) -> tuple[str, str]:
+    """(folder, name) of a path; the folder of a path without a slash is ''."""
+    folder, _, name = path.rpartition("/")
+    return folder, name
+
+
+def joined(folder: str, name: str) -> str:
+    """The path of a name in a folder."""
+    return f"{folder}/{name}" if folder else name
+
+
+def raw_bytes(name: str) -> bytes:
+    """The bytes that the filesystem holds for a name."""
+    return name.encode("utf-8", "surrogateescape")
+
+
+def in_byte_order(names: list[str]) -> list[str]:
+    """Names sorted by the bytes they are on disk."""
+    if all(map(str.isascii, names)):
+        return sorted(names)
+    return sorted(names, key=raw_bytes)
+
+
+def extension(name: str) -> str:
+    """The extension with its dot, as `os.path.splitext` sees it: '' for `.bashrc` and `README`."""
+    dot = name.rfind(".")
+    if dot <= 0 or not name[:dot].strip("."):
+        return ""
+    return name[dot:]
