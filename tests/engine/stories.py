@@ -35,7 +35,9 @@ def propose(store: Store, id: str = "pl_a", case: str = "Smith", digest: str = "
 
 
 def preview(digest: str, valid: bool = True, effects: int = 1) -> dict[str, object]:
-    chunks = [b"[" + b",".join(b"%d" % n for n in range(at, min(at + 100, effects))) + b"]" for at in range(0, effects, 100)]
+    chunks = [
+        b"[" + b",".join(b"%d" % n for n in range(at, min(at + 100, effects))) + b"]" for at in range(0, effects, 100)
+    ]
     return {
         "digest": digest,
         "table_digest": f"table-{digest}",

@@ -198,24 +198,65 @@ def read(directory: Path, run: str) -> Story:
 
     Raises NotVerified with code "journal-damaged" or "journal-format"; OSError; SyncFailed.
     """
-    story = Story()
+    chain: list[frames.Frame] = []
     with posix.closing(posix.open_root(str(directory))) as folder:
         numbers = sorted(int(m[1]) for m in map(_SEGMENT.fullmatch, os.listdir(folder)) if m)
-        marks = [frames.START]
         for number in numbers:
-            data = _content(folder, number)
-            for frame, records in _frames(data, run, number, marks):
-                _forget_unconfirmed(story, records)
-                marks = [*marks[-1:], frame.mark]
+            _join(chain, _segment(folder, run, number), directory)
         sync_folder(folder)
+    story = Story(segments=numbers[-1] if numbers else 0, mark=chain[-1].mark if chain else frames.START)
+    for frame in chain:
+        for record in _records(frame, directory):
+            story.take(record)
     return story
 
 
-def _content(folder: int, number: int) -> bytes:
-    with posix.closing(posix.open_file(folder, f"journal.{number}")) as fd, open(fd, "rb", closefd=False) as file:
+def _segment(folder: int, run: str, number: int) -> list[frames.Frame]:
+    name = f"journal.{number}"
+    with posix.closing(posix.open_file(folder, name)) as fd, open(fd, "rb", closefd=False) as file:
         data = file.read()
         sync_data(fd)
-    return data
+    found, end = frames.chained(data, _key(run, number))
+    if frames.stray(data, end, _key(run, number)):
+        raise _damaged(f"{name} has a damaged frame at byte {end} with a whole one behind it")
+    return found
+
+
+def _join(chain: list[frames.Frame], segment: list[frames.Frame], directory: Path) -> None:
+    """Add a segment. Its writer had confirmed all frames before it but, after a failed write, the last."""
+    if not segment:
+        return
+    if chain and segment[0].before != chain[-1].mark and segment[0].before == chain[-1].before:
+        chain.pop()
+    if segment[0].before != (chain[-1].mark if chain else frames.START):
+        raise _damaged(f"a segment of {directory} does not follow the one before it")
+    chain += segment
+
+
+def _records(frame: frames.Frame, directory: Path) -> list[Record]:
+    try:
+        records = _decoder.decode(frame.payload)
+    except msgspec.DecodeError as error:
+        raise _format(directory) from error
+    if any(record.format != FORMAT for record in records if isinstance(record, Begin | Resumed)):
+        raise _format(directory)
+    return records
+
+
+def _damaged(what: str) -> NotVerified:
+    return NotVerified(
+        f"the run's journal is damaged: {what}; nothing was touched",
+        code="journal-damaged",
+        hint="put the state directory's disk in order, or restore the file from a backup, then recover again",
+    )
+
+
+def _format(directory: Path) -> NotVerified:
+    return NotVerified(
+        f"the journal in {directory} was written by another version of treegate",
+        code="journal-format",
+        hint="finish the run with the version that began it",
+    )
 
 
 def _key(run: str, number: int) -> bytes:

@@ -90,7 +90,9 @@ class DiskTree:
             fd = self._held.get(folder)
             if fd is None:
                 fd = self._fd(folder)
-            return None if name in self._hidden_in(folder) else posix.packed(fd, name)
+            if name in self._hidden and name in self._hidden_in(folder):
+                return None
+            return posix.packed(fd, name)
         except FileNotFoundError:
             return None
         except OSError as error:

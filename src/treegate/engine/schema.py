@@ -291,6 +291,8 @@ def translated() -> Iterator[None]:
         if ours is None:
             raise
         raise ours from error
+    except UnicodeDecodeError as error:  # the driver cannot even read the database's own error message
+        raise damaged("a text in it is not UTF-8") from error
 
 
 def integrity(connection: Connection) -> list[str]:
@@ -343,8 +345,9 @@ def damaged(what: str) -> NotVerified:
 def _translate(error: Any) -> TreegateError | None:
     if not isinstance(error, sqlite3.Error):
         return None
-    primary = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-    if primary in _DAMAGED:
+    code = getattr(error, "sqlite_errorcode", None)  # none where it is the driver that cannot decode a text
+    primary = (code or 0) & 0xFF
+    if primary in _DAMAGED or (code is None and isinstance(error, sqlite3.OperationalError)):
         return damaged(str(error))
     if primary in _LOCKED:
         return Busy(

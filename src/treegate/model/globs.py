@@ -59,7 +59,7 @@ def _component(text: str, at: int, hidden: bool) -> Part:
 
 
 def _part(source: str, deep: bool = False) -> Part:
-    return Part(source, None, re.compile(source, re.DOTALL).fullmatch, deep)
+    return Part(source, None, re.compile(source).fullmatch, deep)
 
 
 def _with_stars(runs: list[str]) -> str:
@@ -197,7 +197,7 @@ class Glob:
                 break
             prefix.append(part.literal)
         whole = tuple(parts)
-        return cls(pattern, folders_only, "/".join(prefix), whole, re.compile(_path_regex(whole), re.DOTALL))
+        return cls(pattern, folders_only, "/".join(prefix), whole, re.compile(_path_regex(whole)))
 
     def matches(self, path: str, is_dir: bool) -> bool:
         """Whether the entry at `path` (relative, no trailing `/`) is meant."""

@@ -39,10 +39,14 @@ class Kept(NamedTuple):
 class World(Protocol):
     """What a simulation may ask of the world; every answer is a plain value."""
 
-    tree: Tree
     cases: Mapping[str, Capabilities]
     volumes: Mapping[str, str]
     reserved: frozenset[str]  # names at the top of a case that are treegate's own
+
+    @property
+    def tree(self) -> Tree:
+        """The tree on disk."""
+        ...
 
     def kept(self, run: str, entry: int) -> Kept | None:
         """An entry of a run's vault, if it is still there."""

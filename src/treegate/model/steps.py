@@ -13,7 +13,9 @@ target slot, and an entry's own inside (a folder cannot go under itself). Hence 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, combinations, count
 from typing import NamedTuple
 
 from treegate.model.table import EXCHANGE, RENAME
@@ -135,8 +137,12 @@ class _Board:
     def inside(self, node: Node | None, folder: Node) -> bool:
         """Whether a node is a folder, or lies in it, as things stand now."""
         while node is not None and node is not folder:
-            node = self.slot(node)[0] if node in self.left else node.parent
+            node = self.above(node)
         return node is folder
+
+    def above(self, node: Node) -> Node | None:
+        """The folder that a node lies in, as things stand now."""
+        return self.slot(node)[0] if node in self.left else node.parent
 
     def unplaced(self, node: Node | None) -> Node | None:
         """The nearest folder, from a node upwards, that is not at its final slot yet."""
@@ -155,10 +161,10 @@ class _Board:
         assert entry.parent is not None
         self.rename(entry, (entry.parent, entry.name))
 
-    def put_aside(self, entry: Node) -> None:
-        """Write the step to a parking place."""
-        self.rename(entry, (self.park(entry), str(self._parked)))
+    def parking(self, entry: Node) -> Slot:
+        """A parking place that was never used."""
         self._parked += 1
+        return self.park(entry), str(self._parked)
 
     def rename(self, entry: Node, to: Slot) -> None:
         """Write one rename."""
@@ -198,18 +204,15 @@ class _Order:
         self.board = board
         self._removed = {entry for entry in board.entries if entry.parent in vaults}
         self._last = {entry for entry in self._removed if entry.kind is Kind.DIR}  # once emptied of what leaves them
-        self._queue = deque(entry for entry in board.entries if entry not in self._last)
-        self._heirs: dict[Node, Node] = {}  # who shall have the slot that an entry holds
+        self._tangles = _tangles(board)
+        held = {entry for tangle in self._tangles for entry in tangle}
+        self._last -= held
+        self._queue = deque(entry for entry in board.entries if entry not in self._last and entry not in held)
+        self._heirs = _heirs(board)
         self._waits: dict[Node, Node] = {}
         self._waiting: dict[Node, list[Node]] = {}  # the reverse of _waits
         self._groups: dict[Node, list[tuple[Pair, list[Node]]]] = {}  # plain groups by the folder they wait for
         self._hasty: set[Node] = set()  # files that no longer wait for the folder they go into
-        self._all_hasty = False
-        self._searched = False
-        for entry in board.entries:
-            blocker = board.blocker(entry)
-            if blocker is not None:
-                self._heirs[blocker] = entry
 
     def release(self, pair: Pair, entries: list[Node]) -> None:
         """Write the renames of a plain group, or keep it until the folder it goes into stands."""
@@ -225,19 +228,16 @@ class _Order:
     def run(self) -> None:
         """Write all steps."""
         self._drain()
+        for tangle in self._tangles:
+            self._solve(tangle)
+        self._drain()
         for entry in self.board.entries:
             while entry in self.board.left and entry not in self._last:
                 self._untie(entry)
                 self._drain()
-        for entry in sorted(self._last & self.board.left.keys(), key=self._depth, reverse=True):
-            self._step(entry)
-
-    def _depth(self, entry: Node) -> tuple[int, int]:
-        """For removals: inner folders before outer ones, else in the given order."""
-        depth, node = 0, entry.home
-        while node is not None:
-            depth, node = depth + 1, node.home
-        return depth, 0
+        removals = [entry for entry in self.board.left if entry in self._last]
+        for entry in sorted(removals, key=_depth, reverse=True):  # inner before outer, else as given
+            self._rename(entry)
 
     def _drain(self) -> None:
         while self._queue:
@@ -256,10 +256,8 @@ class _Order:
         if entry in self._removed:
             heir = self._heirs.get(entry)
             return heir if heir is not None and self._relieves(heir, entry) else None
-        if entry.kind is Kind.DIR or not (self._all_hasty or entry in self._hasty):
-            folder = self.board.unplaced(entry.parent)
-            if folder is not None:
-                return folder
+        if self._awaits_folder(entry):
+            return self.board.unplaced(entry.parent)
         blocker = self.board.blocker(entry)
         return None if blocker is None or self._relieves(entry, blocker) else blocker
 
@@ -306,5 +304,269 @@ class _Order:
             self.release(pair, entries)
 
     def _untie(self, entry: Node) -> None:
-        """Find why an entry does not get its turn, and write one step, or give up one wish, that helps."""
-        ...
+        """Find what keeps an entry from its turn, and do one thing about it."""
+        path: dict[Node, int] = {}
+        while entry not in path:
+            if entry in self._last:  # nothing keeps a removal but the wish to come last
+                self._last.remove(entry)
+                self._queue.append(entry)
+                return
+            path[entry] = len(path)
+            entry = self._waits[entry]
+        ring = list(path)[path[entry] :]
+        early = [each for each in ring if self._awaits_folder(each)]
+        file = next((each for each in early if each.kind is not Kind.DIR), None)
+        if file is not None:
+            self._hasty.add(file)
+            self._queue.append(file)
+        elif not early:
+            self._turn(ring)
+        else:
+            self._approach(ring)
+
+    def _awaits_folder(self, entry: Node) -> bool:
+        """Whether an entry holds back because the folder it goes into is not in place; only folders have to."""
+        patient = entry.kind is Kind.DIR or entry not in self._hasty
+        return patient and self.board.unplaced(entry.parent) is not None
+
+    def _turn(self, ring: list[Node]) -> None:
+        """Let entries that each wait for the slot of the next one change places."""
+        if not self.board.can_exchange:
+            self._put_aside(ring[0])
+            return
+        # All wait their turn at one slot. What a folder waits for stands where no folder of the ring can be around.
+        folder = next((place for place, each in enumerate(ring) if each.kind is Kind.DIR), 0)
+        entry = ring[(folder + 1) % len(ring)]
+        while entry in self.board.left:
+            other = self.board.blocker(entry)
+            assert other is not None
+            self._exchange(entry, other)
+            entry = other
+
+    def _solve(self, tangle: list[Node]) -> None:
+        slots = list(dict.fromkeys([self.board.slot(each) for each in tangle] + [_goal(each) for each in tangle]))
+        number = {slot: place for place, slot in enumerate(slots)}
+        for move in _fewest(
+            tuple(number[self.board.slot(each)] for each in tangle),
+            tuple(number[_goal(each)] for each in tangle),
+            [self._holder(slot[0], tangle) for slot in slots],
+            self.board.can_exchange,
+        ):
+            entry = tangle[move.entry]
+            if move.other >= 0:
+                self._exchange(entry, tangle[move.other])
+            elif move.slot == PARKED:
+                self._put_aside(entry)
+            else:
+                self._rename(entry, slots[move.slot])
+
+    def _holder(self, node: Node | None, tangle: list[Node]) -> int:
+        """The number of the nearest folder of a tangle that a node is or lies in; -1 if none."""
+        while node is not None and node not in tangle:
+            node = self.board.above(node)
+        return -1 if node is None else tangle.index(node)
+
+    def _approach(self, ring: list[Node]) -> None:
+        """One step that frees a ring: a move that happens to be allowed, or an exchange, or parking."""
+        for entry in ring:
+            if self.board.blocker(entry) is None and not self.board.inside(entry.parent, entry):
+                return self._rename(entry)
+        blocked = [entry for entry in ring if not self._awaits_folder(entry)]
+        for entry in blocked:
+            other = self._waits[entry]
+            if self.board.can_exchange and not self.board.inside(self.board.slot(entry)[0], other):
+                return self._exchange(entry, other)
+        return self._put_aside(self._waits[blocked[0]])
+
+    def _put_aside(self, entry: Node) -> None:
+        self._rename(entry, self.board.parking(entry))
+
+
+def _depth(entry: Node) -> int:
+    """How deep an entry lies before the run."""
+    depth, node = 0, entry.home
+    while node is not None:
+        depth, node = depth + 1, node.home
+    return depth
+
+
+def _goal(entry: Node) -> Slot:
+    assert entry.parent is not None
+    return entry.parent, entry.name
+
+
+def _tangles(board: _Board) -> list[list[Node]]:
+    """Sets of entries that are best solved exactly, each by itself; those that are too large are left out.
+
+    A tangle is the folders of one knot with all that is in their chains of slots: what follows a folder into its
+    slot can help it out of the way, and where the last of a chain goes there is room to turn.
+    Tangles of one filesystem are solved together if few, since one exchange can help two of them.
+    """
+    knots, heirs = _knots(board), _heirs(board)
+    ties: dict[Node, list[Node]] = {}
+    for entry in knots:
+        _tie(ties, entry, *knots[entry], *_chained(board, heirs, entry))
+    areas: dict[Node, list[list[Node]]] = {}
+    for each in _parts(ties, board.entries if ties else []):
+        areas.setdefault(board.park(each[0]), []).append(each)
+    together = [[list(chain(*area))] if sum(map(len, area)) <= EXACT else area for area in areas.values()]
+    return [each for area in together for each in area if len(each) <= EXACT]
+
+
+def _knots(board: _Board) -> dict[Node, set[Node]]:
+    """The folders that are, before or after, around what is around themselves; with those right around each."""
+    around = {entry: _around(board, entry) for entry in board.entries if entry.kind is Kind.DIR}
+    for _ in range(2):  # from the top, then from the bottom: what does not lead in, then what does not lead out
+        around = _peel(around)
+        below: dict[Node, set[Node]] = {entry: set() for entry in around}
+        for entry, folders in around.items():
+            for folder in folders:
+                below[folder].add(entry)
+        around = below
+    return around
+
+
+def _around(board: _Board, entry: Node) -> set[Node]:
+    return {each for each in (board.unplaced(entry.home), board.unplaced(entry.parent)) if each is not None}
+
+
+def _peel(leads: dict[Node, set[Node]]) -> dict[Node, set[Node]]:
+    """Take out, again and again, the nodes that lead to none."""
+    back: dict[Node, list[Node]] = {}
+    for node, others in leads.items():
+        for other in others:
+            back.setdefault(other, []).append(node)
+    ends = [node for node, others in leads.items() if not others]
+    while ends:
+        end = ends.pop()
+        del leads[end]
+        for node in back.get(end, ()):
+            leads[node].remove(end)
+            if not leads[node]:
+                ends.append(node)
+    return leads
+
+
+def _heirs(board: _Board) -> dict[Node, Node]:
+    """Who shall have the slot that an entry holds."""
+    blockers = ((board.blocker(entry), entry) for entry in board.entries)
+    return {blocker: entry for blocker, entry in blockers if blocker is not None}
+
+
+def _chained(board: _Board, heirs: dict[Node, Node], entry: Node) -> Iterator[Node]:
+    """All that take each other's slots, one after the other, up to an entry and on from it."""
+    for follow in (board.blocker, heirs.get):
+        other = follow(entry)
+        while other is not None and other is not entry:
+            yield other
+            other = follow(other)
+
+
+def _tie(ties: dict[Node, list[Node]], entry: Node, *others: Node) -> None:
+    ties.setdefault(entry, []).extend(others)
+    for other in others:
+        ties.setdefault(other, []).append(entry)
+
+
+def _parts(ties: dict[Node, list[Node]], order: list[Node]) -> list[list[Node]]:
+    """The connected parts, each in the given order."""
+    part: dict[Node, list[Node]] = {}
+    parts: list[list[Node]] = []
+    for entry in (each for each in order if each in ties):
+        if entry not in part:
+            parts.append([])
+            todo = [entry]
+            while todo:
+                found = todo.pop()
+                if found not in part:
+                    part[found] = parts[-1]
+                    todo.extend(ties[found])
+        part[entry].append(entry)
+    return parts
+
+
+PARKED = -1
+State = tuple[int, ...]  # the slot of each entry, by number; PARKED is room for all
+
+
+class Move(NamedTuple):
+    """A step of the search: an entry goes to a slot, or changes places with another (-1: none)."""
+
+    entry: int
+    slot: int
+    other: int = -1
+
+
+def _fewest(start: State, goal: State, around: list[int], exchange: bool) -> list[Move]:
+    """The fewest moves from one placement to another, by best-first search (A*).
+
+    `around[slot]` is the entry that the slot lies in, or -1.
+    """
+    cost = {start: 0}
+    came: dict[State, tuple[State, Move]] = {}
+    least = _bound(start, goal, exchange)
+    agenda: list[list[State]] = [[start]]  # by how many moves more than the bound are needed at least
+    done: set[State] = set()
+    for extra in count():
+        while len(agenda) <= extra + 2:
+            agenda.append([])
+        while agenda[extra]:
+            state = agenda[extra].pop()
+            if state == goal:
+                return _way(came, goal)
+            if state in done:
+                continue
+            done.add(state)
+            for move, after in _moves(state, goal, around, exchange):
+                spent = cost[state] + 1
+                if spent < cost.get(after, spent + 1):
+                    cost[after] = spent
+                    came[after] = state, move
+                    agenda[spent + _bound(after, goal, exchange) - least].append(after)
+    raise AssertionError("every placement can be reached by parking all")
+
+
+def _way(came: dict[State, tuple[State, Move]], state: State) -> list[Move]:
+    way = []
+    while state in came:
+        state, move = came[state]
+        way.append(move)
+    return way[::-1]
+
+
+def _bound(state: State, goal: State, exchange: bool) -> int:
+    """How many moves it takes at least: one an entry, one less (without exchange: more) a ring."""
+    holder = {slot: entry for entry, slot in enumerate(state) if slot != PARKED and slot != goal[entry]}
+    astray = sum(slot != goal[entry] for entry, slot in enumerate(state))
+    rings = 0
+    while holder:
+        first, entry = holder.popitem()
+        while goal[entry] in holder:
+            entry = holder.pop(goal[entry])
+        rings += goal[entry] == first
+    return astray - rings if exchange else astray + rings
+
+
+def _moves(state: State, goal: State, around: list[int], exchange: bool) -> Iterator[tuple[Move, State]]:
+    """Every allowed move, the plainest last, for that is looked at first."""
+    free = [slot for slot in range(PARKED, len(around)) if slot == PARKED or slot not in state]
+    entries = range(len(state))
+    for entry in entries:
+        for slot in free:
+            if slot != state[entry] and not _within(state, around, slot, entry):
+                yield Move(entry, slot), (*state[:entry], slot, *state[entry + 1 :])
+    for entry, other in combinations(entries, 2) if exchange else ():
+        if not _within(state, around, state[entry], other) and not _within(state, around, state[other], entry):
+            after = list(state)
+            after[entry], after[other] = state[other], state[entry]
+            gets_home = after[entry] == goal[entry]
+            yield (Move(entry, 0, other) if gets_home else Move(other, 0, entry)), tuple(after)
+
+
+def _within(state: State, around: list[int], slot: int, entry: int) -> bool:
+    """Whether a slot lies in an entry."""
+    while slot != PARKED and around[slot] >= 0:
+        if around[slot] == entry:
+            return True
+        slot = state[around[slot]]
+    return False

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from enum import IntEnum, StrEnum
 from typing import NamedTuple, Protocol
 
+from treegate.model.effects import EffectKind
+
 
 class Kind(StrEnum):
     """What an entry is; `other` covers FIFOs, sockets and devices."""
@@ -158,7 +160,7 @@ class Made:
 
     __slots__ = ("blob", "effect", "implied", "like", "mode", "mtime", "size", "source", "target")
 
-    def __init__(self, effect: str) -> None:
+    def __init__(self, effect: EffectKind) -> None:
         self.effect = effect
         self.blob = ""
         self.size = 0

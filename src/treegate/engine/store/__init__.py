@@ -98,7 +98,9 @@ class Store(Reader):
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        with self._engine.connect() as connection:
+        with translated():
+            connection = self._engine.connect()
+        with connection:
             yield connection
 
     @contextmanager
@@ -107,12 +109,18 @@ class Store(Reader):
 
         Waits for other writers at its beginning; raises Busy "database-locked" when that takes a minute.
         """
-        with translated(), self._writes.begin() as connection:
+        with translated():
+            connection = self._writes.connect()
+        with connection:  # closing it takes back what was not committed
+            with translated():
+                transaction = connection.begin()
             yield Transaction(connection)
+            with translated():
+                transaction.commit()
 
     def integrity(self) -> list[str]:
         """What is wrong with the database file itself, for fsck; empty if nothing."""
-        with translated(), self.reading() as connection:
+        with self.reading() as connection, translated():
             return schema.integrity(connection)
 
     def close(self) -> None:

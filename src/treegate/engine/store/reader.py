@@ -47,7 +47,7 @@ class Reader(ABC):
 
     def rows(self, query: Select[Any]) -> Sequence[RowMapping]:
         """Every row of a query."""
-        with translated(), self.reading() as connection:
+        with self.reading() as connection, translated():
             return connection.execute(query).mappings().all()
 
     def first(self, query: Select[Any], record: type[Record]) -> Record | None:
@@ -247,8 +247,10 @@ class Reader(ABC):
     def _find(self, kind: str, word: str, table: Any, prefix: str) -> str:
         start = prefix.lower()
         start = start if start.startswith(f"{kind}_") else f"{kind}_{start}"
+        if not start.isascii() or start == f"{kind}_":
+            raise _missing(word, prefix)
         query = select(table.c.id).where(table.c.id.startswith(start, autoescape=True)).order_by(table.c.seq.desc())
-        found = [row["id"] for row in self.rows(query.limit(_SHOWN + 1))] if len(start) > len(kind) + 1 else []
+        found = [row["id"] for row in self.rows(query.limit(_SHOWN + 1))]
         if start in found or len(found) == 1:
             return start if start in found else str(found[0])
         if not found:

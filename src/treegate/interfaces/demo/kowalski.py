@@ -190,7 +190,10 @@ ITEMS = (
     Item(
         "Originals/Paper from clock 04.png",
         "2024-03-11",
-        Scan("Günter", ("wenn du die Augen zumachst,", "ist es doch ein Kuckuck.", "", "        dein Onkel S.")),
+        Scan(
+            "An meinen Neffen",
+            ("wenn du die Augen zumachst,", "ist es doch ein Kuckuck.", "", "        dein Onkel S."),
+        ),
     ),
     Item("Court/Petition for Probate.pdf", "2024-02-02", PETITION),
     Item("Court/Letters Testamentary.pdf", "2024-02-22", LETTERS_TESTAMENTARY),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fpdf import FPDF
 
 LEFT, RIGHT, TOP, WIDE, HIGH = 28.0, 20.0, 22.0, 215.9, 279.4  # mm, the last two a Letter page
+LINE = 8.4  # mm, from one numbered line of a pleading to the next
 
 
 def pdf(paper: Paper, when: datetime) -> bytes:
@@ -49,11 +50,16 @@ def _pleading(paper: Pleading, sheet: FPDF) -> None:
     _caption(sheet, paper)
     sheet.ln(8)
     _text(sheet, paper.title.upper(), "B", 12, align="C")
-    sheet.ln(3)
+    _to_line(sheet)
     for paragraph in paper.body:
-        _text(sheet, "        " + paragraph, "", 11.5, height=6.3)
-        sheet.ln(1.2)
+        _text(sheet, "        " + paragraph, height=LINE)
     _signature(sheet, paper.signed)
+
+
+def _to_line(sheet: FPDF) -> None:
+    """Go down to where the next numbered line begins."""
+    past = (sheet.get_y() - 27 + LINE / 2) % LINE
+    sheet.ln(LINE - past - 1.4)  # half a line less the height from middle to baseline
 
 
 def _numbered_lines(sheet: FPDF) -> None:
@@ -63,7 +69,7 @@ def _numbered_lines(sheet: FPDF) -> None:
         sheet.line(x, 8, x, HIGH - 8)
     sheet.set_font("Times", "", 10)
     for number in range(1, 29):
-        sheet.text(17.5 - sheet.get_string_width(str(number)) / 2, 27 + number * 8.4, str(number))
+        sheet.text(17.5 - sheet.get_string_width(str(number)) / 2, 27 + number * LINE, str(number))
     sheet.set_draw_color(0)
 
 
@@ -215,7 +221,7 @@ def _sticker(sheet: FPDF, letter: str) -> None:
     x, y = WIDE - 58, HIGH - 46
     sheet.rect(x, y, 40, 24, "DF", round_corners=True, corner_radius=2)
     sheet.set_font("Helvetica", "", 8)
-    sheet.text(x + 8, y + 7, "PLAINTIFF'S EXHIBIT")
+    sheet.text(x + 20 - sheet.get_string_width("PLAINTIFF'S EXHIBIT") / 2, y + 7, "PLAINTIFF'S EXHIBIT")
     sheet.set_font("Helvetica", "B", 26)
     sheet.text(x + 20 - sheet.get_string_width(letter) / 2, y + 19, letter)
 

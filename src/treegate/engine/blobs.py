@@ -1,0 +1,70 @@
+"""Contents that plans bring, kept in the state directory under their SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from treegate.engine import posix
+from treegate.errors import NotFound
+
+CHUNK = 1 << 20
+
+
+class Blobs:
+    """A folder of blobs, `ab/abcdef…`; writing the same content again changes nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, sha256: str) -> Path:
+        """Where a blob is, or would be."""
+        return self._folder / sha256[:2] / sha256
+
+    def size(self, sha256: str) -> int | None:
+        """The size of a blob in bytes, or None where there is none."""
+        try:
+            return self.path(sha256).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def open(self, sha256: str) -> BinaryIO:
+        """A blob's content; raises NotFound."""
+        try:
+            return open(self.path(sha256), "rb")
+        except FileNotFoundError:
+            raise NotFound(f"there is no blob {sha256[:12]}…", code="blob-missing") from None
+
+    def put_all(self, contents: Iterable[tuple[str, bytes]]) -> None:
+        """Keeps contents given with their SHA-256, durably once this returns."""
+        made = False
+        for sha256, data in contents:
+            if self.size(sha256) is None:
+                self._write(sha256, data)
+                made = True
+        if made:
+            self._sync()
+
+    def _write(self, sha256: str, data: bytes) -> None:
+        assert hashlib.sha256(data).hexdigest() == sha256
+        path = self.path(sha256)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        aside = path.with_name(f"{sha256}.{secrets.token_hex(4)}.new")
+        fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            posix.write(fd, data)
+        finally:
+            posix.close(fd)
+        os.replace(aside, path)
+
+    def _sync(self) -> None:
+        """One sync of the filesystem for many small files."""
+        fd = posix.open_root(str(self._folder))
+        try:
+            posix.syncfs(fd)
+        finally:
+            posix.close(fd)

@@ -1,0 +1,212 @@
+"""Where every entry of a run is, found out by looking: what a crash left is judged by that and by nothing else.
+
+Places are looked at from the roots down, each once it is known where it lies itself; so it does not matter how far
+the folders above an entry have come. An entry is recognised by inode and birth time, or, where there is none, by
+inode, size and mtime.
+"""
+
+from __future__ import annotations
+
+import stat as st
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
+
+from treegate.engine import posix
+from treegate.engine.journal import Entry
+from treegate.engine.places import Places, Slot
+from treegate.engine.prepass import Finding
+from treegate.errors import Stale
+from treegate.model.table import EXCHANGE, ROOT, Step
+from treegate.model.tree import Facts, unpack
+
+FOREIGN = -2  # stands for whatever is none of the run's entries
+
+Move = tuple[int, int, Slot, Slot]  # entry, step, from, to
+
+
+def still(was: Facts, now: Facts, stable: bool = True) -> bool:
+    """Whether this is the same entry, edited or not."""
+    if st.S_IFMT(was.mode) != st.S_IFMT(now.mode):
+        return False
+    if not stable:
+        return st.S_ISDIR(was.mode) or (was.size, was.mtime) == (now.size, now.mtime)
+    if was.ino != now.ino or (was.btime and now.btime):
+        return was.ino == now.ino and was.btime == now.btime
+    return st.S_ISDIR(was.mode) or (was.size, was.mtime) == (now.size, now.mtime)
+
+
+def moves(steps: Sequence[Step]) -> Iterator[Move]:
+    """What each step does to each entry it moves, in order."""
+    for number, step in enumerate(steps):
+        src, dst = (step.src, step.src_name), (step.dst, step.dst_name)
+        yield step.entry, number, src, dst
+        if step.kind == EXCHANGE:
+            yield step.other, number, dst, src
+
+
+class Survey:
+    """The state of the tree, entry by entry; afterwards `places` knows where each folder is.
+
+    `done` says of each step whether it is made, `lost` lists what is at none of its slots, `at` who is where,
+    `facts` what was seen there, `doubled` the slots left over by a rename made of link and unlink.
+    """
+
+    def __init__(self, places: Places, steps: Sequence[Step], built: dict[int, Entry]) -> None:
+        self.steps = steps
+        self.done = [False] * len(steps)
+        self.lost: list[Finding] = []
+        self.at: dict[Slot, int] = {}
+        self.facts: dict[Slot, Facts] = {}
+        self.doubled: list[Slot] = []
+        self._places = places
+        self._home = {number: places.slot(number) for number in places.numbers()}
+        self._was: dict[int, Facts] = {}
+        self._candidates: dict[Slot, list[int]] = defaultdict(list)
+        self._names: dict[int, set[bytes]] = defaultdict(set)
+        self._seen: dict[int, set[Slot]] = defaultdict(set)  # entry -> slots where it was recognised
+        self._learn(built)
+        self._look()
+        self._judge()
+
+    # -- what to look for
+
+    def _learn(self, built: dict[int, Entry]) -> None:
+        for step in self.steps:
+            self._known(step.entry, step.facts, built)
+            if step.kind == EXCHANGE:
+                self._known(step.other, step.other_facts, built)
+        for entry, _, src, dst in moves(self.steps):
+            for slot in (src, dst):
+                if entry not in self._candidates[slot]:
+                    self._candidates[slot].append(entry)
+                self._names[slot[0]].add(slot[1])
+
+    def _known(self, entry: int, facts: bytes, built: dict[int, Entry]) -> None:
+        if entry not in self._was:
+            self._was[entry] = unpack(facts or built[entry].facts)
+
+    # -- looking
+
+    def _look(self) -> None:
+        """From the roots down; a folder that moves is looked into where it was recognised."""
+        below: dict[int, list[int]] = defaultdict(list)
+        for number, (parent, _) in self._home.items():
+            if parent != ROOT and number not in self._was:
+                below[parent].append(number)
+        todo = deque(self._places.roots())
+        while todo:
+            place = todo.popleft()
+            todo.extend(below[place])
+            if self._names[place]:
+                todo.extend(self._look_into(place))
+
+    def _look_into(self, place: int) -> Iterator[int]:
+        """Look at all slots in one folder; the folders recognised there."""
+        try:
+            handle = self._places.handle(place)
+        except (OSError, Stale) as error:
+            self.lost.append(Finding(self._places.shown(place), f"the folder cannot be opened: {error}", place))
+            return
+        stable = self._places.root(place) not in self._places.unstable
+        for name in self._names[place]:
+            try:
+                now = posix.facts(handle, name)
+            except FileNotFoundError:
+                continue
+            slot = (place, name)
+            self.facts[slot], self.at[slot] = now, FOREIGN
+            for entry in self._candidates[slot]:
+                if still(self._was[entry], now, stable):
+                    self._seen[entry].add(slot)
+                    if entry in self._home and stable:
+                        self._places.moved(entry, place, name)
+                        yield entry
+
+    # -- concluding
+
+    def _judge(self) -> None:
+        """How far each entry came. Hard links to one inode cannot be told apart and are judged together."""
+        groups: dict[tuple[int, int, int], list[Move]] = defaultdict(list)
+        for move in moves(self.steps):
+            was = self._was[move[0]]
+            same_again = 0 if was.btime else was.mtime
+            groups[was.ino, was.btime, same_again].append(move)
+        votes: dict[int, set[bool]] = defaultdict(set)
+        for group in groups.values():
+            for number, made in self._came(group):
+                votes[number].add(made)
+        for number, vote in votes.items():
+            self.done[number] = vote == {True}
+            if len(vote) > 1:
+                self._lose(self.steps[number].entry, "changed places by half")
+
+    def _came(self, group: list[Move]) -> Iterator[tuple[int, bool]]:
+        """Whether each move of these entries was made: the first moment at which they were where they are now."""
+        where: dict[int, Slot] = {}
+        for entry, _, src, _ in group:
+            where.setdefault(entry, src)
+        seen = set().union(*(self._seen[entry] for entry in where))
+        differs = seen ^ set(where.values())
+        made, leftover = 0, (0, frozenset[Slot]())
+        for count, (entry, _, src, dst) in enumerate(group, start=1):
+            if not differs:
+                break
+            differs = (seen ^ (set(where.values()) - {src} | {dst})) if len(where) == 1 else differs ^ {src, dst}
+            where[entry] = dst
+            made = count
+            if len(where) == 1 and differs == {src}:
+                leftover = (count, frozenset(differs))
+        if differs and leftover[0]:
+            made, differs = leftover[0], set()
+            self.doubled += leftover[1]
+        if differs:
+            for entry in where:
+                self._lose(entry, "is at none of its places")
+            return
+        self._settle(group, made)
+        for count, (_, number, _, _) in enumerate(group):
+            yield number, count < made
+
+    def _settle(self, group: list[Move], made: int) -> None:
+        where: dict[int, Slot] = {}
+        for count, (entry, _, src, dst) in enumerate(group):
+            where.setdefault(entry, src)
+            if count < made:
+                where[entry] = dst
+        for entry, slot in where.items():
+            self.at[slot] = entry
+        for slot in self.doubled:
+            self.at.pop(slot, None)
+
+    def _lose(self, entry: int, text: str) -> None:
+        place, name = next((src for e, _, src, _ in moves(self.steps) if e == entry))
+        self.lost.append(Finding(self._places.shown(place, name), text, entry))
+
+    # -- what is possible from here
+
+    def remaining(self) -> list[int]:
+        """The numbers of the steps still to be made, in order."""
+        return [number for number, done in enumerate(self.done) if not done]
+
+    def made(self) -> list[int]:
+        """The numbers of the steps that are made, last one first."""
+        return [number for number, done in enumerate(self.done) if done][::-1]
+
+    def obstacles(self, numbers: Iterable[int], back: bool) -> list[Finding]:
+        """What stands in the way of making (or taking back) these steps in this order."""
+        found, at = list(self.lost), dict(self.at)
+        for number in numbers:
+            step = self.steps[number]
+            src, dst = (step.src, step.src_name), (step.dst, step.dst_name)
+            if back:
+                src, dst = dst, src
+            other = step.other if step.kind == EXCHANGE else None
+            if at.get(src) != step.entry:
+                found.append(Finding(self._places.shown(*src), "is not where the run left it", step.entry))
+            elif at.get(dst) != other:
+                found.append(Finding(self._places.shown(*dst), "something else is in the way", step.entry))
+            at.pop(src, None)
+            at[dst] = step.entry
+            if other is not None:
+                at[src] = other
+        return found

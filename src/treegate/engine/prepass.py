@@ -1,0 +1,214 @@
+"""The last look before the first step: is every entry as it was previewed, and would every step be allowed?
+
+One lstat a source, one listing a destination folder. All that does not hold is found, not only the first.
+"""
+
+from __future__ import annotations
+
+import os
+import stat as st
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from treegate.engine import posix
+from treegate.engine.context import RunContext
+from treegate.engine.places import Places, Slot
+from treegate.engine.staging import stop_if_cancelled
+from treegate.errors import Denied, Stale
+from treegate.model.table import EXCHANGE, Check, Step
+from treegate.model.tree import APPEND, IMMUTABLE, PACKED, Facts, Kind, Level, same, unpack
+
+SHOWN = 20  # findings named in an error's message
+_LISTED = 200_000  # names of destination folders kept at once
+_FIXED = IMMUTABLE | APPEND
+
+
+class Finding(NamedTuple):
+    """One thing that does not hold, or (`denied`) that would not be allowed."""
+
+    path: str  # for people
+    text: str
+    entry: int  # its number in the table, -1 if it has none
+    denied: bool = False
+
+
+def raise_found(found: list[Finding]) -> None:
+    """Raise Stale, or Denied if nothing is stale, for what was found, naming the first twenty."""
+    if not found:
+        return
+    stale = [f for f in found if not f.denied]
+    shown = stale or found
+    lines = [f"{f.path}: {f.text}" for f in shown[:SHOWN]]
+    if len(shown) > SHOWN:
+        lines.append(f"and {len(shown) - SHOWN} more")
+    text = "\n  ".join(["nothing was changed, because", *lines])
+    if stale:
+        raise Stale(text, hint="refresh the plan to see it against the tree as it is now", path=shown[0].path)
+    raise Denied(text, code="no-permission", hint="give the rights, and apply again", path=shown[0].path)
+
+
+class PrePass:
+    """Looks at everything a table names; `found` holds what is wrong."""
+
+    def __init__(self, ctx: RunContext, places: Places) -> None:
+        self._ctx = ctx
+        self._places = places
+        self._allowed: set[int] = set()  # folders looked at
+        self._sticky: set[int] = set()  # folders where only an entry's owner may rename it
+        self._listed: dict[int, set[bytes]] = {}
+        self._longest: dict[int, int] = {}  # place -> longest name put into it
+        self._moved: dict[int, Slot] = {}  # folders that move, with their final slots
+        self.found: list[Finding] = []
+
+    def all(self) -> list[Finding]:
+        """Look at checks, steps and settings; what was found."""
+        for check in self._ctx.table.checks:
+            self.check(check)
+        settled: set[int] = set()
+        for chunk in self._ctx.table.chunks():
+            stop_if_cancelled(self._ctx)
+            self.steps(chunk)
+            if self._ctx.table.header.settings:
+                settled.update(number for step in chunk for number in (step.entry, step.other))
+        for row in self._ctx.table.settings():
+            if row.entry not in settled:
+                self.entry(row.entry, row.place, row.name, row.facts, Level.CONTENT)
+        self._paths()
+        return self.found
+
+    # -- steps
+
+    def steps(self, steps: Iterable[Step]) -> None:
+        """Look at what these steps move and where it goes; in one loop, for there may be a million."""
+        lstat, held, allowed, unpacked = os.lstat, self._places.held, self._allowed, PACKED.unpack
+        sticky, longest, longest_of = self._sticky, self._longest, self._longest.get
+        for step in steps:
+            src, dst, name = step.src, step.dst, step.dst_name
+            if src not in allowed or dst not in allowed:
+                self._folders(step)
+            if step.level:
+                folder = held(src)
+                try:
+                    now = lstat(step.src_name, dir_fd=self._places.handle(src) if folder is None else folder)
+                except OSError:
+                    self.entry(step.entry, src, step.src_name, step.facts, step.level)
+                else:
+                    was = unpacked(step.facts)
+                    # An inode's ctime changes with everything else of it: equal means untouched.
+                    if now.st_ctime_ns != was[8] or now.st_ino != was[5] or now.st_mtime_ns != was[7]:
+                        self.entry(step.entry, src, step.src_name, step.facts, step.level)
+                    elif was[4] & _FIXED or sticky:
+                        self._may_move(step, unpack(step.facts))
+            if step.kind == EXCHANGE and step.other_level:
+                self.entry(step.other, dst, name, step.other_facts, step.other_level)
+            if step.free and name in (self._listed.get(dst) or self._names(dst)):
+                self._find(dst, name, "another entry is there now", step.entry)
+            if step.is_dir or step.other_is_dir:
+                self._folder_moves(step)
+            if len(name) > longest_of(dst, 0):
+                longest[dst] = len(name)
+
+    def entry(self, number: int, place: int, name: bytes, facts: bytes, level: int) -> None:
+        """Look at one entry: whether it is there, the same, and may be moved."""
+        try:
+            now = posix.facts(self._places.handle(place), name)
+        except FileNotFoundError:
+            return self._find(place, name, "is not there any more", number)
+        except (OSError, Stale) as error:
+            return self._find(place, name, f"cannot be looked at: {error}", number)
+        if not self._same(place, facts, now, level):
+            return self._find(place, name, "was changed", number)
+        if now.attrs & _FIXED:
+            self._find(place, name, "is marked immutable or append-only", number, denied=True)
+        return None
+
+    def _same(self, place: int, facts: bytes, now: Facts, level: int) -> bool:
+        if self._places.unstable and self._places.root(place) in self._places.unstable:
+            was = unpack(facts)
+            return was.kind == now.kind and (was.kind == Kind.DIR or (was.size, was.mtime) == (now.size, now.mtime))
+        return same(facts, now, Level(level))
+
+    def _may_move(self, step: Step, now: Facts) -> None:
+        if now.attrs & _FIXED:
+            self._find(step.src, step.src_name, "is marked immutable or append-only", step.entry, denied=True)
+        if step.src in self._sticky and now.uid != os.geteuid():
+            self._find(
+                step.src, step.src_name, "belongs to someone else, in a sticky folder", step.entry, denied=True
+            )
+
+    # -- folders
+
+    def _folders(self, step: Step) -> None:
+        for place in (step.src, step.dst):
+            if place not in self._allowed:
+                self._allowed.add(place)
+                try:
+                    self._folder(place, step.entry)
+                except (OSError, Stale) as error:
+                    self._find(place, b"", f"cannot be opened: {error}", step.entry)
+
+    def _folder(self, place: int, entry: int) -> None:
+        handle = self._places.handle(place)
+        now = posix.facts_of(handle)
+        if now.attrs & _FIXED:
+            self._find(place, b"", "the folder is marked immutable or append-only", entry, denied=True)
+        if not os.access(".", os.W_OK | os.X_OK, dir_fd=handle, effective_ids=True):
+            self._find(place, b"", "no permission to change what is in the folder", entry, denied=True)
+        if now.mode & st.S_ISVTX and os.geteuid() not in (0, now.uid):
+            self._sticky.add(place)
+
+    def _folder_moves(self, step: Step) -> None:
+        self._moved[step.entry] = (step.dst, step.dst_name)
+        if step.other >= 0:
+            self._moved[step.other] = (step.src, step.src_name)
+        if step.level and step.is_dir and step.src != step.dst:
+            # A folder that goes to another has its `..` changed, which takes the right to write it.
+            handle = self._places.handle(step.src)
+            if not os.access(step.src_name, os.W_OK, dir_fd=handle, effective_ids=True, follow_symlinks=False):
+                self._find(step.src, step.src_name, "no permission to move this folder", step.entry, denied=True)
+
+    def _names(self, place: int) -> set[bytes]:
+        try:
+            names = set(posix.names(self._places.handle(place)))
+        except (OSError, Stale):
+            return set()  # told by `_folder` already
+        if sum(map(len, self._listed.values())) + len(names) > _LISTED:
+            self._listed.clear()
+        self._listed[place] = names
+        return names
+
+    def _paths(self) -> None:
+        """Names and paths that would be longer than the mount takes, where everything has come to lie."""
+        for place, longest in self._longest.items():
+            root, length = self._final(place)
+            caps = self._ctx.caps(self._places.roots()[root])
+            above = len(os.fsencode(os.readlink(f"/proc/self/fd/{self._places.handle(root)}")))
+            if longest > caps.name_max or above + length + longest >= caps.path_max:
+                self._find(place, b"", "a name or path in it would be too long for this mount", -1, denied=True)
+
+    def _final(self, place: int) -> tuple[int, int]:
+        """The root that a place will be under, and the length of its path there."""
+        length = 1
+        while place not in self._places.roots():
+            place, name = self._moved.get(place) or self._places.slot(place)
+            length += len(name) + 1
+        return place, length
+
+    # -- checks
+
+    def check(self, row: Check) -> None:
+        """Look at one thing that must hold beyond the steps' own sources."""
+        before = len(self.found)
+        self.entry(-1, row.place, row.name, row.facts, row.level)
+        if len(self.found) > before:
+            return
+        folder = self._places.handle(row.place)
+        if row.sha256 and self._ctx.sha256(folder, row.name) != row.sha256:
+            self._find(row.place, row.name, "its content is not the expected one", -1)
+        if row.digest:
+            with posix.closing(posix.open_child(folder, row.name)) as handle:
+                if self._ctx.totals(handle).digest != row.digest:
+                    self._find(row.place, row.name, "what the folder holds was changed", -1)
+
+    def _find(self, place: int, name: bytes, text: str, entry: int, denied: bool = False) -> None:
+        self.found.append(Finding(self._places.shown(place, name), text, entry, denied))

@@ -1,0 +1,376 @@
+"""Finding out what a mount can do, by doing it in a scratch folder; and saying in plain words what it cannot.
+
+Nothing is taken from the type of a filesystem that can be tried. What cannot be tried (does fsync reach a disk,
+are inodes the same tomorrow) is assumed absent on FUSE.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import struct
+import tempfile
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from treegate.engine import posix
+from treegate.engine.mounts import Mount, is_local, mount_of
+from treegate.errors import UsageError
+from treegate.model.capabilities import Capabilities
+
+__all__ = ["Finding", "assume", "findings", "is_local", "probe", "state_findings"]
+
+_UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
+# Not "this cannot be done here" but "nothing can be done here now".
+_NO_TRIAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_GETFLAGS, _CASEFOLD = 0x80086601, 0x40000000  # ioctl_iflags(2): FS_IOC_GETFLAGS, FS_CASEFOLD_FL
+_MTIME = 1_234_567_890_123_456_789
+_COARSE = 2_000_000_000  # nanoseconds: the coarsest clock there is, vfat's
+
+Trial = Callable[[int, int], bool]  # in two empty folders, by their handles
+
+
+def probe(area: str, case: str) -> Capabilities:
+    """What the mount of a case, and the way between it and its `.treegate` (`area`), can do.
+
+    Writes only into a scratch folder inside `area`, which is gone afterwards, and nothing into the case. Takes
+    some milliseconds, most of them for fsync. Raises UsageError `area-missing` or `no-space`; a mount that may
+    not be written to is no error but `writable=False`, with the rest assumed from its type.
+    """
+    assumed = assume(case)
+    try:
+        scratch = tempfile.mkdtemp(prefix="probe-", dir=area)
+    except FileNotFoundError as error:
+        raise UsageError(f"{area!r} is not there", code="area-missing", hint="treegate init makes it") from error
+    except OSError as error:
+        if error.errno in _UNWRITABLE:
+            return msgspec.structs.replace(assumed, writable=False)
+        raise _no_space(area, error) from error
+    try:
+        return _settled(assumed, _tried(scratch), area, case)
+    except OSError as error:
+        if error.errno == errno.EROFS:
+            return msgspec.structs.replace(assumed, writable=False)
+        raise _no_space(area, error) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def assume(case: str) -> Capabilities:
+    """What the type of a mount lets one expect, where nothing may be written to find out."""
+    mount = mount_of(case)
+    weak = mount.is_fuse
+    return Capabilities(
+        filesystem=mount.type,
+        writable=_mounted_writable(case) and os.access(case, os.W_OK | os.X_OK),
+        noreplace=not weak,
+        exchange=not weak,
+        hard_links=not weak,
+        directory_rename=not weak and not _lower_folders_stay(mount),
+        durable_fsync=not weak,
+        stable_inodes=not weak,
+        birth_times=not weak,
+        name_max=os.statvfs(case).f_namemax or 255,
+        name_rules=mount.name_rules,
+    )
+
+
+def _settled(assumed: Capabilities, tried: dict[str, bool], area: str, case: str) -> Capabilities:
+    """What was tried, cut down by what cannot be."""
+    cannot_be_tried = {
+        "durable_fsync": assumed.durable_fsync,
+        "stable_inodes": assumed.stable_inodes,
+        "directory_rename": not _lower_folders_stay(mount_of(case)),
+        "rename_across": _on_one_mount(area, case),
+    }
+    for name, possible in cannot_be_tried.items():
+        tried[name] = tried[name] and possible
+    tried["folds_case"] = tried["folds_case"] or _folds_by_flag(case)
+    return msgspec.structs.replace(assumed, writable=_mounted_writable(case), **tried)
+
+
+def _mounted_writable(path: str) -> bool:
+    return not os.statvfs(path).f_flag & os.ST_RDONLY
+
+
+def _lower_folders_stay(mount: Mount) -> bool:
+    # A folder of an overlay's lower layer cannot be renamed (EXDEV); one made for a trial is in the upper.
+    return mount.type == "overlay" and "redirect_dir=on" not in mount.options
+
+
+def _on_one_mount(area: str, case: str) -> bool:
+    # Two mounts of one filesystem have equal device numbers, and btrfs subvolumes one mount: EXDEV either way.
+    with posix.closing(posix.open_root(area)) as a, posix.closing(posix.open_root(case)) as b:
+        return posix.device(a) == posix.device(b) and posix.mount_id(a) == posix.mount_id(b)
+
+
+def _folds_by_flag(case: str) -> bool:
+    # ext4 and f2fs fold per folder: the case may do what the area does not.
+    with posix.closing(posix.open_root(case)) as fd:
+        try:
+            flags: int = struct.unpack("=Q", fcntl.ioctl(fd, _GETFLAGS, bytes(8)))[0]
+        except OSError:
+            return False
+    return bool(flags & _CASEFOLD)
+
+
+def _no_space(area: str, error: OSError) -> Exception:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return error
+    return UsageError(f"no space left in {area!r}", code="no-space", hint="free some space there, then try again")
+
+
+# -- trials
+
+
+def _tried(scratch: str) -> dict[str, bool]:
+    with posix.closing(posix.open_root(scratch)) as fd:
+        return {name: _try(trial, fd, name) for name, trial in _TRIALS.items()}
+
+
+def _try(trial: Trial, scratch: int, name: str) -> bool:
+    """Whether a trial holds, in two folders of its own; an OSError is a no, unless it says nothing about that."""
+    posix.mkdir(scratch, f"{name}.a", 0o700)
+    posix.mkdir(scratch, f"{name}.b", 0o700)
+    with (
+        posix.closing(posix.open_child(scratch, f"{name}.a")) as a,
+        posix.closing(posix.open_child(scratch, f"{name}.b")) as b,
+    ):
+        try:
+            return trial(a, b)
+        except OSError as error:
+            if error.errno in _NO_TRIAL:
+                raise
+            return False
+
+
+def _put(fd: int, name: str, data: bytes = b"x") -> None:
+    with posix.closing(posix.make_file(fd, name, 0o600)) as file:
+        posix.write(file, data)
+
+
+def _noreplace(a: int, b: int) -> bool:
+    _put(a, "x")
+    _put(b, "taken")
+    posix.rename(a, "x", b, "y")
+    try:
+        posix.rename(b, "y", b, "taken")
+    except FileExistsError:
+        return posix.exists(b, "y")
+    return False
+
+
+def _exchange(a: int, b: int) -> bool:
+    _put(a, "x", b"1")
+    posix.mkdir(b, "y")
+    posix.exchange(a, "x", b, "y")
+    return (posix.facts(a, "x").kind, posix.facts(b, "y").kind) == ("dir", "file")
+
+
+def _hard_links(a: int, b: int) -> bool:
+    _put(a, "x")
+    posix.link(a, "x", b, "y")
+    return posix.facts(a, "x").ino == posix.facts(b, "y").ino
+
+
+def _rename_across(a: int, b: int) -> bool:
+    _put(a, "x")
+    posix.rename_checked(a, "x", b, "y")
+    return posix.exists(b, "y") and not posix.exists(a, "x")
+
+
+def _directory_rename(a: int, b: int) -> bool:
+    posix.mkdir(a, "x")
+    with posix.closing(posix.open_child(a, "x")) as inner:
+        _put(inner, "held")
+    posix.rename_checked(a, "x", b, "y")
+    with posix.closing(posix.open_child(b, "y")) as inner:
+        return posix.exists(inner, "held") and not posix.exists(a, "x")
+
+
+def _durable_fsync(a: int, b: int) -> bool:
+    _put(a, "x")
+    with posix.closing(posix.open_file(a, "x")) as fd:
+        posix.fsync(fd)
+    return True
+
+
+def _directory_fsync(a: int, b: int) -> bool:
+    _put(a, "x")
+    posix.fsync(a)
+    return True
+
+
+def _stable_inodes(a: int, b: int) -> bool:
+    _put(a, "x")
+    before = posix.facts(a, "x").ino
+    posix.rename_checked(a, "x", b, "y")
+    return posix.facts(b, "y").ino == before
+
+
+def _birth_times(a: int, b: int) -> bool:
+    _put(a, "x")
+    before = posix.facts(a, "x").btime
+    posix.rename_checked(a, "x", b, "y")
+    return posix.facts(b, "y").btime == before != 0
+
+
+def _folds_case(a: int, b: int) -> bool:
+    _put(a, "treegate")
+    return posix.exists(a, "TREEGATE")
+
+
+def _folds_unicode(a: int, b: int) -> bool:
+    _put(a, "\u00e9")
+    return posix.exists(a, "e\u0301")
+
+
+def _reflinks(a: int, b: int) -> bool:
+    _put(a, "x", b"x" * 65536)
+    with (
+        posix.closing(posix.open_file(a, "x")) as source,
+        posix.closing(posix.make_file(b, "y")) as copy,
+    ):
+        posix.reflink(source, copy)
+        return os.fstat(copy).st_size == 65536
+
+
+def _symlinks(a: int, b: int) -> bool:
+    posix.symlink(b"../no where", a, "x")
+    return posix.readlink(a, "x") == b"../no where"
+
+
+def _xattrs(a: int, b: int) -> bool:
+    _put(a, "x")
+    with posix.closing(posix.open_file(a, "x")) as fd:
+        posix.set_xattr(fd, "user.treegate", b"\0v")
+    return posix.xattrs(a, "x").get("user.treegate") == b"\0v"
+
+
+def _keeps_modes(a: int, b: int) -> bool:
+    _put(a, "x")
+    seen = []
+    for mode in (0o640, 0o751):
+        posix.chmod(a, "x", mode)
+        seen.append(posix.facts(a, "x").mode & 0o7777)
+    return seen == [0o640, 0o751]
+
+
+def _keeps_times(a: int, b: int) -> bool:
+    _put(a, "x")
+    posix.utime(a, "x", _MTIME)
+    return abs(posix.facts(a, "x").mtime - _MTIME) < _COARSE
+
+
+_TRIALS: dict[str, Trial] = {
+    "noreplace": _noreplace,
+    "exchange": _exchange,
+    "hard_links": _hard_links,
+    "rename_across": _rename_across,
+    "directory_rename": _directory_rename,
+    "durable_fsync": _durable_fsync,
+    "directory_fsync": _directory_fsync,
+    "stable_inodes": _stable_inodes,
+    "birth_times": _birth_times,
+    "folds_case": _folds_case,
+    "folds_unicode": _folds_unicode,
+    "reflinks": _reflinks,
+    "symlinks": _symlinks,
+    "xattrs": _xattrs,
+    "keeps_modes": _keeps_modes,
+    "keeps_times": _keeps_times,
+}
+
+
+# -- in plain words
+
+
+class Finding(NamedTuple):
+    """One thing that `doctor` says about a mount."""
+
+    severity: Literal["error", "warning", "note"]
+    title: str
+    advice: str
+
+
+def findings(caps: Capabilities, mount: Mount) -> list[Finding]:
+    """What is weaker on a case's mount than on a good local disk, and what can be done about it.
+
+    `mount` is `mounts.mount_of(case)`. Empty where all is well.
+    """
+    found = []
+    if not caps.writable:
+        found.append(Finding("error", "the case cannot be written to", "mount it writable, or grant the permission"))
+    if not caps.rename_across:
+        title = "nothing can be renamed between the case and its .treegate"
+        found.append(Finding("error", title, "give the case a .treegate of its own: it lies on another mount"))
+    found += [Finding("warning", text, _ADVICE.get(code, "")) for code, text in caps.weaknesses()]
+    return found + _of_type(mount)
+
+
+_ADVICE = {
+    "folder-moves-not-atomic": "moves of large folders take long here, and are resumed file by file",
+    "fsync-not-durable": "keep the workspace on a local disk, or accept it with policy weak_mounts = allow",
+    "no-noreplace": "let nobody else write here while a run is under way",
+    "names-fold-case": "tell names apart by more than capital letters",
+}
+
+
+def _of_type(mount: Mount) -> list[Finding]:
+    found = [Finding("warning", title, advice) for name, title, advice in _BY_TYPE if name in _said(mount)]
+    if mount.type == "overlay" and _lower_folders_stay(mount):
+        title = "folders of the overlay's lower layer cannot be renamed"
+        found.append(Finding("warning", title, "mount it with redirect_dir=on, or put the workspace on a volume"))
+    if mount.is_network and "soft" in mount.options:
+        title = "the mount gives up when its server is slow, and a write may be lost"
+        found.append(Finding("warning", title, "mount it with the option hard"))
+    if mount.options & {"nobarrier", "barrier=0"}:
+        title = "the filesystem does not wait for its disk, so a power cut can lose what was synced"
+        found.append(Finding("warning", title, "mount it with barriers"))
+    return found
+
+
+def _said(mount: Mount) -> tuple[str, ...]:
+    kind = mount.type.removeprefix("fuse.")
+    return (kind, "nfs" if kind == "nfs4" else kind)
+
+
+_BY_TYPE = (
+    (
+        "gcsfuse",
+        "what others changed in the bucket is seen only after a minute",
+        "mount with metadata-cache:ttl-secs:0 and metadata-cache:negative-ttl-secs:0",
+    ),
+    (
+        "gcsfuse",
+        "in a bucket without hierarchical namespace a folder cannot be moved in one act",
+        "use a bucket with hierarchical namespace",
+    ),
+    (
+        "rclone",
+        "what is written reaches the bucket only some seconds later",
+        "mount with --vfs-cache-mode writes and --vfs-write-back 0s; wait before the mount is stopped",
+    ),
+    (
+        "nfs",
+        "what others changed is seen only after some seconds",
+        "mount with lookupcache=none and actimeo=0 if others write here too",
+    ),
+    ("tmpfs", "everything here is gone when the machine stops", "keep the workspace on a disk"),
+)
+
+
+def state_findings(path: str) -> list[Finding]:
+    """What speaks against a place for the state directory; empty where nothing does."""
+    mount = mount_of(path)
+    if not is_local(path):
+        title = f"the state directory lies on {mount.type}, where its database and journals are not safe"
+        return [Finding("error", title, "put it on a local disk: --state DIR, or TREEGATE_STATE")]
+    if mount.type in ("tmpfs", "ramfs"):
+        title = "the state directory is gone when the machine stops, and with it every approval and key"
+        return [Finding("warning", title, "put it on a disk: --state DIR, or TREEGATE_STATE")]
+    return []

@@ -1,0 +1,180 @@
+"""Receipts: the signed record of a finished run, and beside it a line for every entry it touched.
+
+`{run}.json` is the receipt; `{run}.lines` holds one JSON line per effect, with
+the facts by which its entry is known from now on. The receipt carries the
+SHA-256 of the lines, and is itself signed with the state directory's key.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from treegate.engine import keys
+from treegate.engine.workspace import replace_file
+from treegate.errors import NotFound, NotVerified
+from treegate.model.effects import Effect
+from treegate.model.preview import Counts
+
+FORMAT = 1
+
+
+class Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One effect as it was carried out; `facts` are the entry's packed facts (model.tree) in base 64."""
+
+    effect: Effect
+    result: str = "done"  # or "left": changed since the approval, and left alone as the plan said
+    facts: str = ""
+    sha256: str = ""
+
+    @property
+    def packed(self) -> bytes:
+        return base64.b64decode(self.facts)
+
+
+class Approval(msgspec.Struct, frozen=True):
+    """Who approved, when (milliseconds since 1970, UTC), through which door, and with what words."""
+
+    reviewer: str
+    at: int
+    channel: str
+    comment: str
+
+
+class Vault(msgspec.Struct, frozen=True):
+    """What a run put into the vault, and until when (milliseconds since 1970; None: for good) it is kept."""
+
+    entries: int = 0
+    files: int = 0
+    size: int = 0
+    until: int | None = None
+    places: list[str] = []  # relative to the workspace
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The signed record of a run; times in milliseconds since 1970, UTC."""
+
+    format: int = FORMAT
+    workspace: str
+    run: str
+    plan: str
+    revision: int
+    plan_digest: str
+    digest: str
+    table_digest: str
+    title: str
+    reason: str
+    cases: list[str]
+    author: str
+    approved_by: list[Approval]
+    own_approval: bool  # policy let authors approve their own plans
+    by: str
+    channel: str
+    started: int
+    ended: int
+    seconds: float  # from the lock to the durable end
+    outcome: str
+    counts: Counts
+    steps: int
+    touched: int  # lines beside this receipt
+    lines_digest: str
+    vault: Vault
+    undo_of: str = ""
+    notes: list[str] = []
+    verified: str = ""  # "" where nobody asked: else what `--verify` found
+    public_key: str = ""
+    signature: str = ""
+
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+def lines(effects: Iterable[Effect], facts: Mapping[int, bytes], hashes: Mapping[int, str]) -> Iterator[bytes]:
+    """The encoded lines of a run's effects; `facts` and `hashes` are by entry number."""
+    for effect in effects:
+        packed = facts.get(effect.entry, b"")
+        sha256 = hashes.get(effect.entry, effect.sha256)
+        yield _encode(Line(effect, facts=base64.b64encode(packed).decode(), sha256=sha256))
+
+
+def write_lines(path: Path, encoded: Iterable[bytes]) -> tuple[int, str]:
+    """Writes the lines; returns how many there are and the SHA-256 (hex) of the file."""
+    digest, count = hashlib.sha256(), 0
+    aside = path.with_suffix(".new")
+    with open(aside, "wb") as file:
+        for line in encoded:
+            file.write(line)
+            file.write(b"\n")
+            digest.update(line)
+            digest.update(b"\n")
+            count += 1
+    aside.replace(path)
+    return count, digest.hexdigest()
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """The lines of a run; raises NotFound or NotVerified."""
+    read = msgspec.json.Decoder(Line).decode
+    try:
+        with open(path, "rb") as file:
+            for line in file:
+                yield read(line)
+    except FileNotFoundError:
+        raise NotFound(f"{path.stem} has no record of its effects", code="receipt-missing") from None
+    except msgspec.MsgspecError as error:
+        raise NotVerified(f"{path.name} is damaged: {error}", code="receipt-damaged") from None
+
+
+def signed(receipt: Receipt, key: keys.Key) -> Receipt:
+    """The receipt with the key's signature over everything else in it."""
+    bare = msgspec.structs.replace(receipt, public_key=key.public, signature="")
+    return msgspec.structs.replace(bare, signature=key.sign(_encode(bare)))
+
+
+def digest_of(receipt: Receipt) -> str:
+    """SHA-256 (hex) of the receipt's canonical JSON."""
+    return hashlib.sha256(_encode(receipt)).hexdigest()
+
+
+def write(folder: Path, receipt: Receipt) -> str:
+    """Writes the receipt durably and returns its digest."""
+    replace_file(folder / f"{receipt.run}.json", _encode(receipt))
+    return digest_of(receipt)
+
+
+def read(folder: Path, run: str) -> Receipt:
+    """A run's receipt; raises NotFound or NotVerified."""
+    path = folder / f"{run}.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Receipt)
+    except FileNotFoundError:
+        raise NotFound(f"{run} has no receipt", code="receipt-missing") from None
+    except msgspec.MsgspecError as error:
+        raise NotVerified(f"{path.name} is damaged: {error}", code="receipt-damaged") from None
+
+
+def verify(folder: Path, receipt: Receipt, key: keys.Key) -> None:
+    """Raises NotVerified unless the key signed exactly this receipt and the lines are those it speaks of."""
+    key.verify(_encode(msgspec.structs.replace(receipt, signature="")), receipt.signature)
+    digest = hashlib.sha256()
+    try:
+        with open(folder / f"{receipt.run}.lines", "rb") as file:
+            while data := file.read(1 << 20):
+                digest.update(data)
+    except FileNotFoundError:
+        raise NotVerified(f"the lines of {receipt.run} are gone", code="receipt-damaged") from None
+    if digest.hexdigest() != receipt.lines_digest:
+        raise NotVerified(f"the lines of {receipt.run} are not those it was signed with", code="receipt-damaged")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a receipt."""
+    made = msgspec.json.schema(Receipt)
+    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    made["title"] = "Treegate receipt"
+    return made

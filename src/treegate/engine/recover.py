@@ -1,0 +1,237 @@
+"""Ending a run that was interrupted: forward to its end, or back to its beginning.
+
+The journal says what may have happened and which way the run goes; the tree says what has. Nothing is touched
+unless every step that is left can be made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+
+from treegate.engine import journal, posix
+from treegate.engine.context import APPLIED, NOTHING, ROLLED_BACK, Result, RunContext
+from treegate.engine.course import Course, Numbered, halted, stuck
+from treegate.engine.durable import SyncFailed, must_be_mounted_anew
+from treegate.engine.journal import Journal, Story
+from treegate.engine.locate import Survey
+from treegate.engine.places import Places
+from treegate.engine.prepass import SHOWN, Finding, PrePass
+from treegate.engine.staging import clear
+from treegate.errors import NeedsRecovery, NotVerified
+from treegate.model.table import EXCHANGE
+from treegate.model.tree import Level, pack, same, unpack
+
+
+class Way(StrEnum):
+    """What a recovery does."""
+
+    NOTHING = "nothing"  # the run never began
+    ENDED = "ended"  # it had ended; only the database does not know
+    FORWARD = "forward"
+    BACK = "back"
+    REFUSE = "refuse"  # the tree fits neither state
+
+
+def decide(story: Story, wish: bool | None, *, built: bool, forward: bool, back: bool) -> Way:
+    """Which way a run goes, from what its journal tells and what the tree allows.
+
+    `wish`: True asks for back, False for forward only. `built`: all that was to be built is. `forward`, `back`:
+    whether everything could be made, or taken back.
+    """
+    if story.begin is None:
+        return Way.NOTHING
+    if story.outcome:
+        return Way.ENDED
+    if story.back or wish or not built:
+        return Way.BACK if back else Way.REFUSE
+    if forward:
+        return Way.FORWARD
+    return Way.BACK if back and wish is None else Way.REFUSE
+
+
+def recover(ctx: RunContext, back: bool | None = None) -> Result:
+    """Finish an interrupted run, or with `back` take it back; the caller holds the locks of its cases.
+
+    "nothing-happened" if it never began. Raises NotVerified (journal or table damaged), NeedsRecovery with code
+    "remount-needed", "misplaced" (the tree fits neither state and was left alone), "sync-failed" and the like.
+    """
+    start = time.monotonic()
+    try:
+        story = journal.read(ctx.directory, ctx.run)
+        if story.begin is None:
+            return Result(NOTHING, None, {}, time.monotonic() - start, 0)
+        if story.begin.table != ctx.table.digest:
+            raise NotVerified("the journal is of another step table", code="journal-damaged")
+        with ctx.places() as places:
+            handles = [places.handle(root) for root in places.roots()]
+            must_be_mounted_anew(ctx.directory, [*map(posix.mount_id, handles), _own_mount(ctx)])
+            return _Recovery(ctx, places, story, start).run(back)
+    except SyncFailed as failed:
+        raise halted(ctx, failed) from failed
+
+
+def _own_mount(ctx: RunContext) -> int:
+    with posix.closing(posix.open_root(str(ctx.directory))) as folder:
+        return posix.mount_id(folder)
+
+
+class _Recovery:
+    def __init__(self, ctx: RunContext, places: Places, story: Story, start: float) -> None:
+        self.ctx = ctx
+        self.places = places
+        self.story = story
+        self.start = start
+
+    def run(self, wish: bool | None) -> Result:
+        ctx, story = self.ctx, self.story
+        if story.outcome:
+            return self._ended()
+        built = story.all_built or not ctx.table.staged
+        for entry in story.built.values():
+            self.places.expect(entry.number, entry.facts)
+        survey = Survey(self.places, list(ctx.table.steps()) if built else [], story.built)
+        ahead = self._ahead(survey) if built else []
+        behind = survey.obstacles(survey.made(), back=True)
+        match decide(story, wish, built=built, forward=not ahead, back=not behind):
+            case Way.FORWARD:
+                return self._go(survey, forward=True)
+            case Way.BACK:
+                return self._go(survey, forward=False)
+            case _:
+                raise misplaced(behind if story.back or wish else ahead)
+
+    def _ended(self) -> Result:
+        if self.story.outcome == ROLLED_BACK:
+            clear(self.ctx, self.places, self.story.built)
+        return self._result(self.story.outcome, None, self.ctx.table.header.steps)
+
+    def _result(self, outcome: str, reason: Exception | None, steps: int) -> Result:
+        made = steps if outcome == APPLIED else 0
+        return Result(outcome, reason, self.story.built, time.monotonic() - self.start, made)
+
+    # -- may it go forward?
+
+    def _ahead(self, survey: Survey) -> list[Finding]:
+        """What forbids going forward: what is in the way, or is not as it was approved."""
+        found = survey.obstacles(survey.remaining(), back=False)
+        if found or self.story.back:
+            return found
+        look = PrePass(self.ctx, self.places)
+        if not self.story.upto:
+            return look.all()
+        for check in self.ctx.table.checks:
+            if not self._inside(survey, check.place, check.name):
+                look.check(check)
+        return look.found + self._changed(survey)
+
+    def _inside(self, survey: Survey, place: int, name: bytes) -> bool:
+        """Whether a step that was made moved this entry, or anything below it: then its facts changed with that."""
+        if not hasattr(self, "_touched"):
+            self._touched = self._touched_by(survey)
+        return (place, name) in self._touched
+
+    def _touched_by(self, survey: Survey) -> set[tuple[int, bytes]]:
+        home = {row.number: (row.parent, row.name) for row in self.ctx.table.places}
+        touched: set[tuple[int, bytes]] = set()
+        for number in survey.made():
+            step = survey.steps[number]
+            for slot in ((step.src, step.src_name), (step.dst, step.dst_name)):
+                while slot not in touched and slot[0] in home:
+                    touched.add(slot)
+                    slot = home[slot[0]]
+        return touched
+
+    def _changed(self, survey: Survey) -> list[Finding]:
+        """Entries not moved yet that are not as they were approved."""
+        found = []
+        for number in survey.remaining():
+            step = survey.steps[number]
+            looks = [(step.entry, step.src, step.src_name, step.facts, step.level)]
+            if step.kind == EXCHANGE:
+                looks.append((step.other, step.dst, step.dst_name, step.other_facts, step.other_level))
+            for entry, place, name, facts, level in looks:
+                if level and not self._as_approved(survey, place, name, facts, level):
+                    found.append(Finding(self.places.shown(place, name), "was changed", entry))
+        return found
+
+    def _as_approved(self, survey: Survey, place: int, name: bytes, facts: bytes, level: int) -> bool:
+        was, now = unpack(facts), survey.facts[place, name]
+        if self.places.root(place) in self.places.unstable:
+            return True  # recognised by the same facts that would be compared
+        # The run's own steps change a folder's times, and the ctime of another name of the same inode.
+        gentle = Level.IDENTITY if was.kind == "dir" else Level.CONTENT if was.nlink > 1 else Level.EXACT
+        return same(pack(was), now, min(Level(level), gentle))
+
+    # -- going
+
+    def _go(self, survey: Survey, forward: bool) -> Result:
+        log = Journal.resume(self.ctx.directory, self.ctx.run, self.story)
+        course = Course(self.ctx, self.places, log, self.story.built)
+        try:
+            self._undouble(survey)
+            reason = self._forward(course, survey) if forward else self._back(course, survey, survey.made())
+        finally:
+            course.log.close()
+        return self._result(ROLLED_BACK if reason or not forward else APPLIED, reason, len(survey.steps))
+
+    def _undouble(self, survey: Survey) -> None:
+        """Finish a rename that is made of link and unlink: the first name is one too many."""
+        for place, name in survey.doubled:
+            posix.unlink(self.places.handle(place), name)
+
+    def _forward(self, course: Course, survey: Survey) -> Exception | None:
+        remaining, was_set = survey.remaining(), self.story.setting
+        try:
+            course.forward(self._batches(survey, remaining), len(remaining))
+            # Also what was made before the crash: it may be in the page cache only.
+            course.carrier.sync_all()
+            was_set = True
+            course.set()
+        except SyncFailed:
+            raise
+        except Exception as error:
+            course.turn(error)
+            made = set(survey.made()) | set(remaining[: course.made])
+            self._back(course, survey, sorted(made, reverse=True), told=True, was_set=was_set)
+            return error
+        course.end(APPLIED)
+        return None
+
+    def _batches(self, survey: Survey, numbers: Sequence[int]) -> Iterator[Numbered]:
+        for low in range(0, len(numbers), self.ctx.batch):
+            some = numbers[low : low + self.ctx.batch]
+            yield some[-1] + 1, [survey.steps[number] for number in some]
+
+    def _back(
+        self, course: Course, survey: Survey, made: list[int], *, told: bool = False, was_set: bool = False
+    ) -> None:
+        if not (self.story.back or told):
+            course.turn(None)
+        try:
+            chunks = (
+                [survey.steps[number] for number in made[low : low + self.ctx.batch]]
+                for low in range(0, len(made), self.ctx.batch)
+            )
+            course.back(chunks, was_set=was_set or self.story.setting)
+            course.carrier.sync_all()
+            course.end(ROLLED_BACK)
+        except (SyncFailed, NeedsRecovery):
+            raise
+        except Exception as error:
+            raise stuck(error) from error
+
+
+def misplaced(found: list[Finding]) -> NeedsRecovery:
+    """The error for a tree that fits neither state, naming what does not fit."""
+    lines = [f"{f.path}: {f.text}" for f in found[:SHOWN]]
+    if len(found) > SHOWN:
+        lines.append(f"and {len(found) - SHOWN} more")
+    return NeedsRecovery(
+        "\n  ".join(["the run cannot be ended, and nothing was touched, because", *lines]),
+        code="misplaced",
+        hint="put these entries where they were before the run, or where it was to bring them, then recover again",
+        next="treegate recover",
+        path=found[0].path if found else "",
+    )

@@ -1,0 +1,111 @@
+"""Building a run's new entries before its first step, and clearing away those of a run that went back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat as st
+from collections.abc import Iterator
+
+from treegate.engine import posix
+from treegate.engine.attributes import finish_folder
+from treegate.engine.contents import Stager
+from treegate.engine.context import RunContext
+from treegate.engine.durable import sync_volume
+from treegate.engine.journal import Entry
+from treegate.engine.places import Places
+from treegate.errors import RolledBack
+from treegate.model.table import Staged
+from treegate.model.tree import pack, unpack
+
+
+class Cancelled(RolledBack):
+    """Someone asked for the run to stop; it was taken back."""
+
+    code = "cancelled"
+
+
+def stop_if_cancelled(ctx: RunContext) -> None:
+    """Raise Cancelled if the run was asked to stop."""
+    if ctx.cancelled():
+        raise Cancelled("the run was stopped on request", hint="apply the plan again when it suits")
+
+
+def stage(ctx: RunContext, places: Places) -> dict[int, Entry]:
+    """Build every staged entry, verify it by hash and make all durable.
+
+    Raises what Stager.build raises, RolledBack ("disk-full") where it would not fit, SyncFailed.
+    """
+    rows = _by_area(ctx.table.staged, places)
+    stagers = {area: Stager(places.handle, ctx.blob, ctx.caps(places.roots()[area])) for area in rows}
+    for area, stager in stagers.items():
+        _check_room(stager, rows[area], places.handle(area))
+    built: dict[int, Entry] = {}
+    for row in ctx.table.staged:
+        stop_if_cancelled(ctx)
+        facts, digest = stagers[places.root(row.parent)].build(row)
+        built[row.number] = Entry(row.number, pack(facts), digest)
+        places.expect(row.number, built[row.number].facts)
+    for area in stagers:
+        sync_volume(places.handle(area))
+    return built
+
+
+def _by_area(staged: list[Staged], places: Places) -> dict[int, list[Staged]]:
+    found: dict[int, list[Staged]] = {}
+    for row in staged:
+        found.setdefault(places.root(row.parent), []).append(row)
+    return found
+
+
+def _check_room(stager: Stager, rows: list[Staged], area: int) -> None:
+    need, free = stager.space_needed(rows), os.fstatvfs(area)
+    # Where a filesystem does not count inodes it says that there are none.
+    if need.size > free.f_bavail * free.f_frsize or (free.f_files and need.inodes > free.f_favail):
+        raise RolledBack(
+            f"the disk is too full: {need.size} bytes and {need.inodes} entries are to be made",
+            code="disk-full",
+            hint="make room and apply again; nothing was changed",
+        )
+
+
+def finish(ctx: RunContext, places: Places) -> None:
+    """Give the folders that the run made their exact mode and mtime, now that everything is in them."""
+    for row in _with_exact_folders(ctx):
+        finish_folder(places.handle(row.number), row)
+
+
+def has_exact_folders(ctx: RunContext) -> bool:
+    """Whether any folder that the run makes is to have an exact mode or mtime."""
+    return next(_with_exact_folders(ctx), None) is not None
+
+
+def unfinish(ctx: RunContext, places: Places) -> None:
+    """Make those folders writable again, so that what was put into them can be taken out."""
+    for row in _with_exact_folders(ctx):
+        with contextlib.suppress(FileNotFoundError):  # then nothing is in it any more
+            folder = places.handle(row.number)
+            posix.set_mode(folder, st.S_IMODE(os.fstat(folder).st_mode) | 0o700)
+
+
+def _with_exact_folders(ctx: RunContext) -> Iterator[Staged]:
+    rows = (row for row in ctx.table.staged if row.kind == "dir" and (row.mode, row.mtime) != (None, None))
+    return iter(list(rows)[::-1])  # children first: finishing a folder may take the right to enter it
+
+
+def clear(ctx: RunContext, places: Places, built: dict[int, Entry]) -> None:
+    """Remove what was built and is not needed: only entries of the table, at their slots in the new-area.
+
+    Called when all steps are taken back and that is durable. Whatever is in the way is left where it is.
+    """
+    for row in reversed(ctx.table.staged):
+        with contextlib.suppress(OSError):
+            folder = places.handle(row.parent)
+            now = posix.facts(folder, row.name)
+            entry = built.get(row.number)
+            if entry is not None and unpack(entry.facts).ino != now.ino:
+                continue
+            if row.kind == "dir":
+                posix.rmdir(folder, row.name)
+            else:
+                posix.unlink(folder, row.name)

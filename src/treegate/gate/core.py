@@ -1,0 +1,95 @@
+"""What every part of the gate shares: the open workspace, its store, who acts, what time it is."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from treegate.engine import keys
+from treegate.engine.blobs import Blobs
+from treegate.engine.config import Config
+from treegate.engine.locks import case_locks
+from treegate.engine.store import Store, VaultState
+from treegate.engine.store.records import By, new_id
+from treegate.engine.workspace import Workspace, generation
+from treegate.engine.world import DiskWorld
+from treegate.errors import NotVerified
+from treegate.model.actors import Actor
+
+
+def milliseconds() -> int:
+    """The time, in milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Core:
+    """The open workspace; handed to the modules of the gate, of which none holds state of its own."""
+
+    def __init__(
+        self, workspace: Workspace, store: Store, actor: Actor, clock: Callable[[], int] = milliseconds
+    ) -> None:
+        self.workspace = workspace
+        self.store = store
+        self.actor = actor
+        self.clock = clock
+        self.blobs = Blobs(self.state / "blobs")
+        self.progress: Callable[[int, int], None] = lambda done, total: None
+        self.cancelled: Callable[[], bool] = lambda: False
+
+    @property
+    def config(self) -> Config:
+        return self.workspace.config
+
+    @property
+    def state(self) -> Path:
+        return self.workspace.state
+
+    def by(self) -> By:
+        """Who acts, and when, for the rows that record it."""
+        return By(self.actor.name, self.actor.channel, self.clock(), self.actor.role.value)
+
+    def new_id(self, prefix: str) -> str:
+        return new_id(prefix, secrets.token_bytes(10))
+
+    def key(self) -> keys.Key:
+        """The state directory's signing key."""
+        return keys.load(self.state)
+
+    @contextmanager
+    def locked(self, cases: Iterable[str], *, shared: bool = False) -> Iterator[None]:
+        """The locks of cases, waited for as long as the configuration says."""
+        with case_locks(self.state / "locks", cases, shared=shared, wait=self.config.lock_wait / 1000):
+            yield
+
+    def world(self) -> DiskWorld:
+        """The world as it is now, for a simulation."""
+        return DiskWorld(self.workspace, self._kept, self.blobs.size)
+
+    def _kept(self, run: str, entry: int) -> tuple[str, str] | None:
+        """(case, volume) of a vault entry that the store says is still there."""
+        for kept in self.store.vault(run=run):
+            if kept.entry == entry and kept.state is VaultState.KEPT:
+                return kept.case, self.workspace.volume(kept.case)
+        return None
+
+    def table_path(self, digest: str) -> Path:
+        """Where the step table of a preview is kept, by the table's own digest."""
+        return self.state / "previews" / f"{digest}.table"
+
+    def run_directory(self, run: str) -> Path:
+        """Where the table and journal of an unfinished run are."""
+        return self.state / "runs" / run
+
+    def check_age(self) -> None:
+        """Raises NotVerified where the database is older than the tree: restored from a backup, say."""
+        seen, known = generation(self.workspace.root), self.store.meta().generation
+        if seen > known:
+            raise NotVerified(
+                f"the database knows of {known} runs, and the tree has seen {seen}: it is older than the tree",
+                code="database-older-than-tree",
+                hint="restore the newest backup of the state directory; until then nothing is applied",
+                next="treegate fsck",
+            )

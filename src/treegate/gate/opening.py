@@ -1,0 +1,135 @@
+"""Making, adopting and opening a workspace."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from pathlib import Path
+
+from treegate.engine import config as configs
+from treegate.engine import keys, tokens
+from treegate.engine.store import Store
+from treegate.engine.store.records import By
+from treegate.engine.workspace import (
+    AREA,
+    MARKER,
+    Workspace,
+    new_marker,
+    read_marker,
+    refuse_remote_state,
+    replace_file,
+    state_directory,
+    write_marker,
+)
+from treegate.errors import NotFound, NotVerified, UsageError
+from treegate.gate.core import Core, milliseconds
+from treegate.model.actors import Actor, os_user
+
+DATABASE = "treegate.db"
+FOLDERS = ("locks", "blobs", "runs", "previews", "receipts")
+
+
+def init(root: Path, environ: Mapping[str, str], *, single: bool = False, solo: bool = False) -> Core:
+    """Makes a folder a workspace, or adopts it; touches no file that is in it.
+
+    `single`: the folder itself is the one case. `solo`: authors may approve their own plans. A folder without
+    `projects/` that holds folders is taken as one whose cases lie directly in it.
+    """
+    root = _existing(root)
+    if (root / AREA / MARKER).exists():
+        found = read_marker(root)
+        text = f"{root} is a workspace already ({found.workspace})"
+        raise UsageError(text, code="already-a-workspace", next="treegate doctor")
+    marker = new_marker()
+    state = state_directory(marker.workspace, environ)
+    refuse_remote_state(state)
+    if (state / DATABASE).exists():
+        hint = "name an empty one with --state DIR"
+        raise UsageError(f"{state} belongs to another workspace", code="state-taken", hint=hint)
+    _make_state(state, _changes(root, single, solo))
+    configs.load(state, environ)
+    store = Store.open(state / DATABASE, create=True)
+    keys.create(state)
+    user = shell_user()
+    with store.write() as transaction:
+        transaction.adopt(marker.workspace, marker.state, By(user.name, user.channel, milliseconds(), user.role.value))
+    store.close()
+    write_marker(root, marker)
+    return open_workspace(root, environ)
+
+
+def _existing(root: Path) -> Path:
+    if not root.exists():
+        raise NotFound(f"{root} is not there", code="workspace-missing", hint="make the folder first")
+    if not root.is_dir():
+        raise UsageError(f"{root} is not a folder", code="not-a-folder")
+    if not os.access(root, os.W_OK | os.X_OK):
+        hint = "is it mounted read-only?"
+        raise UsageError(f"{root} may not be written to", code="workspace-read-only", hint=hint)
+    return root.resolve()
+
+
+def _changes(root: Path, single: bool, solo: bool) -> dict[str, object]:
+    """The settings of a new workspace that differ from the defaults."""
+    changes: dict[str, object] = {}
+    if single:
+        changes |= {"workspace.single": True, "workspace.projects": "."}
+    elif not (root / "projects").is_dir():
+        changes["workspace.projects"] = "."
+    if solo:
+        changes["policy.approval.own"] = True
+    return changes
+
+
+def _make_state(state: Path, changes: Mapping[str, object]) -> None:
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state.chmod(0o700)
+        for name in FOLDERS:
+            (state / name).mkdir(mode=0o700, exist_ok=True)
+        if not (state / configs.FILE).exists():
+            replace_file(state / configs.FILE, configs.default_toml(changes).encode())
+    except OSError as error:
+        hint = "name another with --state DIR or TREEGATE_STATE"
+        raise UsageError(f"{state}: {error.strerror}", code="state-unwritable", hint=hint) from None
+
+
+def open_workspace(root: Path, environ: Mapping[str, str]) -> Core:
+    """Opens a workspace as whoever TREEGATE_TOKEN names, or as the OS user."""
+    root = root.absolute()
+    if not root.is_dir():
+        hint = "is the bucket mounted?"
+        raise NotFound(f"the workspace {root} is not there", code="workspace-missing", hint=hint)
+    marker = read_marker(root)
+    state = state_directory(marker.workspace, environ)
+    refuse_remote_state(state)
+    if not (state / DATABASE).exists():
+        text = f"the state directory {state} has no database"
+        hint = "was it moved? name it with --state DIR or TREEGATE_STATE"
+        raise NotFound(text, code="state-missing", hint=hint)
+    config = configs.load(state, environ)
+    store = Store.open(state / DATABASE)
+    meta = store.meta()
+    if (meta.workspace, meta.state) != (marker.workspace, marker.state):
+        raise NotVerified(
+            f"{root} belongs to state {marker.state}, and {state} is {meta.state}",
+            code="state-mismatch",
+            hint="name the state directory that made this workspace with --state DIR",
+        )
+    return Core(Workspace(root, marker, state, config), store, acting(store, environ))
+
+
+def acting(store: Store, environ: Mapping[str, str]) -> Actor:
+    """Who acts: the name of the token in TREEGATE_TOKEN, or the OS user."""
+    text = environ.get("TREEGATE_TOKEN")
+    return tokens.authenticate(store, text, at=milliseconds()) if text else shell_user()
+
+
+def shell_user() -> Actor:
+    """The OS user at the shell."""
+    try:
+        name = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        name = f"uid-{os.geteuid()}"
+    return os_user(name)

@@ -1,0 +1,286 @@
+"""Plans: checked, submitted, shown, decided."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO, NamedTuple
+
+import msgspec
+
+from treegate.engine import tablefile
+from treegate.engine.store.records import Run, StoredPlan, Verdict
+from treegate.errors import Denied, NeedsRecovery, PlanError, Stale
+from treegate.gate.core import Core
+from treegate.model import policy as policies
+from treegate.model.actors import Action
+from treegate.model.acts import simulate
+from treegate.model.effects import Effect
+from treegate.model.lifecycle import UNFINISHED, State
+from treegate.model.operations import Restore
+from treegate.model.plan import Plan
+from treegate.model.preview import Preview
+from treegate.model.rows import Rows
+from treegate.model.seal import About, Sealed, seal
+
+MOST_BYTES = 1 << 30  # a larger document is refused before it is read
+
+
+class Submitted(msgspec.Struct, frozen=True, kw_only=True):
+    """What `submit` and its like answer; contract section 10."""
+
+    id: str
+    revision: int
+    state: str
+    digest: str
+    problems: list[object]
+    waiting_for: str
+    summary: str = ""
+
+
+class Shown(NamedTuple):
+    """A stored plan with its preview, and where it stands."""
+
+    plan: StoredPlan
+    preview: Preview
+    waiting_for: str
+    run: Run | None
+
+
+class Spool:
+    """Chunks of effects on their way from the seal to the store, on disk: there may be very many."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._sizes: list[int] = []
+
+    def keep(self, chunk: list[bytes]) -> None:
+        """Takes one chunk of encoded effects."""
+        data = b"[" + b",".join(chunk) + b"]"
+        self._file.write(data)
+        self._sizes.append(len(data))
+
+    def chunks(self) -> Iterator[bytes]:
+        """All chunks, each a JSON array."""
+        self._file.seek(0)
+        for size in self._sizes:
+            yield self._file.read(size)
+
+
+@contextmanager
+def spooled(core: Core) -> Iterator[Spool]:
+    """A spool in the state directory, gone afterwards."""
+    with tempfile.TemporaryFile(dir=core.state) as file:
+        yield Spool(file)
+
+
+def decode(document: bytes) -> Plan:
+    """A plan from its document; raises PlanError."""
+    if len(document) > MOST_BYTES:
+        raise PlanError(f"the document has {len(document):,} bytes; {MOST_BYTES:,} is the most", code="plan-too-large")
+    return Plan.decode(document)
+
+
+def check(core: Core, plan: Plan) -> Preview:
+    """The preview of a plan, stored nowhere."""
+    core.actor.require(Action.READ, [plan.case] if plan.case else [])
+    with looking(core, plan):
+        return previewed(core, plan, About(core.workspace.id, author=core.actor.name), lambda chunk: None).preview
+
+
+@contextmanager
+def looking(core: Core, plan: Plan) -> Iterator[None]:
+    """The shared locks of the cases that a plan names, refused while a run on one of them is unfinished."""
+    cases = named_cases(core, plan)
+    with core.locked(cases, shared=True):
+        for run in core.store.unfinished(cases):
+            raise NeedsRecovery(
+                f"the run {run.id} on {', '.join(run.cases)} is unfinished",
+                hint="the tree is between two states until it is recovered",
+                next="treegate recover",
+            )
+        yield
+
+
+def named_cases(core: Core, plan: Plan) -> list[str]:
+    """The cases that a plan may touch: the one it names, or all."""
+    cases = core.workspace.cases()
+    return [plan.case] if plan.case in cases else [] if plan.case else sorted(cases)
+
+
+def previewed(core: Core, plan: Plan, about: About, keep: Callable[[list[bytes]], None]) -> Sealed:
+    """Simulates and seals a plan on the tree as it is now."""
+    with core.world() as world:
+        return seal(simulate(plan, world), core.config.policy, about, keep)
+
+
+def submit(core: Core, plan: Plan, *, undo_of: str = "") -> Submitted:
+    """Stores a plan and its preview; state `pending`, or `invalid` where it has errors."""
+    core.actor.require(Action.PROPOSE, [plan.case] if plan.case else [])
+    core.check_age()
+    core.blobs.put_all(plan.contents())
+    id = core.new_id("pl")
+    about = About(core.workspace.id, id, 1, core.actor.name, undo_of)
+    with looking(core, plan), spooled(core) as spool:
+        preview, rows = previewed(core, plan, about, spool.keep)
+        core.actor.require(Action.PROPOSE, preview.cases)
+        table = kept_table(core, rows)
+        with core.store.write() as transaction:
+            transaction.add_plan(
+                id,
+                cases=preview.cases,
+                title=plan.title,
+                document=plan.document,
+                plan_digest=plan.digest,
+                by=core.by(),
+                undo_of=undo_of or None,
+                claims=claims(plan),
+            )
+            transaction.add_preview(
+                id,
+                digest=preview.digest,
+                table_digest=table,
+                model=msgspec.json.encode(preview),
+                effects=preview.counts.effects,
+                chunks=spool.chunks(),
+                valid=preview.valid,
+                by=core.by(),
+            )
+    return submitted(core, id, preview)
+
+
+def claims(plan: Plan) -> list[tuple[str, int]]:
+    """What a plan would take out of vaults: kept for it as long as it lives."""
+    return [(op.run, op.entry) for op in plan.operations if isinstance(op, Restore)]
+
+
+def kept_table(core: Core, rows: Rows | None) -> str:
+    """Writes the step table of a preview durably, under its own digest, which is returned; '' for none."""
+    if rows is None:
+        return ""
+    aside = core.state / "previews" / f"{core.new_id('new')}.table"
+    digest = tablefile.write(aside, rows)
+    aside.replace(core.table_path(digest))
+    return digest
+
+
+def submitted(core: Core, id: str, preview: Preview) -> Submitted:
+    """The answer for a plan that was just stored."""
+    plan = core.store.plan(id)
+    return Submitted(
+        id=id,
+        revision=plan.revision,
+        state=plan.state.value,
+        digest=preview.digest,
+        problems=list(preview.problems),
+        waiting_for=waiting_for(core, plan),
+        summary=preview.summary,
+    )
+
+
+def waiting_for(core: Core, plan: StoredPlan) -> str:
+    """Whose turn it is, in words; '' where nobody is waited for."""
+    if plan.state is State.PENDING:
+        approval = policies.approvals(core.config.policy)
+        given = sum(d.verdict is Verdict.APPROVE for d in core.store.decisions(plan.id, plan.digest))
+        missing = approval.required - given
+        who = "a reviewer" if missing == 1 else f"{missing} reviewers"
+        return who if approval.own else f"{who} other than {plan.author}"
+    words = {
+        State.INVALID: f"{plan.author} to mend the plan",
+        State.CHANGES_REQUESTED: f"{plan.author} to change the plan",
+        State.APPROVED: "someone to apply it",
+        State.STALE: f"{plan.author} to submit it anew",
+        State.NEEDS_RECOVERY: "an operator to recover the run",
+    }
+    return words.get(plan.state, "")
+
+
+def show(core: Core, prefix: str) -> Shown:
+    """A stored plan and its newest preview."""
+    plan = settled(core, core.store.find_plan(prefix))
+    core.actor.require(Action.READ, plan.cases)
+    preview = model_of(core, plan)
+    waiting = waiting_for(core, plan)
+    stored = core.store.preview(plan.id)
+    run = core.store.run_of(stored.seq) if stored is not None else None
+    return Shown(plan, msgspec.structs.replace(preview, waiting_for=waiting), waiting, run)
+
+
+def model_of(core: Core, plan: StoredPlan) -> Preview:
+    """The preview model that the store keeps of a plan's newest revision."""
+    stored = core.store.preview(plan.id)
+    if stored is None:
+        raise Denied(f"plan {plan.id} was never previewed", code="not-previewed", next=f"treegate show {plan.id}")
+    return msgspec.json.decode(core.store.model(stored), type=Preview)
+
+
+def effects_of(core: Core, plan: StoredPlan, start: int = 0, count: int | None = None) -> Iterator[Effect]:
+    """The full list of a plan's effects, in display order, from a position on."""
+    stored = core.store.preview(plan.id)
+    if stored is None:
+        return
+    lines: Iterable[bytes] = (
+        core.store.effects(stored) if count is None else core.store.effects_page(stored, start, count)
+    )
+    read = msgspec.json.Decoder(Effect).decode
+    for line in lines:
+        yield read(line)
+
+
+def settled(core: Core, plan: StoredPlan) -> StoredPlan:
+    """The plan, with an approval that ran out noted as such."""
+    if plan.state is State.APPROVED and plan.expires_at is not None and plan.expires_at <= core.clock():
+        with core.store.write() as transaction:
+            transaction.expire_due(core.by())
+        return core.store.plan(plan.id)
+    return plan
+
+
+def approve(core: Core, prefix: str, digest: str, comment: str = "") -> StoredPlan:
+    """Approves exactly what a digest (from 12 characters) names; the last approval asked for approves the plan."""
+    return _decide(core, prefix, digest, Verdict.APPROVE, comment)
+
+
+def reject(core: Core, prefix: str, digest: str, comment: str) -> StoredPlan:
+    """Turns down what a digest names; the same digest is refused from then on, with the reason."""
+    return _decide(core, prefix, digest, Verdict.REJECT, comment)
+
+
+def _decide(core: Core, prefix: str, digest: str, verdict: Verdict, comment: str) -> StoredPlan:
+    plan = settled(core, core.store.find_plan(prefix))
+    core.actor.require(Action.DECIDE, plan.cases)
+    approval = policies.approvals(core.config.policy)
+    if verdict is Verdict.APPROVE and plan.author == core.actor.name and not approval.own:
+        raise Denied(
+            f"{core.actor.name} wrote plan {plan.id} and may not approve it",
+            code="own-plan",
+            hint="someone else has to look at it (or an admin sets policy.approval.own, as `init --solo` does)",
+            next=f"treegate show {plan.id}",
+        )
+    by = core.by()
+    with core.store.write() as transaction:
+        transaction.decide(
+            plan.id,
+            digest=full_digest(plan, digest),
+            verdict=verdict,
+            by=by,
+            comment=comment,
+            required=approval.required,
+            expires_at=by.at + approval.expires,
+        )
+    return core.store.plan(plan.id)
+
+
+def full_digest(plan: StoredPlan, digest: str) -> str:
+    """The plan's current digest, if that is what 12 or more characters name; raises Stale."""
+    given = digest.strip().lower().removeprefix("sha256:")
+    if len(given) >= 12 and plan.digest is not None and plan.digest.startswith(given):
+        return plan.digest
+    if plan.state in UNFINISHED or plan.state in {State.APPLIED, State.UNDONE}:
+        return given
+    short = len(given) < 12
+    text = f"{digest!r} is not the current digest of plan {plan.id}"
+    hint = "give at least 12 characters of it" if short else "look at the preview as it is now, and decide on that"
+    raise Stale(text, code="digest-not-current", hint=hint, next=f"treegate show {plan.id}")

@@ -1,0 +1,142 @@
+"""The words that all renderers share: counts, bytes and ages as people say them, and what to type next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from treegate.model.effects import Effect
+from treegate.model.preview import Preview
+from treegate.model.problems import Problem
+
+DIGEST = 12  # characters of a digest that are shown, and that suffice to name it
+
+_UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB", "EB")
+_SPANS = ((86400, "day"), (3600, "hour"), (60, "minute"))
+
+_SHORT = {
+    "folder-nearly-named": "nearly named",
+    "several-hard-links": "hard links",
+    "link-will-dangle": "link dangles",
+    "case-collision": "case clash",
+    "unicode-collision": "unicode clash",
+    "name-discouraged": "name",
+    "nothing-to-do": "nothing to do",
+}
+
+
+def number(count: int) -> str:
+    """1,200"""
+    return f"{count:,}"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """1 file, 1,200 files"""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def size(count: int) -> str:
+    """Bytes in decimal units, as file managers show them: 812 bytes, 4.1 MB."""
+    if count < 1000:
+        return plural(count, "byte")
+    value, unit = float(count), 0
+    while value >= 999.95 and unit < len(_UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{value:.1f} {_UNITS[unit]}"
+
+
+def span(seconds: float) -> str:
+    """A length of time: 0.41 s, 12 minutes, 30 days."""
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
+    for length, unit in _SPANS:
+        if seconds >= length:
+            return plural(round(seconds / length), unit)
+    return plural(round(seconds), "second")
+
+
+def age(then: datetime, now: datetime) -> str:
+    """A moment as seen from another: 3 hours ago, in 30 days."""
+    passed = now - then
+    if abs(passed) < timedelta(seconds=60):
+        return "just now" if passed >= timedelta() else "in a moment"
+    text = span(abs(passed).total_seconds())
+    return f"{text} ago" if passed > timedelta() else f"in {text}"
+
+
+def listed(items: Sequence[str], most: int = 3) -> str:
+    """a, b and c; a, b, c and 5 more"""
+    shown = list(items[:most])
+    if len(items) > most:
+        shown.append(f"{len(items) - most:,} more")
+    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
+
+
+def label(code: str) -> str:
+    """A problem's code as a word or two at the head of a line."""
+    return _SHORT.get(code, code.replace("-", " "))
+
+
+def operations(effect: Effect) -> str:
+    """The operations that an effect came from: #9, #9+2."""
+    numbers = effect.operations
+    if not numbers:
+        return ""
+    return f"#{numbers[0]}" if len(numbers) == 1 else f"#{numbers[0]}+{len(numbers) - 1}"
+
+
+def holds(effect: Effect) -> str:
+    """What an effect comes to: 14 files 3.2 MB for a folder, 3.2 MB for a file."""
+    if effect.kind == "dir":
+        if not effect.files:
+            return "empty" if effect.effect == "deleted" else ""
+        return f"{plural(effect.files, 'file')} {size(effect.size)}"
+    return size(effect.size) if effect.kind == "file" and (effect.size or effect.effect != "made") else ""
+
+
+def suggestion(found: Problem) -> str:
+    """What stands ready to mend a problem, if anything does."""
+    if not found.suggests:
+        return ""
+    return "suggestion: drop the operation" if found.suggestion is None else "suggestion available"
+
+
+def approvals(preview: Preview) -> str:
+    """What policy asks for, in a sentence."""
+    asked = preview.approvals
+    if not asked.required:
+        return "none needed"
+    whose = "the author's own counts" if asked.own else "not by the author"
+    return f"{asked.required:,} needed, {whose}; good for {asked.expires}"
+
+
+def stale(preview: Preview) -> str:
+    """What becomes of entries that change between now and the run."""
+    if preview.on_stale == "skip":
+        return "what changes before the run is left alone, with what depends on it, and reported"
+    return "if anything named here changes before the run, nothing is done"
+
+
+def next_commands(preview: Preview, document: str = "PLAN") -> list[tuple[str, str]]:
+    """(command, what it does) that a reviewer or author may type next; `document` is the plan's file."""
+    if not preview.plan:
+        return _before_submitting(preview, shlex.quote(document))
+    plan = shlex.quote(preview.plan)
+    show = (f"treegate show {plan} --effects", f"all {plural(preview.counts.effects, 'effect')}")
+    if not preview.valid:
+        return [(f"treegate revise {plan} PLAN", "hand in a mended plan"), show]
+    digest = shlex.quote(preview.digest[:DIGEST])
+    return [
+        (f"treegate approve {plan} --digest {digest}", "approve exactly this"),
+        (f"treegate reject {plan} --comment TEXT", "say no, and why"),
+        show,
+    ]
+
+
+def _before_submitting(preview: Preview, document: str) -> list[tuple[str, str]]:
+    if preview.valid:
+        return [(f"treegate submit {document}", "hand it in for approval")]
+    if any(found.suggests for found in preview.problems):
+        return [(f"treegate check {document} --fix", "take the suggestions")]
+    return [(f"treegate check {document}", "once it is mended")]

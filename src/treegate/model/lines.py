@@ -1,0 +1,161 @@
+"""The lines of the difference: every effect, in the order in which a reviewer should meet them.
+
+Deletions, replacements and moves between cases first; then oddities; then
+patterns, rarest first. The order is settled on nodes; an `Effect` is made only
+when its line is written, so a million of them never stand in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from treegate.model import paths
+from treegate.model.effects import Effect, EffectKind, Text, tagged
+from treegate.model.net import Net
+from treegate.model.notice import Notice
+from treegate.model.tree import Kind, Node
+
+RARE = 20  # a pattern this many times rarer than its sibling breaks it
+
+
+class Shape(NamedTuple):
+    """What makes effects one pattern: what happens, from which folder, with which extension, to which folder."""
+
+    effect: EffectKind
+    source: Node | None
+    ext: str
+    to: Node | None
+
+
+class Lines:
+    """All effects of a net difference in display order."""
+
+    def __init__(self, net: Net, found: Iterable[Notice]) -> None:
+        self.net = net
+        self.odd: dict[Node, list[Notice]] = {}
+        for notice in found:
+            self.odd.setdefault(notice.node, []).append(notice)
+        self.deletions = net.gone
+        self.replacements = list(net.replaced)
+        self.crossings: list[Node] = []
+        self.oddities: list[tuple[Node, str, str]] = []
+        self.patterns: list[tuple[Shape, list[Node]]] = []
+        self.settings: list[Node] = []
+        self._sort()
+
+    def _sort(self) -> None:
+        shapes: dict[Shape, list[Node]] = {}
+        graver = {*self.replacements}
+        many_cases = len(self.net.forest.cases) > 1
+        for node in (*self.net.moved, *self.net.restored, *self.net.new):
+            if node in graver:
+                continue
+            if many_cases and self._crosses(node):
+                self.crossings.append(node)
+            elif node in self.odd:
+                first = self.odd[node][0]
+                self.oddities.append((node, first.code, first.message))
+            else:
+                shapes.setdefault(self.shape(node), []).append(node)
+        self._break_patterns(shapes)
+        self.patterns = sorted(shapes.items(), key=lambda item: len(item[1]))
+        moved = set(self.net.moved)
+        for node in self.net.set:
+            if node not in moved:
+                self.settings.append(node)
+
+    def _crosses(self, node: Node) -> bool:
+        home = node.home
+        if home is None or node.made is not None or home.where.startswith("/"):
+            return False
+        return self.net.case(home.where) != self.net.case(self.net.path(node))
+
+    def shape(self, node: Node) -> Shape:
+        """The pattern that an entry's effect belongs to."""
+        kind = self.effect_of(node)
+        source = node.home
+        name = node.home_name or node.name
+        if node.made is not None:
+            source = node.made.source.home if node.made.source is not None else None
+            name = node.name
+        ext = "/" if node.kind is Kind.DIR else paths.extension(name).casefold()
+        return Shape(kind, source, ext, node.parent)
+
+    def effect_of(self, node: Node) -> EffectKind:
+        """The word for what becomes of an entry."""
+        if node in self.net.replaced:
+            return "replaced"
+        if node.made is not None:
+            return node.made.effect
+        if self.net.is_removed(node):
+            return "deleted"
+        if not node.moved:
+            return "set"
+        home = node.home
+        return "restored" if home is not None and home.where.startswith("/") else "moved"
+
+    def _break_patterns(self, shapes: dict[Shape, list[Node]]) -> None:
+        """Takes out the lone ones that go elsewhere than all others of their folder and extension."""
+        siblings: dict[tuple[Node | None, str], int] = {}
+        for shape, nodes in shapes.items():
+            if shape.effect == "moved":
+                key = (shape.source, shape.ext)
+                siblings[key] = max(siblings.get(key, 0), len(nodes))
+        for shape in list(shapes):
+            most = siblings.get((shape.source, shape.ext), 0) if shape.effect == "moved" else 0
+            if len(shapes[shape]) * RARE <= most:
+                note = f"{most:,} others of this folder go elsewhere together"
+                self.oddities += [(node, "pattern-broken", note) for node in shapes.pop(shape)]
+
+    def __iter__(self) -> Iterator[Effect]:
+        """Every effect, numbered e1, e2, ... as it is displayed."""
+        for number, node in enumerate(self.nodes(), 1):
+            yield self.effect(node, number)
+
+    def nodes(self) -> Iterator[Node]:
+        """The entries behind the lines, in display order."""
+        yield from self.deletions
+        yield from self.replacements
+        yield from self.crossings
+        for node, _, _ in self.oddities:
+            yield node
+        for _, nodes in self.patterns:
+            yield from nodes
+        yield from self.settings
+
+    def effect(self, node: Node, number: int) -> Effect:
+        """One line."""
+        net = self.net
+        kind = self.effect_of(node)
+        held = net.held(node)
+        made = node.made
+        mode, mtime = (made.mode, made.mtime) if made is not None else node.setting or (None, None)
+        old = net.replaced.get(node)
+        vault = old.number if old is not None else node.number if kind == "deleted" else None
+        return Effect(
+            id=f"e{number}",
+            effect=kind,
+            path=tagged(node.home_path() if kind == "deleted" else net.path(node)),
+            kind=node.kind.value,
+            source=self._source(node, kind),
+            operations=node.operations,
+            files=held.files,
+            size=held.size,
+            sha256=made.blob if made is not None else "",
+            target=tagged(made.target) if made is not None and made.target else None,
+            mode=None if mode is None else f"{mode:04o}",
+            mtime=None if mtime is None else str(mtime),
+            implied=made.implied if made is not None else False,
+            vault=vault,
+            entry=node.number,
+        )
+
+    def _source(self, node: Node, kind: EffectKind) -> Text | None:
+        if node.made is not None:
+            source = node.made.source
+            return tagged(source.home_path()) if source is not None else None
+        if kind == "restored" and node.home is not None:
+            run = node.home.name.rpartition(":")[2]
+            return f"vault:{run}/{node.home_name}"
+        return tagged(node.home_path()) if node.moved and kind != "deleted" else None

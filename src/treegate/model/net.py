@@ -1,0 +1,161 @@
+"""The net difference: the touched entries of an outcome, sorted by what becomes of them.
+
+However often an entry was moved on the way, it stands here once: with the slot
+it has and the slot it is to have. What came back to where it was is left out.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from treegate.model import paths
+from treegate.model.forest import Fault, Forest
+from treegate.model.simulate import Outcome
+from treegate.model.tree import Kind, Node, Totals
+
+_SIZE_AT = struct.Struct("<Q")
+_OFFSET = 28  # of `size` in packed facts
+
+NOTHING = Totals(0, 0, 0, (), (), 0, b"")
+
+
+class Net:
+    """What a plan does to each entry it touches; every list is in the order in which operations touched them."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self.forest: Forest = outcome.forest
+        self.new: list[Node] = []  # made, created, copied, linked
+        self.moved: list[Node] = []
+        self.restored: list[Node] = []
+        self.deleted: list[Node] = []
+        self.set: list[Node] = []
+        self.replaced: dict[Node, Node] = {}  # new entry -> the one it replaces, net
+        self.totals: dict[Node, Totals] = {}  # of every folder that is moved, deleted, restored or copied as a whole
+        self.unreadable: list[tuple[Node, Fault]] = []
+        self._folders: dict[Node, str] = {}
+        self._settle_replaced()
+        for node in outcome.touched:
+            self._sort(node)
+
+    def _settle_replaced(self) -> None:
+        for new, old in self.outcome.replaced.items():
+            if new.parent is old.home and new.name == old.home_name and self.is_removed(old):
+                self.replaced[new] = old
+
+    def is_removed(self, node: Node) -> bool:
+        """Whether an existing entry goes to the vault."""
+        return node.made is None and node.parent is not None and node.parent.where.startswith("/vault:")
+
+    def _sort(self, node: Node) -> None:
+        if node.made is not None:
+            if not self._inside_copy(node):
+                self.new.append(node)
+            return
+        if self.is_removed(node):
+            if node.home is not None and not node.home.where.startswith("/"):
+                self.deleted.append(node)
+            return
+        if node.moved:
+            home = node.home
+            (self.restored if home is not None and home.where.startswith("/") else self.moved).append(node)
+        if node.setting is not None:
+            self.set.append(node)
+
+    def _inside_copy(self, node: Node) -> bool:
+        """Whether the entry came as part of a copied folder and still lies in it as it came."""
+        above = node.parent
+        made = node.made
+        return (
+            made is not None and made.effect == "copied" and above is not None and above.made is not None
+            and above.made.effect == "copied" and made.source is not None and above.made.source is made.source.home
+            and made.source.home_name == node.name
+        )  # fmt: skip
+
+    @property
+    def gone(self) -> list[Node]:
+        """Deleted entries that nothing replaces."""
+        replaced = set(self.replaced.values())
+        return [node for node in self.deleted if node not in replaced]
+
+    def path(self, node: Node) -> str:
+        """The final path of an entry, from `projects/`."""
+        parent = node.parent
+        if parent is None:
+            return node.name
+        above = self._folders.get(parent)
+        if above is None:
+            above = self._folders[parent] = self.path(parent) if parent.parent is not None else parent.where
+        return f"{above}/{node.name}" if above else node.name
+
+    def case(self, path: str) -> str:
+        """The case that a path lies in."""
+        return path.partition("/")[0]
+
+    def count_folders(self) -> None:
+        """Looks into every folder that goes as a whole: what it holds, less what leaves it on its own."""
+        whole = [n for n in (*self.moved, *self.restored, *self.deleted) if n.kind is Kind.DIR]
+        for node in whole:
+            try:
+                self.totals[node] = self.forest.tree.totals(node.home_path())
+            except OSError as error:
+                text = f"{node.home_path()!r} cannot be read: {error.strerror}"
+                self.unreadable.append((node, Fault("not-readable", text, path=node.home_path())))
+                self.totals[node] = NOTHING
+        if whole:
+            self._subtract_leavers(set(whole))
+
+    def _subtract_leavers(self, whole: set[Node]) -> None:
+        carriers: dict[Node | None, Node | None] = {None: None}
+        for node in (*self.moved, *self.deleted):
+            carrier = _carrier(node.home, whole, carriers)
+            if carrier is not None:
+                held, own = self.totals[carrier], self.held(node)
+                left = held._replace(files=held.files - own.files, size=held.size - own.size)
+                self.totals[carrier] = left
+
+    def held(self, node: Node) -> Totals:
+        """The files and bytes that go with an entry: its own, or what the folder holds."""
+        if node.kind is Kind.DIR:
+            if node.made is not None:
+                return _held_by_new(node, self)
+            return self.totals.get(node, NOTHING)
+        made = node.made
+        if made is not None:
+            return Totals(1, 0, made.size, (), (), 0, b"")
+        size = 0
+        if node.facts is not None:
+            size = _SIZE_AT.unpack_from(node.facts, _OFFSET)[0]
+        return Totals(1, 0, size, (), (), 0, b"")
+
+
+def _carrier(folder: Node | None, whole: set[Node], known: dict[Node | None, Node | None]) -> Node | None:
+    """The nearest folder, from this one upwards on disk, that goes as a whole."""
+    if folder in known:
+        return known[folder]
+    assert folder is not None
+    found = folder if folder in whole else _carrier(folder.home, whole, known)
+    known[folder] = found
+    return found
+
+
+def _held_by_new(folder: Node, net: Net) -> Totals:
+    """What a copied folder will hold of its own; a made one holds nothing that was not put there on its own."""
+    if folder.made is None or folder.made.effect != "copied":
+        return NOTHING
+    files = size = 0
+    for child in new_children(folder):
+        held = net.held(child)
+        files += held.files
+        size += held.size
+    return Totals(files, 0, size, (), (), 0, b"")
+
+
+def new_children(folder: Node) -> Iterator[Node]:
+    """The entries of a new folder that the plan itself makes there, in byte order."""
+    names = folder.names or {}
+    for name in paths.in_byte_order(list(names)):
+        child = names[name]
+        if isinstance(child, Node) and child.made is not None:
+            yield child

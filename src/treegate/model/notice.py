@@ -1,0 +1,261 @@
+"""What is worth telling once all operations were carried out: about names, links, folders, mounts and policy.
+
+Each check looks at the net difference, so a detour through a bad name is no
+problem. Warnings also mark their entry as odd, which brings it to the top.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from treegate.model import paths
+from treegate.model.capabilities import Capabilities
+from treegate.model.forest import Fault
+from treegate.model.names import fold_key, nearest
+from treegate.model.net import Net
+from treegate.model.policy import Gatekeeper
+from treegate.model.problems import Problem, Severity, problem
+from treegate.model.tree import PACKED, Kind, Node
+
+MOST_OF_A_CODE = 1000  # findings of one code that are listed; the rest is counted
+
+
+class Notice(NamedTuple):
+    """A finding about one entry."""
+
+    code: str
+    node: Node
+    message: str
+    path: str
+    hint: str = ""
+    severity: Severity | None = None
+    better: str = ""  # a better final path, as the plan writes it
+
+
+def notices(net: Net, gatekeeper: Gatekeeper) -> list[Notice]:
+    """Everything there is to say about the net difference."""
+    found: list[Notice] = []
+    for check in (_renamed, _hard_links, _collisions, _near_folders, _links, _folders, _obstacles):
+        found.extend(_bounded(check(net)))
+    found.extend(_bounded(_policy(net, gatekeeper)))
+    return found
+
+
+def as_problems(net: Net, found: Iterable[Notice]) -> list[Problem]:
+    """The notices as problems of the operation that last touched the entry."""
+    made = []
+    for notice in found:
+        operation = notice.node.operations[-1] if notice.node.ops else None
+        made.append(
+            problem(
+                notice.code,
+                notice.message,
+                operation or None,
+                f"/operations/{operation - 1}" if operation else "",
+                path=notice.path,
+                hint=notice.hint,
+                severity=notice.severity,
+                also=notice.node.operations[:-1],
+            )
+        )
+    return made
+
+
+def _bounded(found: Iterable[Notice]) -> Iterable[Notice]:
+    counts: dict[str, int] = {}
+    for notice in found:
+        counts[notice.code] = counts.get(notice.code, 0) + 1
+        if counts[notice.code] <= MOST_OF_A_CODE or notice.severity == "error":
+            yield notice
+
+
+_DATE = re.compile(r"(?<!\d)(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])(?!\d)")
+
+
+def _renamed(net: Net) -> Iterable[Notice]:
+    """Extensions and dates that a file's name loses."""
+    for node in net.moved:
+        if node.name == node.home_name or node.kind is not Kind.FILE:
+            continue
+        was = paths.extension(node.home_name)
+        if was and not node.name.casefold().endswith(was.casefold()) and not was[1:].isdigit() and len(was) <= 6:
+            now = paths.extension(node.name)
+            lost = f": {was} becomes {now}" if now else f" without {was}"
+            text = f"{node.home_name!r} becomes {node.name!r}{lost}"
+            yield Notice("extension-lost", node, text, net.path(node), better=net.path(node) + was)
+        date = _DATE.search(node.home_name)
+        if date is not None and _digits(date.group()) not in _digits(net.path(node)):
+            text = f"the date {date.group()} of {node.home_name!r} is not in {node.name!r}"
+            yield Notice("date-lost", node, text, net.path(node))
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))
+
+
+def _hard_links(net: Net) -> Iterable[Notice]:
+    for node in (*net.moved, *net.deleted):
+        if node.kind is Kind.FILE and node.facts is not None and PACKED.unpack(node.facts)[1] > 1:
+            others = PACKED.unpack(node.facts)[1] - 1
+            name = "one other name" if others == 1 else f"{others} other names"
+            yield Notice("several-hard-links", node, f"{node.home_path()!r} has {name}", node.home_path())
+
+
+def _collisions(net: Net) -> Iterable[Notice]:
+    """Names that differ only in case or in Unicode form from another in their folder."""
+    arrived: dict[Node, list[Node]] = {}
+    for node in (*net.new, *net.moved, *net.restored):
+        if node.parent is not None:
+            arrived.setdefault(node.parent, []).append(node)
+    for folder, nodes in arrived.items():
+        names = net.forest.names(folder)
+        keys = {_key(name) for name in names}
+        if len(keys) == len(names):
+            continue
+        by_key: dict[str, list[str]] = {}
+        for name in names:
+            by_key.setdefault(_key(name), []).append(name)
+        for node in nodes:
+            for other in by_key[_key(node.name)]:
+                if other != node.name:
+                    yield _collision(net, node, other)
+
+
+def _key(name: str) -> str:
+    return name.lower() if name.isascii() else fold_key(name, case=True, unicode=True)
+
+
+def _collision(net: Net, node: Node, other: str) -> Notice:
+    path = net.path(node)
+    capabilities = net.forest.cases.get(net.case(path), Capabilities())
+    only_form = fold_key(node.name, case=False, unicode=True) == fold_key(other, case=False, unicode=True)
+    folds = (capabilities.folds_unicode or not only_form) and (capabilities.folds_case or only_form)
+    text = f"{path!r} and {other!r} in the same folder differ only in " + ("Unicode form" if only_form else "case")
+    if folds:
+        return Notice("names-collide", node, text + ", and this mount takes them for one", path)
+    return Notice("unicode-collision" if only_form else "case-collision", node, text, path)
+
+
+def _near_folders(net: Net) -> Iterable[Notice]:
+    """New folders named nearly like one that is there, as `Correspondance` beside `Correspondence`."""
+    for node in net.new:
+        if node.kind is not Kind.DIR or node.parent is None or node.made is None or node.made.effect != "made":
+            continue
+        siblings = net.forest.names(node.parent)
+        folders = [
+            name
+            for name, kind in siblings.items()
+            if name != node.name and (kind is Kind.DIR or (isinstance(kind, Node) and kind.kind is Kind.DIR))
+            and not (isinstance(kind, Node) and kind.made is not None)
+        ]  # fmt: skip
+        near = nearest(node.name, folders) if folders else None
+        if near is not None and not _differ_in_number(node.name, near):
+            text = f"the new folder {node.name!r} is named nearly like {near!r}"
+            yield Notice("folder-nearly-named", node, text, net.path(node))
+
+
+def _differ_in_number(one: str, other: str) -> bool:
+    """Names such as 2023 and 2024, or Box 1 and Box 2, are different on purpose."""
+    return _digits(one) != _digits(other)
+
+
+def _links(net: Net) -> Iterable[Notice]:
+    """Links that leave the case, and relative ones that will point at nothing."""
+    for node in (*net.new, *net.moved, *net.restored):
+        if node.kind is not Kind.LINK:
+            continue
+        path = net.path(node)
+        target = node.made.target if node.made is not None else net.forest.tree.target(node.home_path())
+        case = net.case(path)
+        inner = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        if target.startswith("/") or not (inner == case or inner.startswith(case + "/")):
+            if node.made is not None and node.made.effect == "linked":
+                yield Notice("link-outside", node, f"{path!r} would point at {target!r}, outside the case", path)
+        elif not _is_there(net, inner):
+            yield Notice("link-will-dangle", node, f"{path!r} points at {target!r}, and nothing will be there", path)
+
+
+def _is_there(net: Net, path: str) -> bool:
+    above, name = paths.split(path)
+    try:
+        if not above:
+            return path in net.forest.cases
+        return net.forest.child(net.forest.folder(above), name) is not None
+    except Fault as fault:
+        return fault.code == "link-in-path"  # it leads on through another link: not for this check to follow
+
+
+def _folders(net: Net) -> Iterable[Notice]:
+    """What lies in folders that go as a whole and cannot go with them."""
+    for node, fault in net.unreadable:
+        yield Notice(fault.code, node, fault.message, node.home_path())
+    for node, totals in net.totals.items():
+        path = node.home_path()
+        for mount in totals.mounts:
+            text = f"another filesystem is mounted at {paths.joined(path, mount)!r}"
+            yield Notice("mount-inside", node, text, paths.joined(path, mount))
+        if totals.specials:
+            first = paths.joined(path, totals.specials[0])
+            text = f"{path!r} holds {len(totals.specials)} FIFO, socket or device entries, such as {first!r}"
+            yield Notice("special-file", node, text, first)
+        if totals.multilinks:
+            text = f"{path!r} holds {totals.multilinks:,} files that have other names"
+            yield Notice("several-hard-links", node, text, path)
+
+
+def _obstacles(net: Net) -> Iterable[Notice]:
+    """What the operating system would refuse: asked once for each folder that is left or entered."""
+    tree = net.forest.tree
+    known: dict[Node, tuple[str, str] | None] = {}
+    for node in (*net.moved, *net.deleted, *net.new):
+        for folder in (node.home, node.parent):
+            if folder is None or folder.made is not None or folder.where.startswith("/"):
+                continue
+            if folder not in known:
+                known[folder] = tree.obstacle(folder.where)
+            obstacle = known[folder]
+            if obstacle is not None:
+                yield Notice(obstacle[0], node, obstacle[1], folder.where)
+        if node.kind is Kind.DIR and node.home is not None and node.parent is not node.home:
+            obstacle = tree.obstacle(node.home.where, node.home_name) if not node.home.where.startswith("/") else None
+            if obstacle is not None:
+                yield Notice(obstacle[0], node, obstacle[1], node.home_path())
+
+
+def _policy(net: Net, gatekeeper: Gatekeeper) -> Iterable[Notice]:
+    """Paths that policy protects or does not allow; what lies in folders that go as a whole counts too."""
+    for node in (*net.moved, *net.deleted, *net.set):
+        yield from _refused(gatekeeper, node, node.home_path())
+    for node in (*net.new, *net.moved, *net.restored, *net.set):
+        implied = node.made is not None and node.made.implied
+        yield from _refused(gatekeeper, node, net.path(node), implied)
+    for node in (*net.moved, *net.deleted, *net.restored):
+        if node.kind is Kind.DIR:
+            yield from _refused_inside(net, gatekeeper, node)
+
+
+def _refused(gatekeeper: Gatekeeper, node: Node, path: str, implied: bool = False) -> Iterable[Notice]:
+    refusal = gatekeeper.refusal(path, implied=implied)
+    if refusal is not None:
+        yield Notice(refusal.code, node, refusal.sentence, path, refusal.hint)
+
+
+def _refused_inside(net: Net, gatekeeper: Gatekeeper, node: Node) -> Iterable[Notice]:
+    homes = [] if node in net.restored else [node.home_path()]
+    finals = [] if net.is_removed(node) else [net.path(node)]
+    for path in (*homes, *finals):
+        if not gatekeeper.concerns(path):
+            continue
+        for below, _, _ in net.forest.tree.walk(node.home_path()):
+            refusals = list(_refused(gatekeeper, node, f"{path}/{below}"))
+            if refusals:
+                yield from refusals
+                break  # the first says it; a folder of thousands would say it thousands of times
+
+
+def concerned(net: Net, gatekeeper: Gatekeeper, node: Node) -> bool:
+    """Whether what is inside a folder that moves must be the same at apply, for a rule might concern an addition."""
+    return gatekeeper.concerns(node.home_path()) or gatekeeper.concerns(net.path(node))
