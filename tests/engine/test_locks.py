@@ -121,6 +121,17 @@ def test_a_forked_child_does_not_keep_its_dead_parent_s_lock(tmp_path):
         os.kill(grandchild, signal.SIGKILL)
 
 
+def test_a_copy_of_the_file_handle_does_not_keep_a_lock_that_was_let_go(tmp_path):
+    """As in the instant between the fork of a child and its closing of what it inherited."""
+    with writing(tmp_path, "Smith"):
+        handles = [(int(name), os.readlink(f"/proc/self/fd/{name}")) for name in os.listdir("/proc/self/fd")[:-1]]
+        copies = [os.dup(number) for number, path in handles if path.endswith(".lock")]
+    assert len(copies) == 2
+    assert free(tmp_path, "Smith")
+    for copy in copies:
+        os.close(copy)
+
+
 def test_a_forked_child_that_leaves_the_block_does_not_unlock_it_for_its_parent(tmp_path):
     with writing(tmp_path, "Smith"):
         child = os.fork()

@@ -204,9 +204,13 @@ def test_fsck_can_ask_the_database_about_itself(store, tmp_path):
 
 def test_a_forked_child_opens_its_own_connection(store):
     """Both go on writing through the same Store; nothing is lost and nothing is locked."""
+    with store.reading() as connection:
+        connection.info["opened by"] = "parent"
     child = os.fork()
     if not child:
         try:
+            with store.reading() as connection:
+                assert "opened by" not in connection.info
             for n in range(10):
                 propose(store, f"pl_child{n}")
         except BaseException:
@@ -381,6 +385,19 @@ def test_a_revision_of_an_older_one_than_the_newest_is_refused(store):
     assert store.plan("pl_a").revision == 2
 
 
+def test_a_revision_that_was_not_previewed_can_be_neither_decided_on_nor_applied(store):
+    propose(store, digest="dig")
+    approve(store)
+    revise(store)
+    for verdict in Verdict:
+        with pytest.raises(Denied) as caught:
+            decide(store, verdict, digest="dig")
+        assert caught.value.code == "not-previewed"
+    with pytest.raises(Denied) as caught, store.write() as write:
+        write.begin_run("pl_a", digest="dig", run_id="run_a", by=BOB)
+    assert caught.value.code == "not-approved"
+
+
 def test_previewing_the_same_again_keeps_the_approvals_it_has(store):
     seen = propose(store, digest="dig")
     approve(store)
@@ -490,6 +507,16 @@ def test_after_a_revoke_another_reviewer_may_approve(store):
     run, _ = begin(store)
     consumed = {d.reviewer: d.consumed_by for d in store.decisions("pl_a") if d.verdict is Verdict.APPROVE}
     assert consumed == {"bob": None, "eve": run.id}
+
+
+def test_an_approval_that_was_taken_back_does_not_count(store):
+    propose(store)
+    approve(store, by=BOB, required=2)
+    decide(store, Verdict.REVOKE, by=BOB)
+    approve(store, by=EVE, required=2)
+    assert store.plan("pl_a").state is State.PENDING
+    approve(store, by=By("dan", "cli", 1, "reviewer"), required=2)
+    assert store.plan("pl_a").state is State.APPROVED
 
 
 def test_only_one_s_own_approval_can_be_taken_back(store):
@@ -648,8 +675,14 @@ def test_a_run_stopped_midway_needs_recovery_and_then_ends_either_way(store):
 
 
 def test_ending_a_run_again_changes_nothing_and_otherwise_is_refused(store):
-    done = apply(store, "pl_a", "run_a")
+    propose(store)
+    approve(store)
+    begin(store)
+    for _ in range(2):
+        assert end(store, outcome=State.NEEDS_RECOVERY).state is State.NEEDS_RECOVERY
+    done = end(store)
     before = events(store)
+    assert before.count("run-ended") == 2
     assert end(store) == done
     assert events(store) == before
     with pytest.raises(Denied):
@@ -693,7 +726,7 @@ def test_a_partial_undo_leaves_the_plan_applied_and_lists_what_is_gone(store):
     apply(store, "pl_b", "run_b", undo_of="run_a", undone=["e2"])
     assert store.plan("pl_a").state is State.APPLIED
     assert store.undone_effects("run_a") == ["e2"]
-    apply(store, "pl_c", "run_c", undo_of="run_a", undone=["e1"], whole=True)
+    apply(store, "pl_c", "run_c", undo_of="run_a", undone=["e1", "e2"], whole=True)
     assert sorted(store.undone_effects("run_a")) == ["e1", "e2"]
     assert store.plan("pl_a").state is State.UNDONE
 

@@ -142,25 +142,25 @@ class Survey:
 
     def _came(self, group: list[Move]) -> Iterator[tuple[int, bool]]:
         """Whether each move of these entries was made: the first moment at which they were where they are now."""
-        where: dict[int, Slot] = {}
+        home: dict[int, Slot] = {}
         for entry, _, src, _ in group:
-            where.setdefault(entry, src)
-        seen = set().union(*(self._seen[entry] for entry in where))
-        differs = seen ^ set(where.values())
-        made, leftover = 0, (0, frozenset[Slot]())
-        for count, (entry, _, src, dst) in enumerate(group, start=1):
-            if not differs:
+            home.setdefault(entry, src)
+        seen: set[Slot] = set().union(*(self._seen[entry] for entry in home))
+        differs = seen ^ set(home.values())
+        made, doubled = (-1 if differs else 0), None
+        for count, (_, number, src, dst) in enumerate(group, start=1):
+            if made >= 0:
                 break
-            differs = (seen ^ (set(where.values()) - {src} | {dst})) if len(where) == 1 else differs ^ {src, dst}
-            where[entry] = dst
-            made = count
-            if len(where) == 1 and differs == {src}:
-                leftover = (count, frozenset(differs))
-        if differs and leftover[0]:
-            made, differs = leftover[0], set()
-            self.doubled += leftover[1]
-        if differs:
-            for entry in where:
+            differs ^= {src, dst}
+            if not differs and (count == len(group) or group[count][1] != number):
+                made = count
+            elif len(home) == 1 and differs == {src}:
+                doubled = (count, src)
+        if made < 0 and doubled:
+            made = doubled[0]
+            self.doubled.append(doubled[1])
+        if made < 0:
+            for entry in home:
                 self._lose(entry, "is at none of its places")
             return
         self._settle(group, made)

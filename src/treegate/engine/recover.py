@@ -16,12 +16,12 @@ from treegate.engine.course import Course, Numbered, halted, stuck
 from treegate.engine.durable import SyncFailed, must_be_mounted_anew
 from treegate.engine.journal import Journal, Story
 from treegate.engine.locate import Survey
-from treegate.engine.places import Places
+from treegate.engine.places import Places, Slot
 from treegate.engine.prepass import SHOWN, Finding, PrePass
 from treegate.engine.staging import clear
 from treegate.errors import NeedsRecovery, NotVerified
 from treegate.model.table import EXCHANGE
-from treegate.model.tree import Level, pack, same, unpack
+from treegate.model.tree import Kind, Level, same, unpack
 
 
 class Way(StrEnum):
@@ -121,20 +121,16 @@ class _Recovery:
         look = PrePass(self.ctx, self.places)
         if not self.story.upto:
             return look.all()
+        touched = self._touched_by(survey)
         for check in self.ctx.table.checks:
-            if not self._inside(survey, check.place, check.name):
+            if (check.place, check.name) not in touched:
                 look.check(check)
         return look.found + self._changed(survey)
 
-    def _inside(self, survey: Survey, place: int, name: bytes) -> bool:
-        """Whether a step that was made moved this entry, or anything below it: then its facts changed with that."""
-        if not hasattr(self, "_touched"):
-            self._touched = self._touched_by(survey)
-        return (place, name) in self._touched
-
-    def _touched_by(self, survey: Survey) -> set[tuple[int, bytes]]:
+    def _touched_by(self, survey: Survey) -> set[Slot]:
+        """What the steps that were made moved, and every folder above it: their facts changed with that."""
         home = {row.number: (row.parent, row.name) for row in self.ctx.table.places}
-        touched: set[tuple[int, bytes]] = set()
+        touched: set[Slot] = set()
         for number in survey.made():
             step = survey.steps[number]
             for slot in ((step.src, step.src_name), (step.dst, step.dst_name)):
@@ -161,17 +157,23 @@ class _Recovery:
         if self.places.root(place) in self.places.unstable:
             return True  # recognised by the same facts that would be compared
         # The run's own steps change a folder's times, and the ctime of another name of the same inode.
-        gentle = Level.IDENTITY if was.kind == "dir" else Level.CONTENT if was.nlink > 1 else Level.EXACT
-        return same(pack(was), now, min(Level(level), gentle))
+        gentle = Level.IDENTITY if was.kind == Kind.DIR else Level.CONTENT if was.nlink > 1 else Level.EXACT
+        return same(facts, now, min(Level(level), gentle))
 
     # -- going
 
     def _go(self, survey: Survey, forward: bool) -> Result:
         log = Journal.resume(self.ctx.directory, self.ctx.run, self.story)
         course = Course(self.ctx, self.places, log, self.story.built)
+        reason = None
         try:
             self._undouble(survey)
-            reason = self._forward(course, survey) if forward else self._back(course, survey, survey.made())
+            if forward:
+                reason = self._forward(course, survey)
+            elif not self.story.back:
+                course.turn(None)
+            if reason or not forward:
+                self._back(course, survey, survey.made())
         finally:
             course.log.close()
         return self._result(ROLLED_BACK if reason or not forward else APPLIED, reason, len(survey.steps))
@@ -182,19 +184,20 @@ class _Recovery:
             posix.unlink(self.places.handle(place), name)
 
     def _forward(self, course: Course, survey: Survey) -> Exception | None:
-        remaining, was_set = survey.remaining(), self.story.setting
+        """All that remains, and the end; or the reason why it turned back, durably."""
+        remaining = survey.remaining()
         try:
             course.forward(self._batches(survey, remaining), len(remaining))
             # Also what was made before the crash: it may be in the page cache only.
             course.carrier.sync_all()
-            was_set = True
+            self.story.setting = True
             course.set()
         except SyncFailed:
             raise
         except Exception as error:
             course.turn(error)
-            made = set(survey.made()) | set(remaining[: course.made])
-            self._back(course, survey, sorted(made, reverse=True), told=True, was_set=was_set)
+            for number in remaining[: course.made]:
+                survey.done[number] = True
             return error
         course.end(APPLIED)
         return None
@@ -204,17 +207,11 @@ class _Recovery:
             some = numbers[low : low + self.ctx.batch]
             yield some[-1] + 1, [survey.steps[number] for number in some]
 
-    def _back(
-        self, course: Course, survey: Survey, made: list[int], *, told: bool = False, was_set: bool = False
-    ) -> None:
-        if not (self.story.back or told):
-            course.turn(None)
+    def _back(self, course: Course, survey: Survey, made: Sequence[int]) -> None:
+        size = self.ctx.batch
+        chunks = ([survey.steps[n] for n in made[low : low + size]] for low in range(0, len(made), size))
         try:
-            chunks = (
-                [survey.steps[number] for number in made[low : low + self.ctx.batch]]
-                for low in range(0, len(made), self.ctx.batch)
-            )
-            course.back(chunks, was_set=was_set or self.story.setting)
+            course.back(chunks, was_set=self.story.setting)
             course.carrier.sync_all()
             course.end(ROLLED_BACK)
         except (SyncFailed, NeedsRecovery):

@@ -204,15 +204,16 @@ class _Order:
         self.board = board
         self._removed = {entry for entry in board.entries if entry.parent in vaults}
         self._last = {entry for entry in self._removed if entry.kind is Kind.DIR}  # once emptied of what leaves them
-        self._tangles = _tangles(board)
+        self._heirs = _heirs(board)
+        self._knots = _knots(board)
+        self._tangles = _tangles(board, self._knots, self._heirs)
         held = {entry for tangle in self._tangles for entry in tangle}
         self._last -= held
         self._queue = deque(entry for entry in board.entries if entry not in self._last and entry not in held)
-        self._heirs = _heirs(board)
         self._waits: dict[Node, Node] = {}
         self._waiting: dict[Node, list[Node]] = {}  # the reverse of _waits
         self._groups: dict[Node, list[tuple[Pair, list[Node]]]] = {}  # plain groups by the folder they wait for
-        self._hasty: set[Node] = set()  # files that no longer wait for the folder they go into
+        self._hasty: set[Node] = set()  # those that no longer wait for the folder they go into
 
     def release(self, pair: Pair, entries: list[Node]) -> None:
         """Write the renames of a plain group, or keep it until the folder it goes into stands."""
@@ -315,28 +316,28 @@ class _Order:
             entry = self._waits[entry]
         ring = list(path)[path[entry] :]
         early = [each for each in ring if self._awaits_folder(each)]
-        file = next((each for each in early if each.kind is not Kind.DIR), None)
-        if file is not None:
-            self._hasty.add(file)
-            self._queue.append(file)
-        elif not early:
+        hasty = next((each for each in early if each not in self._knots), None)
+        if hasty is not None:
+            self._hasty.add(hasty)
+            self._queue.append(hasty)
+        elif not early and self.board.can_exchange:
             self._turn(ring)
         else:
             self._approach(ring)
 
     def _awaits_folder(self, entry: Node) -> bool:
-        """Whether an entry holds back because the folder it goes into is not in place; only folders have to."""
-        patient = entry.kind is Kind.DIR or entry not in self._hasty
-        return patient and self.board.unplaced(entry.parent) is not None
+        """Whether an entry holds back because the folder it goes into is not in place; in a knot it has to."""
+        return entry not in self._hasty and self.board.unplaced(entry.parent) is not None
 
     def _turn(self, ring: list[Node]) -> None:
-        """Let entries that each wait for the slot of the next one change places."""
-        if not self.board.can_exchange:
-            self._put_aside(ring[0])
-            return
-        # All wait their turn at one slot. What a folder waits for stands where no folder of the ring can be around.
-        folder = next((place for place, each in enumerate(ring) if each.kind is Kind.DIR), 0)
-        entry = ring[(folder + 1) % len(ring)]
+        """Let entries that each wait for the slot of the next one change places, at the slot of one of them."""
+        folders = [each for each in ring if each.kind is Kind.DIR]
+        for entry in ring:
+            place = self.board.slot(entry)[0]
+            if not any(self.board.inside(place, folder) for folder in folders):
+                break
+        else:
+            return self._put_aside(ring[0])
         while entry in self.board.left:
             other = self.board.blocker(entry)
             assert other is not None
@@ -395,14 +396,16 @@ def _goal(entry: Node) -> Slot:
     return entry.parent, entry.name
 
 
-def _tangles(board: _Board) -> list[list[Node]]:
+def _tangles(board: _Board, knots: dict[Node, set[Node]], heirs: dict[Node, Node]) -> list[list[Node]]:
     """Sets of entries that are best solved exactly, each by itself; those that are too large are left out.
 
     A tangle is the folders of one knot with all that is in their chains of slots: what follows a folder into its
     slot can help it out of the way, and where the last of a chain goes there is room to turn.
-    Tangles of one filesystem are solved together if few, since one exchange can help two of them.
+    Tangles of one filesystem are solved together if few, since one exchange can help two of them; and a plan so
+    small is solved as a whole.
     """
-    knots, heirs = _knots(board), _heirs(board)
+    if knots and len(board.entries) <= EXACT:
+        return [board.entries]
     ties: dict[Node, list[Node]] = {}
     for entry in knots:
         _tie(ties, entry, *knots[entry], *_chained(board, heirs, entry))

@@ -80,7 +80,7 @@ class RunWrites(PlanWrites):
         are taken back by it, and `whole` says that those are all. Ending again in the same way changes nothing.
         """
         run = self.run(run_id)
-        if run.state is outcome and outcome is not State.NEEDS_RECOVERY:
+        if run.state is outcome:
             return run
         event = _OUTCOMES[outcome]
         self.change(self.plan(run.plan), event, by)
