@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -124,8 +125,9 @@ def test_a_forked_child_does_not_keep_its_dead_parent_s_lock(tmp_path):
 def test_a_copy_of_the_file_handle_does_not_keep_a_lock_that_was_let_go(tmp_path):
     """As in the instant between the fork of a child and its closing of what it inherited."""
     with writing(tmp_path, "Smith"):
-        handles = [(int(name), os.readlink(f"/proc/self/fd/{name}")) for name in os.listdir("/proc/self/fd")[:-1]]
-        copies = [os.dup(number) for number, path in handles if path.endswith(".lock")]
+        fds = Path("/proc/self/fd")
+        paths = {int(name): os.path.realpath(fds / name) for name in os.listdir(fds)}
+        copies = [os.dup(number) for number, path in paths.items() if path.endswith(".lock")]
     assert len(copies) == 2
     assert free(tmp_path, "Smith")
     for copy in copies:

@@ -101,7 +101,7 @@ def reachable_within(home: Config, final: Config, exchange: bool, limit: int) ->
         seen[side] |= sides[side]
         if not seen[side].isdisjoint(seen[1 - side]):
             return True
-    return home == final
+    return home == final and limit >= 0
 
 
 def steps_from(config: Config, slots: list[Slot], exchange: bool) -> Iterator[Config]:

@@ -105,8 +105,8 @@ def _forward(course: Course) -> Exception | None:
     except SyncFailed:
         raise
     except Exception as error:
-        course.turn(error)
         with _or_stuck():
+            course.turn(error)
             course.back(course.ctx.table.chunks_back(course.made), was_set=was_set)
             course.end(ROLLED_BACK)
         return error

@@ -48,6 +48,12 @@ class Course:
             self.log = self.log.successor()
         self.log.append(*records, sync=sync)
 
+    def _must_append(self, record: journal.Record) -> None:
+        try:
+            self.append(record)
+        except OSError as error:
+            raise stuck(error) from error
+
     # -- forward
 
     def forward(self, work: Iterable[Numbered], total: int) -> None:
@@ -85,7 +91,7 @@ class Course:
                 hint="check the disk, mount it writable again, then recover; the run goes on where it was",
                 next="treegate recover",
             ) from error
-        self.append(journal.Back())
+        self._must_append(journal.Back())
 
     def back(self, chunks: Iterable[Sequence[Step]], *, was_set: bool) -> None:
         """Take steps back, given the last one first."""
@@ -104,7 +110,7 @@ class Course:
 
     def end(self, outcome: str) -> None:
         """The last record; then, after a way back, what was built is cleared away."""
-        self.append(journal.End(outcome))
+        self._must_append(journal.End(outcome))
         self.log.close()
         self.places.forget()
         if outcome == ROLLED_BACK:
@@ -125,8 +131,8 @@ def halted(ctx: RunContext, failed: durable.SyncFailed) -> NeedsRecovery:
 def stuck(error: Exception) -> NeedsRecovery:
     """The error of a run that could be taken back only in part."""
     return NeedsRecovery(
-        f"the run failed and could not be taken back completely: {error}",
-        code="rollback-unfinished",
-        hint="put right what the message names, then recover: the run goes on going back",
+        f"the run could not be brought to an end: {error}",
+        code="unfinished",
+        hint="put right what the message names, then recover",
         next="treegate recover",
     )

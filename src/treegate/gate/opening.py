@@ -52,8 +52,9 @@ def init(root: Path, environ: Mapping[str, str], *, single: bool = False, solo: 
     store = Store.open(state / DATABASE, create=True)
     keys.create(state)
     user = shell_user()
+    by = By(user.name, user.channel, milliseconds(), user.role.value)
     with store.write() as transaction:
-        transaction.adopt(marker.workspace, marker.state, By(user.name, user.channel, milliseconds(), user.role.value))
+        transaction.adopt(marker.workspace, marker.state, by)
     store.close()
     write_marker(root, marker)
     return open_workspace(root, environ)

@@ -78,7 +78,8 @@ def spooled(core: Core) -> Iterator[Spool]:
 def decode(document: bytes) -> Plan:
     """A plan from its document; raises PlanError."""
     if len(document) > MOST_BYTES:
-        raise PlanError(f"the document has {len(document):,} bytes; {MOST_BYTES:,} is the most", code="plan-too-large")
+        text = f"the document has {len(document):,} bytes; {MOST_BYTES:,} is the most"
+        raise PlanError(text, code="plan-too-large", hint="split the plan")
     return Plan.decode(document)
 
 

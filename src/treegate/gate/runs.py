@@ -172,7 +172,7 @@ def conclude(core: Core, plan: StoredPlan, run: Run, context: RunContext, result
 
 
 def _rolled_back(run: Run, reason: Exception | None) -> RolledBack:
-    why = f"{type(reason).__name__}: {reason}" if isinstance(reason, OSError) else str(reason or "it was asked to stop")
+    why = str(reason or "it was asked to stop")
     return RolledBack(
         f"run {run.id} failed ({why}) and everything it had done was taken back",
         hint="see to the cause; the plan is as it was before it was approved",

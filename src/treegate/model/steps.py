@@ -337,7 +337,8 @@ class _Order:
             if not any(self.board.inside(place, folder) for folder in folders):
                 break
         else:
-            return self._put_aside(ring[0])
+            self._put_aside(ring[0])
+            return
         while entry in self.board.left:
             other = self.board.blocker(entry)
             assert other is not None

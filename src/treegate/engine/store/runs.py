@@ -110,6 +110,12 @@ class RunWrites(PlanWrites):
         data: dict[str, Json] = {"entries": sorted(entries), "by_run": by_run}
         self.log(f"vault-{state.value}", by, run=run_id, data=data)
 
+    def take_back_outside(self, run_id: str, by: By) -> None:
+        """Note that all of a run was taken back by its `rollback.sh`, without treegate."""
+        run = self.run(run_id)
+        self._restate(run, Event.UNDO, by)
+        self.log("undone", by, plan=run.plan, run=run.id, data={"by_run": None, "whole": True, "effects": 0})
+
     def _take_back(self, target: Run, run: Run, undone: Collection[str], whole: bool, by: By) -> None:
         """Note at the run that was undone what is gone of it; undoing an undo brings its own target back."""
         self._forget_undone(target, set(undone))

@@ -1,4 +1,4 @@
-"""What a reviewer must not miss: errors, what goes away, what leaves its case, oddities; each class its share of lines.
+"""What a reviewer must not miss: errors, what goes away or leaves its case, oddities; to each class its lines.
 
 The same choice for every renderer, so that no face of a preview hides what another one shows.
 """
@@ -27,11 +27,11 @@ class Item(NamedTuple):
 
 
 class Lot(NamedTuple):
-    """A class of grave things: the first few of `count`."""
+    """A class of grave things: the first few of `total`."""
 
     label: str
     kind: str  # error, deletions, replacements, crossings, odd
-    count: int
+    total: int
     items: Sequence[Item]
 
 
@@ -42,7 +42,7 @@ def lots(preview: Preview) -> list[Lot]:
     for section in preview.sections:
         items = [Item(effect) for effect in section.effects]
         found.append(Lot(_SECTIONS.get(section.kind, section.kind), section.kind, section.count, items))
-    return [lot for lot in found + _odd(preview) if lot.count and lot.items]
+    return [lot for lot in found + _odd(preview) if lot.total and lot.items]
 
 
 def _odd(preview: Preview) -> list[Lot]:

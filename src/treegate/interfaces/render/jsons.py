@@ -13,7 +13,9 @@ from treegate.model.names import visible
 _encode = msgspec.json.Encoder(order="sorted").encode
 _LONG = re.compile(rb"[:,\[]-?\d{16,}")
 _SAFE = 2**53 - 1  # RFC 7493 section 2.2: beyond it, readers disagree
-_PROSE = frozenset({"message", "hint", "why", "title", "reason", "summary", "note", "notes", "requested_by", "comment"})
+_PROSE = frozenset(
+    {"message", "hint", "why", "title", "reason", "summary", "note", "notes", "requested_by", "comment"}
+)
 
 
 def dumps(value: Any) -> str:

@@ -40,15 +40,12 @@ def operation_rows(plan_operations: Iterable[Operation], problems: Iterable[Prob
     results: dict[int, str] = {}
     for found in sorted(problems, key=lambda found: found.severity, reverse=True):
         if found.operation is not None:
-            for number in {found.operation, *(found.also if found.severity == "error" else ())}:
-                results[number] = f"{found.severity}: {found.code}"
+            results[found.operation] = f"{found.severity}: {found.code}"
     for number, operation in enumerate(plan_operations, 1):
         source, to = _ends(operation)
         if operation.raw is True:
             source, to = _decoded(source), _decoded(to)
-        yield OperationRow(
-            number, _tag(operation), source, to, _given(operation.why), results.get(number, "ok")
-        )
+        yield OperationRow(number, _tag(operation), source, to, _given(operation.why), results.get(number, "ok"))
 
 
 def _ends(operation: Operation) -> tuple[str, str]:

@@ -1,0 +1,198 @@
+"""The one application object: what every door does, it does through a `Gate`.
+
+The rules are in the modules beside this one; `Gate` gives them one face.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Self
+
+from treegate.engine import tokens
+from treegate.engine.probe import Finding
+from treegate.engine.store.records import Kept, Run, StoredPlan
+from treegate.engine.tokens import Token
+from treegate.gate import health, keeping, opening, plans, proof, runs, undoing
+from treegate.gate.core import Core
+from treegate.gate.plans import Shown, Submitted
+from treegate.gate.runs import Applied
+from treegate.gate.undoing import Undo
+from treegate.model.actors import Action, Actor, Role
+from treegate.model.effects import Effect
+from treegate.model.lifecycle import State
+from treegate.model.plan import Plan
+from treegate.model.preview import Preview
+
+__all__ = ["Applied", "Gate", "Shown", "Submitted", "Undo"]
+
+
+class Gate:
+    """An open workspace, as one actor. Times are in milliseconds since 1970, UTC; errors are of treegate.errors."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    @classmethod
+    def init(
+        cls, root: Path | str, *, single: bool = False, solo: bool = False, environ: Mapping[str, str] = os.environ
+    ) -> Gate:
+        """Makes a folder a workspace; touches no file in it."""
+        return cls(opening.init(Path(root), environ, single=single, solo=solo))
+
+    @classmethod
+    def open(cls, root: Path | str, environ: Mapping[str, str] = os.environ) -> Gate:
+        """Opens a workspace, as whoever TREEGATE_TOKEN names or as the OS user."""
+        return cls(opening.open_workspace(Path(root), environ))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self._core.store.close()
+
+    @property
+    def root(self) -> Path:
+        """The workspace's folder."""
+        return self._core.workspace.root
+
+    @property
+    def state(self) -> Path:
+        """The state directory."""
+        return self._core.state
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts through this gate."""
+        return self._core.actor
+
+    @property
+    def core(self) -> Core:
+        """What the gate's own modules work on."""
+        return self._core
+
+    def watch(self, progress: Callable[[int, int], None], cancelled: Callable[[], bool]) -> None:
+        """Says who is told of a run's progress (steps made, steps there are), and who may ask it to stop."""
+        self._core.progress, self._core.cancelled = progress, cancelled
+
+    # Plans
+
+    def check(self, plan: Plan | bytes | str) -> Preview:
+        """The preview of a plan, stored nowhere."""
+        return plans.check(self._core, as_plan(plan))
+
+    def submit(self, plan: Plan | bytes | str) -> Submitted:
+        """Stores a plan and its preview."""
+        return plans.submit(self._core, as_plan(plan))
+
+    def show(self, plan: str) -> Shown:
+        """A stored plan (by id or unique prefix) with its preview and where it stands."""
+        return plans.show(self._core, plan)
+
+    def document(self, plan: str) -> Plan:
+        """The document of a stored plan, newest revision."""
+        stored = self._core.store.find_plan(plan)
+        self._core.actor.require(Action.READ, stored.cases)
+        return Plan.decode(self._core.store.document(stored.id, stored.revision))
+
+    def effects(self, plan: str, start: int = 0, count: int | None = None) -> Iterator[Effect]:
+        """The full list of effects, in display order, from a position on."""
+        return plans.effects_of(self._core, self.show(plan).plan, start, count)
+
+    def list_plans(
+        self, states: Iterable[State] = (), case: str | None = None, limit: int = 50, cursor: int | None = None
+    ) -> tuple[list[StoredPlan], int | None]:
+        """Plans, newest first, and the cursor of the next page."""
+        found, after = self._core.store.list_plans(states, case, limit, cursor)
+        return [plan for plan in found if self._core.actor.sees(plan.cases)], after
+
+    def approve(self, plan: str, digest: str, comment: str = "") -> StoredPlan:
+        """Approves exactly what a digest names."""
+        return plans.approve(self._core, plan, digest, comment)
+
+    def reject(self, plan: str, digest: str, comment: str) -> StoredPlan:
+        """Turns down what a digest names."""
+        return plans.reject(self._core, plan, digest, comment)
+
+    def applies_on_approval(self) -> bool:
+        """Whether the last approval starts the run at once."""
+        return self._core.config.policy.apply.on_approval
+
+    # Runs
+
+    def apply(self, plan: str, *, verify: bool = False) -> Applied:
+        """Carries out what was approved; `verify` hashes every touched content before and after."""
+        if verify:
+            return proof.apply_verified(self._core, plan)
+        return runs.apply(self._core, plan)
+
+    def recover(self, run: str = "", *, back: bool = False) -> list[Applied]:
+        """Brings unfinished runs to an end."""
+        return runs.recover_all(self._core, run, True if back else None)
+
+    def undo(self, run: str = "", paths: Iterable[str] = ()) -> Undo:
+        """Submits the plan that takes a run back, or what it did at some paths."""
+        return undoing.undo(self._core, run, paths)
+
+    def list_runs(self, case: str | None = None, limit: int = 50) -> list[Run]:
+        """Runs, newest first."""
+        return self._core.store.runs(case=case, limit=limit)
+
+    def run(self, prefix: str) -> Applied:
+        """What is to be said of a run."""
+        return runs.answer(self._core, self._core.store.find_run(prefix))
+
+    # The vault
+
+    def list_vault(self, run: str = "", case: str | None = None) -> list[Kept]:
+        """What the vault keeps."""
+        return keeping.listing(self._core, run, case)
+
+    def restore(self, run: str, entries: Iterable[int] = (), to: str = "") -> Submitted:
+        """Submits a plan that puts kept entries back."""
+        return keeping.restore(self._core, run, entries, to)
+
+    def prune(self, *, dry: bool = False) -> list[Kept]:
+        """Lets go what retention no longer keeps."""
+        return keeping.prune(self._core, dry=dry)
+
+    # Health and people
+
+    def doctor(self) -> list[Finding]:
+        """What may go wrong here, with advice."""
+        return health.doctor(self._core)
+
+    def fsck(self) -> list[Finding]:
+        """Whether store, journals, vaults and tree tell one story."""
+        return health.fsck(self._core)
+
+    def create_token(
+        self, name: str, role: Role, cases: Iterable[str] | None = None, expires_at: int | None = None
+    ) -> tuple[Token, str]:
+        """A new token, and its text, which is never shown again."""
+        self._core.actor.require(Action.TOKENS)
+        with self._core.store.write() as transaction:
+            return tokens.create(transaction, name, role, by=self._core.by(), cases=cases, expires_at=expires_at)
+
+    def list_tokens(self) -> list[Token]:
+        """All tokens, without their texts."""
+        self._core.actor.require(Action.TOKENS)
+        return tokens.tokens(self._core.store)
+
+    def revoke_token(self, id_or_name: str) -> Token:
+        """Makes a token invalid from now on."""
+        self._core.actor.require(Action.TOKENS)
+        with self._core.store.write() as transaction:
+            return tokens.revoke(transaction, id_or_name, self._core.by())
+
+
+def as_plan(plan: Plan | bytes | str) -> Plan:
+    """A plan from whatever form it was given in."""
+    if isinstance(plan, Plan):
+        return plan
+    return plans.decode(plan.encode("utf-8", "surrogatepass") if isinstance(plan, str) else plan)

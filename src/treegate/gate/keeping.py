@@ -1,0 +1,100 @@
+"""What the vault keeps: listed, put back, let go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from treegate.engine import vault
+from treegate.engine.store.records import Kept, VaultState
+from treegate.errors import Denied, NotFound
+from treegate.gate import plans
+from treegate.gate.core import Core
+from treegate.gate.plans import Submitted
+from treegate.model.actors import Action
+from treegate.model.operations import Restore
+from treegate.model.paths import raw_bytes
+from treegate.model.plan import Plan
+from treegate.model.simulate import percent
+
+
+def listing(core: Core, prefix: str = "", case: str | None = None) -> list[Kept]:
+    """What the vault still keeps, oldest first."""
+    run = core.store.find_run(prefix).id if prefix else None
+    return [
+        kept
+        for kept in core.store.vault(run=run, case=case)
+        if kept.state is VaultState.KEPT and core.actor.sees([kept.case])
+    ]
+
+
+def restore(core: Core, prefix: str, entries: Iterable[int] = (), to: str = "") -> Submitted:
+    """A plan that puts kept entries of a run back, each to where it was, or one of them to `to`."""
+    run = core.store.find_run(prefix)
+    wanted = set(entries)
+    kept = [one for one in listing(core, run.id) if not wanted or one.entry in wanted]
+    if missing := wanted - {one.entry for one in kept}:
+        text = f"the vault of {run.id} has no entry {min(missing)} (any more)"
+        raise NotFound(text, code="vault-entry-not-found", next="treegate vault list")
+    if not kept:
+        raise NotFound(f"the vault keeps nothing of {run.id}", code="vault-empty", next="treegate vault list")
+    if to and len(kept) > 1:
+        raise Denied("one place cannot take several entries", code="one-entry-only", hint="name the one entry")
+    operations = [_operation(one, to) for one in kept]
+    return plans.submit(core, Plan.of(operations, title=f"Restore from the vault of {run.id}"))
+
+
+def _operation(kept: Kept, to: str) -> Restore:
+    path = to or kept.path
+    try:
+        raw_bytes(path).decode()
+    except UnicodeDecodeError:
+        return Restore(run=kept.run, entry=kept.entry, to=percent(path), raw=True)
+    return Restore(run=kept.run, entry=kept.entry, to=path)
+
+
+def prune(core: Core, *, dry: bool = False) -> list[Kept]:
+    """Lets go what retention no longer keeps; never what a live plan or an unfinished run names.
+
+    Each is noted in the store before it is removed, so that a crash in between leaves too much, never too little
+    said. Returns what was (or, `dry`, would be) let go.
+    """
+    core.actor.require(Action.PRUNE)
+    due = core.store.prunable(core.clock())
+    due += _over_size(core, due)
+    if dry:
+        return due
+    by_run: dict[str, list[Kept]] = {}
+    for kept in due:
+        by_run.setdefault(kept.run, []).append(kept)
+    for run, kept_of_run in by_run.items():
+        _prune_run(core, run, kept_of_run)
+    return due
+
+
+def _over_size(core: Core, due: list[Kept]) -> list[Kept]:
+    """The oldest entries beyond the size that the configuration allows the vault."""
+    most = core.config.vault.max_size
+    if most is None:
+        return []
+    gone = {(kept.run, kept.entry) for kept in due}
+    free = {(kept.run, kept.entry) for kept in core.store.prunable(1 << 62)}
+    left = [kept for kept in listing(core) if (kept.run, kept.entry) not in gone]
+    size = sum(kept.size for kept in left)
+    found = []
+    for kept in left:
+        if size <= most:
+            break
+        if (kept.run, kept.entry) in free:
+            found.append(kept)
+            size -= kept.size
+    return found
+
+
+def _prune_run(core: Core, run: str, kept: list[Kept]) -> None:
+    cases = sorted({one.case for one in kept})
+    with core.locked(cases):
+        with core.store.write() as transaction:
+            transaction.mark_vault(run, [one.entry for one in kept], VaultState.PRUNED, core.by())
+        for volume in sorted({core.workspace.volume(case) for case in cases}):
+            entries = [one.entry for one in kept if core.workspace.volume(one.case) == volume]
+            vault.remove(core.workspace, volume, run, entries)

@@ -1,0 +1,173 @@
+"""Undo: the plan that takes a run back, checked against what the run left and what is there now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from treegate.engine import receipts, vault
+from treegate.engine.receipts import Line
+from treegate.engine.store.records import Run, VaultState
+from treegate.engine.workspace import replace_file
+from treegate.engine.world import DiskWorld
+from treegate.errors import Denied, NotFound, Stale
+from treegate.gate import plans
+from treegate.gate.core import Core
+from treegate.gate.plans import Submitted
+from treegate.model import inverse
+from treegate.model.actors import Action
+from treegate.model.effects import Effect, untagged
+from treegate.model.lifecycle import State
+from treegate.model.paths import split
+from treegate.model.plan import Plan
+from treegate.model.tree import Facts, Kind, Level, pack, same, unpack
+
+
+class Undo(msgspec.Struct, frozen=True, kw_only=True):
+    """What `undo` answers: the plan it submitted, and what of the run it takes back."""
+
+    submitted: Submitted
+    run: str
+    effects: int
+    also: list[str]  # paths that were not asked for, and have to go with what was
+
+
+def undo(core: Core, prefix: str = "", paths: Iterable[str] = ()) -> Undo:
+    """Submits the inverse of a run (the last one, if none is named), or of what it did at some paths.
+
+    What others changed since is refused path by path (Stale `undo-conflict`); naming the other paths undoes those.
+    """
+    run = _target(core, prefix)
+    core.actor.require(Action.PROPOSE, run.cases)
+    note_rolled_back(core, run)
+    run = core.store.run(run.id)
+    if run.state is not State.APPLIED:
+        raise _not_undoable(run)
+    gone = set(core.store.undone_effects(run.id))
+    lines = [
+        line
+        for line in receipts.read_lines(core.state / "receipts" / f"{run.id}.lines")
+        if line.effect.id not in gone and line.result == "done"
+    ]
+    asked = [_from_projects(core, run, path) for path in paths]
+    chosen, also = _chosen(lines, asked)
+    with core.world() as world:
+        _refuse_changed(world, chosen, run)
+    plan = _plan(core, run, chosen)
+    submitted = plans.submit(core, plan, undo_of=run.id)
+    replace_file(
+        core.state / "receipts" / f"{submitted.id}.undoes", msgspec.json.encode([line.effect.id for line in chosen])
+    )
+    return Undo(submitted=submitted, run=run.id, effects=len(chosen), also=also)
+
+
+def _target(core: Core, prefix: str) -> Run:
+    if prefix.startswith("pl_"):
+        plan = core.store.find_plan(prefix)
+        stored = core.store.preview(plan.id)
+        found = core.store.run_of(stored.seq) if stored is not None else None
+    else:
+        found = core.store.find_run(prefix) if prefix else core.store.last_run()
+    if found is None:
+        raise NotFound("there is no run to undo", code="no-run", next="treegate list")
+    return found
+
+
+def _not_undoable(run: Run) -> Denied:
+    words = {State.UNDONE: "was undone already", State.ROLLED_BACK: "was rolled back: there is nothing to undo"}
+    text = f"run {run.id} {words.get(run.state, f'is {run.state.value}')}"
+    return Denied(text, code="not-undoable", next=f"treegate show {run.plan}")
+
+
+def _from_projects(core: Core, run: Run, path: str) -> str:
+    """A path that a person named, from `projects/`: they may leave the case out where there is only one."""
+    path = path.strip("/").removeprefix(f"{core.workspace.folders.projects}/")
+    if path.partition("/")[0] in core.workspace.cases() or len(run.cases) != 1:
+        return path
+    return f"{run.cases[0]}/{path}"
+
+
+def _chosen(lines: list[Line], asked: list[str]) -> tuple[list[Line], list[str]]:
+    """The lines to take back: all, or those at the asked paths with what has to go along."""
+    if not asked:
+        return lines, []
+    effects = [line.effect for line in lines]
+    unknown = [path for path in asked if not any(_concerns(effect, path) for effect in effects)]
+    if unknown:
+        text = f"the run did nothing at {unknown[0]!r}"
+        raise NotFound(text, code="no-effect-there", hint="name a path as the receipt has it, before or after")
+    wanted = {effect.id for effect in effects if any(_concerns(effect, path) for path in asked)}
+    taken = inverse.closure(effects, wanted)
+    also = [str(untagged(effect.path)) for effect in effects if effect.id in taken and effect.id not in wanted]
+    return [line for line in lines if line.effect.id in taken], also
+
+
+def _concerns(effect: Effect, path: str) -> bool:
+    """Whether an effect is at a path, or under it, before or after the run."""
+    places = [untagged(effect.path)]
+    if effect.source is not None:
+        places.append(untagged(effect.source))
+    return any(place == path or place.startswith(path + "/") for place in places)
+
+
+def _refuse_changed(world: DiskWorld, lines: list[Line], run: Run) -> None:
+    """What somebody changed since is theirs: it stays, and so does what the run kept."""
+    changed = [untagged(line.effect.path) for line in lines if not _as_left(world, line)]
+    if not changed:
+        return
+    shown = ", ".join(repr(path) for path in changed[:10]) + (f" and {len(changed) - 10} more" * (len(changed) > 10))
+    raise Stale(
+        f"changed since run {run.id}: {shown}",
+        code="undo-conflict",
+        hint="both versions are kept as they are; undo the other paths by naming them with --path",
+        next=f"treegate undo {run.id} --path PATH",
+        path=changed[0],
+    )
+
+
+def _as_left(world: DiskWorld, line: Line) -> bool:
+    effect = line.effect
+    if effect.effect == "deleted" or not line.facts:
+        return True
+    folder, name = split(untagged(effect.path))
+    try:
+        packed = world.tree.facts(folder, name)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if packed is None:
+        return False
+    was = unpack(line.packed)
+    if effect.mtime is not None:
+        was = was._replace(mtime=int(effect.mtime))
+    return _same(was, unpack(packed), effect)
+
+
+def _same(was: Facts, now: Facts, effect: Effect) -> bool:
+    level = Level.IDENTITY if effect.kind == Kind.DIR.value else Level.CONTENT
+    return same(pack(was), now, level)
+
+
+def _plan(core: Core, run: Run, lines: list[Line]) -> Plan:
+    changes = inverse.undo_of((line.effect for line in lines), run.id)
+    title = core.store.plan(run.plan).title
+    return Plan.of(
+        inverse.plan_of(changes),
+        title=f"Undo: {title}" if title else f"Undo {run.id}",
+        reason=f"takes back run {run.id}",
+    )
+
+
+def note_rolled_back(core: Core, run: Run) -> None:
+    """Takes note where `rollback.sh` took a run back without treegate: its mark says so."""
+    if run.state is not State.APPLIED:
+        return
+    marks = [
+        vault.mark_of(core.workspace, volume, run.id) for volume in {core.workspace.volume(c) for c in run.cases}
+    ]
+    if not all(marks):
+        return
+    kept = [one.entry for one in core.store.vault(run=run.id) if one.state is VaultState.KEPT]
+    with core.store.write() as transaction:
+        transaction.mark_vault(run.id, kept, VaultState.RESTORED, core.by())
+        transaction.take_back_outside(run.id, core.by())

@@ -1,0 +1,85 @@
+"""The full tables of the terminal: effects, operations, problems; made line by line, for a pager."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+
+from treegate.interfaces.render.ink import Ink
+from treegate.interfaces.render.lines import Column, ends, table
+from treegate.interfaces.render.operations import OperationRow
+from treegate.interfaces.render.text import clip, inert, name, short_target, wrap
+from treegate.interfaces.render.words import operations as operations_of
+from treegate.interfaces.render.words import size, suggestion
+from treegate.model.effects import Effect
+from treegate.model.problems import Problem
+
+_EFFECTS = (
+    Column("id"), Column("effect"), Column("from", flex=True), Column("to", flex=True), Column("files", right=True),
+    Column("size", right=True), Column("ops"),
+)  # fmt: skip
+_OPERATIONS = (
+    Column("#", right=True), Column("op"), Column("from", flex=True), Column("to", flex=True),
+    Column("why", flex=True, prose=True), Column("result"),
+)  # fmt: skip
+
+
+def effect_lines(effects: Iterable[Effect], *, width: int, color: bool, case: str = "") -> Iterator[str]:
+    """The table of effects; with `case`, paths are shown within it."""
+    rows = (_effect_row(effect, case) for effect in effects)
+    return table(_EFFECTS, rows, width, Ink(color), lambda row: (1, row[1]))
+
+
+def _effect_row(effect: Effect, case: str) -> Sequence[str]:
+    source, to = ends(effect, case)
+    files = f"{effect.files:,}" if effect.kind == "dir" and effect.files else ""
+    held = size(effect.size) if effect.size or effect.kind == "file" else ""
+    if effect.effect in ("moved", "copied"):
+        to = short_target(source, to)
+    return inert(effect.id), effect.effect, source, to, files, held, operations_of(effect)
+
+
+def operation_lines(rows: Iterable[OperationRow], *, width: int, color: bool) -> Iterator[str]:
+    """The table of operations."""
+    cells = ((f"{row.number}", row.op, _path(row.source), _path(row.to), inert(row.why), row.result) for row in rows)
+    return table(_OPERATIONS, cells, width, Ink(color), lambda row: (5, row[5].partition(":")[0]))
+
+
+def _path(text: str) -> str:
+    return name(text) if text else ""
+
+
+def problem_lines(problems: Iterable[Problem], *, width: int, color: bool, most: int | None = None) -> Iterator[str]:
+    """Each problem with its code, message, hint and suggestion, wrapped; after `most` of them, how many more."""
+    ink = Ink(color)
+    more = 0
+    for at, found in enumerate(problems):
+        if most is not None and at >= most:
+            more += 1
+            continue
+        if at:
+            yield ""
+        yield from _problem(found, width, ink)
+    if more:
+        yield ""
+        yield f"+ {more:,} more"
+
+
+def _problem(found: Problem, width: int, ink: Ink) -> Iterator[str]:
+    where = f" in operation {found.operation}" if found.operation else ""
+    also = f" (with {', '.join(f'#{number}' for number in found.also[:5])})" if found.also else ""
+    head = f"{found.severity}{where}{also}: "
+    code = clip(inert(found.code), max(1, width - len(head)))
+    yield ink(clip(head, width), found.severity) + (code if len(head) < width else "")
+    yield from (f"  {line}" for line in wrap(inert(found.message), width - 2))
+    if found.hint:
+        yield from _hanging("  hint: ", inert(found.hint), width)
+    if found.suggestion is not None:
+        yield from _hanging("  instead: ", inert(json.dumps(found.suggestion, ensure_ascii=False)), width)
+    elif found.suggests:
+        yield f"  {suggestion(found)}"
+
+
+def _hanging(label: str, text: str, width: int) -> Iterator[str]:
+    for at, line in enumerate(wrap(text, max(10, width - len(label)))):
+        yield (label if at == 0 else " " * len(label)) + line

@@ -1,0 +1,347 @@
+"""Terminal text: a preview of any size in 60 lines, what matters most in the first 20; tables; the receipt.
+
+Every line is laid out here, to the column, and never left to the terminal to wrap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from treegate.interfaces.render import receipts, tables, words
+from treegate.interfaces.render.grave import Item, Lot, allot, lots
+from treegate.interfaces.render.ink import Ink
+from treegate.interfaces.render.lines import effect_line, only_case, pattern_line
+from treegate.interfaces.render.operations import OperationRow, operation_rows
+from treegate.interfaces.render.text import ELLIPSIS, clip, columns, cut, inert, name, pad, wrap
+from treegate.model.effects import Effect
+from treegate.model.operations import Operation
+from treegate.model.preview import Pattern, Preview
+from treegate.model.problems import Problem
+
+LINES = 60  # that a preview may take
+FIRST = 20  # lines that hold everything grave
+NOTE = 16  # columns that a remark beside a path needs to be worth it
+EXAMPLES = 3
+NARROWEST = 40
+
+Commands = Sequence[tuple[str, str]]
+
+
+def preview(
+    preview: Preview,
+    *,
+    width: int,
+    color: bool,
+    operations: Iterable[Operation] | None = None,
+    commands: Commands | None = None,
+) -> str:
+    """The whole preview in at most 60 lines of at most `width` columns.
+
+    `operations` are the plan's, for their reasons and, where there is room, their table; `commands` replaces what
+    `words.next_commands` would propose.
+    """
+    page = _Page(preview, max(NARROWEST, width), Ink(color), list(operations or ()), commands)
+    return "\n".join(page.lines()) + "\n"
+
+
+def problems(problems: Iterable[Problem], *, width: int, color: bool, most: int | None = None) -> str:
+    """Every problem with its hint and suggestion, wrapped to `width`; after `most`, how many more."""
+    return _joined(tables.problem_lines(problems, width=max(NARROWEST, width), color=color, most=most))
+
+
+def effects(effects: Iterable[Effect], *, width: int, color: bool, case: str = "") -> str:
+    """The table of effects; `tables.effect_lines` gives the same line by line, for a pager."""
+    return _joined(tables.effect_lines(effects, width=max(NARROWEST, width), color=color, case=case))
+
+
+def operations(rows: Iterable[OperationRow], *, width: int, color: bool) -> str:
+    """The table of operations; `tables.operation_lines` gives the same line by line, for a pager."""
+    return _joined(tables.operation_lines(rows, width=max(NARROWEST, width), color=color))
+
+
+def receipt(receipt: Mapping[str, Any], *, width: int, color: bool) -> str:
+    """What a run did, where the old things are kept, and how to undo it; keys that are missing are left out."""
+    return _joined(receipts.lines(receipt, max(NARROWEST, width), Ink(color)))
+
+
+def _joined(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+class _Row(NamedTuple):
+    """A line of the list of grave things, before its columns are known."""
+
+    label: str
+    style: str
+    item: Item | None  # None for a line that says how many more there are
+    text: str = ""
+    detail: str = ""
+
+
+class _Page:
+    """One preview on its way to the terminal."""
+
+    def __init__(
+        self, preview: Preview, width: int, ink: Ink, operations: list[Operation], commands: Commands | None
+    ) -> None:
+        self.preview = preview
+        self.width = width
+        self.ink = ink
+        self.operations = operations
+        self.case = only_case(preview)
+        self.commands = words.next_commands(preview) if commands is None else commands
+
+    def lines(self) -> list[str]:
+        """All lines, top to bottom."""
+        top = [*self._header(), ""]
+        top += self._grave(FIRST - len(top))
+        foot = [*self._facts(), *self._next()]
+        room = LINES - len(top) - len(foot)
+        middle = self._patterns(room - 1)
+        middle += self._operations(room - len(middle) - 1)
+        return [*top, *middle, *foot]
+
+    # The head: what it is, in a sentence, who asked and why
+
+    def _header(self) -> list[str]:
+        shown = self.preview
+        name_of = f"{shown.plan}, revision {shown.revision}" if shown.plan else "not submitted"
+        right = clip(inert(name_of), self.width // 2) + f"  {shown.digest[: words.DIGEST]}"
+        title = clip(inert(shown.title) or f"Plan {inert(shown.plan)}".strip(), self.width - columns(right) - 2)
+        gap = min(self.width, 100) - columns(title) - columns(right)
+        lines = [self.ink(title, "title") + " " * max(2, gap) + self.ink(right, "dim")]
+        lines += wrap(inert(shown.summary), self.width, 2)
+        if who := self._who():
+            lines.append(clip(who, self.width))
+        if shown.reason:
+            lines.append(clip(f"Why: {inert(shown.reason)}", self.width))
+        return lines
+
+    def _who(self) -> str:
+        shown = self.preview
+        parts = [
+            shown.author and f"Written by {inert(shown.author)}",
+            shown.requested_by and f"asked for by {inert(shown.requested_by)}",
+            shown.undo_of and f"takes back {inert(shown.undo_of)}",
+            inert(shown.thread_url),
+        ]
+        text = ", ".join(part for part in parts if part)
+        return (
+            text[:1].upper() + text[1:] if not shown.thread_url or len(text) > len(inert(shown.thread_url)) else text
+        )
+
+    # What must not be missed
+
+    def _grave(self, room: int) -> list[str]:
+        found = lots(self.preview)
+        if not found:
+            return []
+        hints = sum(lot.total for lot in found) + self.preview.errors <= room
+        given = allot([lot.total for lot in found], room)
+        hidden = [lot for lot, lines in zip(found, given, strict=True) if not lines]
+        rows: list[_Row] = []
+        for lot, lines in zip(found, given, strict=True):
+            rows += self._lot(lot, lines, hints) if lines else []
+        if hidden:
+            rest = words.listed([f"{lot.label} ({lot.total:,})" for lot in hidden], 6)
+            rows[-1] = rows[-1]._replace(detail=f"also: {rest}")
+        return self._set(rows)
+
+    def _lot(self, lot: Lot, lines: int, hints: bool) -> list[_Row]:
+        """The rows of one class in so many lines; the last one says how many more there are."""
+        whole = lot.total <= min(lines, len(lot.items))
+        shown = lot.items[: lines if whole or lines < 3 else lines - 1]
+        rows: list[_Row] = []
+        for item in shown:
+            rows += self._item(lot, item, first=not rows, hints=hints)
+        more = lot.total - len(shown)
+        if more > 0 and lines >= 3:
+            rows.append(_Row("", "dim", None, f"+ {more:,} more"))
+        elif more > 0:
+            rows[-1] = rows[-1]._replace(detail=f"+ {more:,} more")
+        return rows
+
+    def _item(self, lot: Lot, item: Item, *, first: bool, hints: bool) -> list[_Row]:
+        found = item.problem
+        label = lot.label if first else ""
+        if found is None:
+            assert item.effect is not None
+            detail = f"{words.holds(item.effect)}  {words.operations(item.effect)}".strip()
+            return [_Row(label, lot.kind, item, "", detail)]
+        where = f"#{found.operation}" if found.operation else ""
+        text = inert(found.message)
+        if lot.kind != "error":
+            return [_Row(label, lot.kind, None, text, where)]
+        code = inert(found.code)
+        rows = [_Row(f"error {where}".strip(), lot.kind, None, text, code)]
+        hint = "; ".join(filter(None, (inert(found.hint), words.suggestion(found))))
+        return rows + [_Row("", "dim", None, hint)] * (hints and bool(hint))
+
+    def _set(self, rows: list[_Row]) -> list[str]:
+        """The rows with their columns: label, text, detail."""
+        left = 2 + max(columns(row.label) for row in rows) + 2
+        right = min(max(columns(row.detail) for row in rows), (self.width - left) // 3)
+        room = self.width - left - (right + 2 if right else 0)
+        texts = [self._text(row, room) for row in rows]
+        wide = max(
+            columns(text + note) for (text, note), row in zip(texts, rows, strict=True) if row.detail or row.item
+        )
+        return [
+            self._line(row, left, text, note, wide if row.detail else 0, right)
+            for row, (text, note) in zip(rows, texts, strict=True)
+        ]
+
+    def _line(self, row: _Row, left: int, text: str, note: str, wide: int, right: int) -> str:
+        space = " " * max(0, wide - columns(text + note))
+        detail = clip(row.detail, right)
+        body = self.ink(text, "dim") if row.style == "dim" else text
+        line = self.ink(pad(f"  {row.label}", left), row.style) + body + self.ink(note, "dim")
+        return (line + space + "  " + self.ink(detail, "dim") if detail else line).rstrip()
+
+    def _text(self, row: _Row, room: int) -> tuple[str, str]:
+        """The text of a row and, where there is room, a remark beside it."""
+        effect = row.item.effect if row.item else None
+        if row.item is None or effect is None:
+            return clip(row.text, room), ""
+        verb = f"{effect.effect} " if row.style == "odd" and effect.effect != "moved" else ""
+        text = verb + effect_line(effect, room - len(verb), self.case)
+        note = inert(row.item.note or self._why(effect))
+        left = room - columns(text) - 2
+        return text, "  " + clip(note, left) if note and left >= NOTE else ""
+
+    def _why(self, effect: Effect) -> str:
+        """The reason that the plan gives for an effect: that of its last operation that has one."""
+        for number in reversed(effect.operations):
+            if 0 < number <= len(self.operations) and self.operations[number - 1].why:
+                return str(self.operations[number - 1].why)
+        return ""
+
+    # Everything else, by its shape
+
+    def _patterns(self, room: int) -> list[str]:
+        """The patterns in at most `room` lines, blank line and heading among them."""
+        shown = self.preview.patterns
+        if not shown or room < 4:
+            return []
+        lines = ["", "Everything else, rarest first"] if lots(self.preview) else ["Effects by pattern, rarest first"]
+        room -= len(lines)
+        many = self.preview.pattern_count
+        head, tail = list(shown), list[Pattern]()
+        if many > room:
+            complete = many == len(shown)
+            tail = list(shown[-2:]) if complete else []
+            head = list(shown[: room - 1 - len(tail)])
+        widest = len(f"{max(pattern.count for pattern in head + tail):,}")
+        examples = self._examples(head, room) if many <= room else 0
+        for pattern in head:
+            lines += self._pattern(pattern, widest, examples)
+        if more := many - len(head) - len(tail):
+            lines.append(self.ink(f"  + {words.plural(more, 'more pattern', 'more patterns')}", "dim"))
+        return lines + [line for pattern in tail for line in self._pattern(pattern, widest, 0)]
+
+    def _examples(self, patterns: Sequence[Pattern], room: int) -> int:
+        """How many examples each pattern may show."""
+        spare = room - len(patterns)
+        for most in range(EXAMPLES, 0, -1):
+            if sum(min(most, len(pattern.examples)) for pattern in patterns if pattern.count > 1) <= spare:
+                return most
+        return 0
+
+    def _pattern(self, pattern: Pattern, widest: int, examples: int) -> list[str]:
+        head = f"  {pattern.effect:8}  {pattern.count:{widest},} x "
+        detail = self._amount(pattern)
+        room = self.width - len(head) - (len(detail) + 2 if detail else 0)
+        line = self.ink(head, pattern.effect) + pattern_line(pattern, room, self.case)
+        lines = [line + self.ink(f"  {detail}", "dim") if detail else line]
+        if pattern.count > 1:
+            room = self.width - len(head)
+            for effect in pattern.examples[:examples]:
+                lines.append(" " * len(head) + self.ink(effect_line(effect, room, self.case), "dim"))
+        return lines
+
+    def _amount(self, pattern: Pattern) -> str:
+        held = pattern.files != pattern.count and pattern.files
+        files = words.plural(pattern.files, "file") if held else ""
+        return ", ".join(filter(None, (files, words.size(pattern.size) if pattern.size else "")))
+
+    def _operations(self, room: int) -> list[str]:
+        """The first rows of the table of operations, where there is room for a few."""
+        if not self.operations or room < 6:
+            return []
+        count = len(self.operations)
+        fits = count <= room - 3
+        rows = operation_rows(self.operations, self.preview.problems)
+        first = list(islice(rows, count if fits else room - 4))
+        lines = ["", "What the plan says"]
+        lines += ["  " + line for line in tables.operation_lines(first, width=self.width - 2, color=self.ink.color)]
+        if not fits:
+            where = f": treegate show {inert(self.preview.plan)} --operations" if self.preview.plan else ""
+            lines.append(self.ink(clip(f"  + {count - len(first):,} more{where}", self.width), "dim"))
+        return lines
+
+    # The foot: what holds, and what to type
+
+    def _facts(self) -> list[str]:
+        shown = self.preview
+        facts = [
+            ("Folders", self._implied()),
+            ("Settings", f"{words.plural(shown.counts.set, 'entry', 'entries')} with another mode or time")
+            if shown.counts.set else ("", ""),
+            ("Kept", "what is deleted or replaced goes to the vault; `treegate undo` brings it back")
+            if shown.counts.deleted or shown.counts.replaced else ("", ""),
+            *[("Weaker here", text) for text in self._weak()],
+            *[("Note", inert(note)) for note in _few(shown.notes)],
+            ("If stale", words.stale(shown)) if shown.valid else ("", ""),
+            ("Approvals", "; ".join([words.approvals(shown), *map(inert, shown.approvals.why)]))
+            if shown.valid else ("", ""),
+            ("Waiting for", inert(shown.waiting_for)),
+        ]  # fmt: skip
+        given = [(label, text) for label, text in facts if text]
+        lines: list[str] = [""] if given else []
+        for at, (label, text) in enumerate(given):
+            head = "" if at and given[at - 1][0] == label else label
+            for line in wrap(text, self.width - 13, 2):
+                lines.append(self.ink(f"{head:13}", "dim") + line)
+                head = ""
+        return lines
+
+    def _implied(self) -> str:
+        """The folders that are made on the way, as many as fit."""
+        shown, count = self.preview.implied, self.preview.implied_count
+        if not count:
+            return ""
+        room, names = self.width - 13 - 30, list[str]()
+        for path in shown:
+            text = name(path, self.case, folder=True)
+            if names and columns(", ".join([*names, text])) > room:
+                break
+            names.append(cut(text, room))
+        more = f" and {count - len(names):,} more" if count > len(names) else ""
+        return f"made on the way: {', '.join(names)}{more}"
+
+    def _weak(self) -> list[str]:
+        weak = self.preview.weak
+        many = len({case for weakness in weak for case in weakness.cases}) > 1 or len(self.preview.cases) > 1
+        texts = [
+            (f"{words.listed([inert(case) for case in weakness.cases])}: " if many else "") + inert(weakness.message)
+            for weakness in weak
+        ]
+        return _few(texts)
+
+    def _next(self) -> list[str]:
+        if not self.commands:
+            return []
+        wide = max(columns(command) for command, _ in self.commands)
+        lines = [""]
+        for command, meaning in self.commands:
+            text = clip(inert(command), self.width - 2)
+            room = self.width - 2 - max(wide, columns(text)) - 2
+            beside = "  " + clip(inert(meaning), room) if room >= NOTE else ""
+            lines.append("  " + self.ink(pad(text, wide) if beside else text, "command") + self.ink(beside, "dim"))
+        return lines
+
+
+def _few(texts: Sequence[str], most: int = 3) -> list[str]:
+    return [*texts[:most], f"+ {len(texts) - most:,} more {ELLIPSIS}"] if len(texts) > most else list(texts)
