@@ -368,7 +368,18 @@ def test_interrupted_renames_and_mkdirs_surface(here, monkeypatch):
 def test_every_call_that_changes_something_is_listed():
     """A crash harness patches MUTATING; a function missing there would go untested."""
     looking = {
-        *("raw", "open_root", "open_dir", "open_child", "open_mounted", "walk_dir", "open_file", "close", "closing", "renamer"),
+        *(
+            "raw",
+            "open_root",
+            "open_dir",
+            "open_child",
+            "open_mounted",
+            "walk_dir",
+            "open_file",
+            "close",
+            "closing",
+            "renamer",
+        ),
         *("packed", "packed_as_listed", "facts", "packed_of", "facts_of", "exists", "names", "readlink"),
         *("xattrs", "xattrs_of", "umask", "device", "mount_id", "boot_id"),
     }

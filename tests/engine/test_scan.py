@@ -147,6 +147,15 @@ def test_names_hidden_in_the_root_are_no_cases(projects):
             tree.names("Jones")
 
 
+def test_a_folder_that_holds_no_cases_hides_nothing(projects):
+    with DiskTree(str(projects), of_cases=False) as tree, posix.closing(posix.open_root(str(projects))) as fd:
+        assert set(tree.names("")) == {"Smith", "Jones", ".treegate", "stray.txt", "linked-case"}
+        assert ".treegate" in tree.names("Smith")
+        assert tree.names("Smith/.treegate") == {"vault": Kind.DIR}
+        assert tree.facts("Smith", ".treegate")
+        assert tree.totals("") == totals_of(fd)
+
+
 # -- other mounts
 
 
@@ -173,6 +182,18 @@ def test_a_mount_inside_a_case_is_named_and_not_entered(tree, projects, bind):
     with pytest.raises(PermissionError) as caught:
         tree.names("Smith/Notes/deeper")
     assert caught.value.errno == errno.EXDEV
+
+
+def test_a_btrfs_subvolume_inside_is_a_mount(loop):
+    """No mount point, and yet nothing can be renamed out of it."""
+    mounted = loop("btrfs", "-q")
+    (mounted / "folder").mkdir()
+    volume = mounted / "folder" / "volume"
+    subprocess.run(["btrfs", "subvolume", "create", str(volume)], check=True, capture_output=True)
+    (volume / "f").write_text("x")
+    with DiskTree(str(mounted.parent)) as tree:
+        totals = tree.totals(f"{mounted.name}/folder")
+        assert (totals.mounts, totals.files) == (("volume",), 0)
 
 
 def test_a_file_mounted_on_a_file_is_a_mount(tree, projects, bind):
@@ -275,6 +296,16 @@ CHANGES = {
 def test_the_digest_notices(tree, projects, change):
     before = tree.totals("Smith").digest
     change(projects / "Smith")
+    assert tree.totals("Smith").digest != before
+
+
+def test_the_digest_notices_another_empty_folder_of_the_same_name(tree, projects):
+    """The inode may be the same one, used again at once: then the birth time tells."""
+    empty = projects / "Smith" / "Notes" / "empty"
+    empty.mkdir()
+    before = tree.totals("Smith").digest
+    empty.rmdir()
+    empty.mkdir()
     assert tree.totals("Smith").digest != before
 
 

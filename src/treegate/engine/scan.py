@@ -33,7 +33,8 @@ class DiskTree:
 
     `single` names the one case that the folder itself is, where it does not hold cases but is one. `hidden`
     are names that are not seen directly in that folder, besides `.treegate`. `caps` are the capabilities of
-    cases: of one whose inodes are not stable, digests leave inodes and change times out.
+    cases: of one whose inodes are not stable, digests leave inodes and change times out. With `of_cases` False
+    it is any folder (a run's vault): nothing in it is hidden, and files directly in it are listed.
 
     Everywhere: FileNotFoundError, NotADirectoryError (a link on the way too), PermissionError (with errno
     EXDEV: the way leads into another mount).
@@ -46,8 +47,10 @@ class DiskTree:
         single: str | None = None,
         hidden: Collection[str] = (),
         caps: Mapping[str, Capabilities] | None = None,
+        of_cases: bool = True,
     ) -> None:
         self._root = posix.open_root(root)
+        self._of_cases = of_cases
         self._single = single
         self._hidden = frozenset(hidden) | {AREA}
         self._caps = caps or {}
@@ -78,7 +81,7 @@ class DiskTree:
             found = {entry.name: _kind(entry) for entry in entries}
         for name in self._hidden_in(folder):
             found.pop(name, None)
-        if not folder:
+        if not folder and self._of_cases:
             return {name: kind for name, kind in found.items() if kind is Kind.DIR}
         return found
 
@@ -162,6 +165,8 @@ class DiskTree:
             return 0
 
     def _hidden_in(self, folder: str) -> frozenset[str]:
+        if not self._of_cases:
+            return _NOTHING
         if self._single is not None:
             return self._hidden if folder == self._single else _NOTHING
         if not folder:
@@ -183,6 +188,8 @@ class DiskTree:
         return fd
 
     def _open(self, folder: str) -> int:
+        if not self._of_cases:
+            return posix.open_dir(self._root, folder)
         case, _, rest = folder.partition("/")
         if self._single is not None:
             if case != self._single or rest.partition("/")[0] in self._hidden:

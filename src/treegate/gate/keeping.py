@@ -12,9 +12,8 @@ from treegate.gate.core import Core
 from treegate.gate.plans import Submitted
 from treegate.model.actors import Action
 from treegate.model.operations import Restore
-from treegate.model.paths import raw_bytes
+from treegate.model.paths import is_utf8, to_raw
 from treegate.model.plan import Plan
-from treegate.model.simulate import percent
 
 
 def listing(core: Core, prefix: str = "", case: str | None = None) -> list[Kept]:
@@ -45,11 +44,9 @@ def restore(core: Core, prefix: str, entries: Iterable[int] = (), to: str = "") 
 
 def _operation(kept: Kept, to: str) -> Restore:
     path = to or kept.path
-    try:
-        raw_bytes(path).decode()
-    except UnicodeDecodeError:
-        return Restore(run=kept.run, entry=kept.entry, to=percent(path), raw=True)
-    return Restore(run=kept.run, entry=kept.entry, to=path)
+    if is_utf8(path):
+        return Restore(run=kept.run, entry=kept.entry, to=path)
+    return Restore(run=kept.run, entry=kept.entry, to=to_raw(path), raw=True)
 
 
 def prune(core: Core, *, dry: bool = False) -> list[Kept]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 import msgspec
 
@@ -14,6 +15,7 @@ from treegate.gate.core import Core
 from treegate.gate.runs import Applied
 from treegate.model.effects import Effect, untagged
 from treegate.model.paths import joined
+from treegate.model.tree import Kind
 
 Account = Counter[str]  # SHA-256 (hex) of a content -> how many files hold it
 
@@ -45,39 +47,37 @@ def _resigned(core: Core, receipt: receipts.Receipt, found: str) -> receipts.Rec
 
 
 def _before(core: Core, effects: list[Effect]) -> Account:
+    """The contents that the run finds, and those that it brings."""
     account: Account = Counter()
+    found: set[str] = set()
     with core.world() as world:
         for effect in effects:
-            if effect.effect in ("created", "replaced") and effect.sha256:
+            source = None if effect.source is None else untagged(effect.source)
+            if effect.sha256:
                 account[effect.sha256] += 1
-            elif effect.effect == "copied" and effect.source is not None:
-                _count(world, untagged(effect.source), effect.kind, account)
-            if effect.effect in ("moved", "deleted", "set"):
-                source = effect.source if effect.source is not None else effect.path
-                _count(world, untagged(source), effect.kind, account)
-            elif effect.effect == "replaced":
-                _count_replaced(world, effect, account)
-            elif effect.effect == "restored" and effect.source is not None:
-                run, _, entry = untagged(effect.source).removeprefix("vault:").partition("/")
-                _count(world, _in_vault(core, effect, run, entry), effect.kind, account)
+            elif effect.effect == "copied" and source is not None:
+                account.update(world.tree.sha256(path) for path in _files(world, source, effect.kind))
+            if effect.effect in ("moved", "deleted", "set") or (effect.effect == "replaced" and not effect.sha256):
+                found.update(_files(world, source or untagged(effect.path), effect.kind))
+            if effect.effect == "replaced":
+                found.add(untagged(effect.replaces if effect.replaces is not None else effect.path))
+            elif effect.effect == "restored" and source is not None:
+                run, _, entry = source.removeprefix("vault:").partition("/")
+                found.update(_files(world, _in_vault(core, effect, run, entry), effect.kind))
+        account.update(map(world.tree.sha256, found))
     return account
-
-
-def _count_replaced(world: DiskWorld, effect: Effect, account: Account) -> None:
-    _count(world, untagged(effect.path), "file", account)
-    if effect.source is not None and not effect.sha256:
-        _count(world, untagged(effect.source), "file", account)
 
 
 def _after(core: Core, effects: list[Effect], run: str) -> Account:
-    account: Account = Counter()
+    """The contents that the run leaves, in the tree and in its vault; each place counts once."""
+    left: set[str] = set()
     with core.world() as world:
         for effect in effects:
             if effect.effect != "deleted":
-                _count(world, untagged(effect.path), effect.kind, account)
+                left.update(_files(world, untagged(effect.path), effect.kind))
             if effect.vault is not None:
-                _count(world, _in_vault(core, effect, run, str(effect.vault)), effect.kind, account)
-    return account
+                left.update(_files(world, _in_vault(core, effect, run, str(effect.vault)), effect.kind))
+        return Counter(map(world.tree.sha256, left))
 
 
 def _in_vault(core: Core, effect: Effect, run: str, entry: str) -> str:
@@ -85,11 +85,11 @@ def _in_vault(core: Core, effect: Effect, run: str, entry: str) -> str:
     return f"/vault:{core.workspace.volume(case)}:{run}/{entry}"
 
 
-def _count(world: DiskWorld, path: str, kind: str, account: Account) -> None:
-    """Adds a file's content, or that of every file under a folder, to an account."""
+def _files(world: DiskWorld, path: str, kind: str) -> Iterator[str]:
+    """The file at a path, or every file under the folder there."""
     if kind == "file":
-        account[world.tree.sha256(path)] += 1
+        yield path
     elif kind == "dir":
         for below, kind_below, _ in world.tree.walk(path):
-            if kind_below.value == "file":
-                account[world.tree.sha256(joined(path, below))] += 1
+            if kind_below is Kind.FILE:
+                yield joined(path, below)

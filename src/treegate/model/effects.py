@@ -57,6 +57,9 @@ class Effect(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename={
     target: Text | None = None  # of a link
     mode: str | None = None  # "0644", where the plan sets it
     mtime: str | None = None  # nanoseconds since 1970, where the plan sets it
+    old_mode: str | None = None  # what they were before, where they are set
+    old_mtime: str | None = None
+    replaces: Text | None = None  # where the replaced file was before, if not at `path`
     implied: bool = False  # a folder made because something is put into it
     vault: int | None = None  # the entry number under which the vault keeps what goes away
     entry: int = -1  # its number in the step table

@@ -47,6 +47,11 @@ class Fault(Exception):
         self.hint = hint
         self.also = also
 
+    def at(self, key: str) -> Fault:
+        """The same, with the operation's key at fault where it was not known yet."""
+        self.key = self.key or key
+        return self
+
 
 class Ghostly(Exception):
     """The operation rests on what a faulty one would have made; it is passed over without a word of its own."""
@@ -82,20 +87,25 @@ class Forest:
             self._cases[name] = node
         return node
 
+    def known(self, path: str) -> Node | None:
+        """The folder at a path, if it was looked up since a folder last moved."""
+        return self._folders.get(path)
+
     def folder(self, path: str) -> Node:
         """The folder at a path as it is at this point of the plan; raises Fault."""
         node = self._folders.get(path)
-        if node is None:
-            above, name = paths.split(path)
-            node = self._enter(self.folder(above), name, path) if above else self.case(path)
-            self._folders[path] = node
+        if node is not None:
+            return node
+        case, *parts = path.split("/")
+        node, so_far = self.case(case), case
+        for name in parts:
+            so_far = f"{so_far}/{name}"
+            child = self.child(node, name)
+            if child is None:
+                raise Fault("parent-missing", f"there is no folder {so_far!r}", path=so_far)
+            node = self.entered(child, so_far)
+        self._folders[path] = node
         return node
-
-    def _enter(self, above: Node, name: str, path: str) -> Node:
-        node = self.child(above, name)
-        if node is None:
-            raise Fault("parent-missing", f"there is no folder {path!r}", path=path)
-        return self.entered(node, path)
 
     def entered(self, node: Node, path: str) -> Node:
         """The node, if one may go into it: a folder that no other filesystem covers."""
@@ -103,9 +113,14 @@ class Forest:
             raise Fault("link-in-path", f"{path!r} is a symbolic link", path=path)
         if node.kind is not Kind.DIR:
             raise Fault("parent-is-file", f"{path!r} is not a folder", path=path)
-        if node.home is not None and node.facts is None and self.facts(node)[_ATTRS] & MOUNT_ROOT:
-            raise Fault("mount-inside", f"another filesystem is mounted at {path!r}", path=path)
+        if node.home is not None and node.facts is None:
+            self.not_mounted(node, path)
         return node
+
+    def not_mounted(self, node: Node, path: str) -> None:
+        """Raises Fault for an existing folder that another filesystem is mounted on."""
+        if self.facts(node)[_ATTRS] & MOUNT_ROOT:
+            raise Fault("mount-inside", f"another filesystem is mounted at {path!r}", path=path)
 
     def names(self, folder: Node) -> dict[str, Kind | Node]:
         """A folder's entries at this point, by name; read from disk the first time."""
@@ -127,9 +142,9 @@ class Forest:
         if names is None:
             names = self.names(folder)
         found = names.get(name)
-        if found is None or found.__class__ is Node:
+        if found is None or isinstance(found, Node):
             return found
-        node = Node(found, folder, name, folder, name)  # type: ignore[arg-type]
+        node = Node(found, folder, name, folder, name)
         if found is Kind.DIR:
             node.where = f"{folder.where}/{name}"
         names[name] = node
@@ -215,24 +230,38 @@ class Forest:
     def remove(self, node: Node, operation: int) -> None:
         """Takes an entry out of the tree: what exists goes to the vault, what the plan made is forgotten."""
         if node.kind is Kind.DIR:
-            self._remove_strangers(node, operation)
             self._folders.clear()
+            for stranger in self._strangers(node):
+                self._drop(stranger, operation)
+        self._drop(node, operation)
+
+    def _strangers(self, top: Node) -> list[Node]:
+        """What came into a folder that goes away, at any depth: it does not belong to it on disk. Inner ones first."""
+        found = []
+        folders = [top]
+        for folder in folders:
+            for child in (folder.names or {}).values():
+                if not isinstance(child, Node):
+                    continue
+                child.setting = None  # what goes with its folder goes as it is
+                if child.home is not folder or child.home_name != child.name:
+                    found.append(child)
+                if child.kind is Kind.DIR:
+                    folders.append(child)
+        return found[::-1]
+
+    def _drop(self, node: Node, operation: int) -> None:
         self._detach(node)
+        node.setting = None
         if node.made is not None:
             node.ops = ()  # it was never there
+            return
+        self.touch(node, operation)
+        home = node.home
+        if home is not None and home.where.startswith("/"):  # restored, and not wanted after all: it stays kept
+            node.parent, node.name = home, node.home_name
         else:
-            self.touch(node, operation)
-            vault = self.area(f"vault:{self.volume_of_home(node)}")
-            node.parent, node.name = vault, ""
-
-    def _remove_strangers(self, folder: Node, operation: int) -> None:
-        """What came into a folder that goes away is removed on its own: it does not belong to it on disk."""
-        for child in list((folder.names or {}).values()):
-            if isinstance(child, Node):
-                if child.home is not folder or child.home_name != child.name:
-                    self.remove(child, operation)
-                elif child.kind is Kind.DIR:
-                    self._remove_strangers(child, operation)
+            node.parent = self.area(f"vault:{self.volume_of_home(node)}")
 
     def _detach(self, node: Node) -> None:
         if node.parent is not None and node.parent.names is not None:

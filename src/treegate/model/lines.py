@@ -146,6 +146,9 @@ class Lines:
             target=tagged(made.target) if made is not None and made.target else None,
             mode=None if mode is None else f"{mode:04o}",
             mtime=None if mtime is None else str(mtime),
+            old_mode=None if node.setting is None or mode is None else f"{net.forest.facts(node)[0] & 0o7777:04o}",
+            old_mtime=None if node.setting is None or mtime is None else str(net.forest.facts(node)[7]),
+            replaces=_elsewhere(old, net.path(node)) if old is not None else None,
             implied=made.implied if made is not None else False,
             vault=vault,
             entry=node.number,
@@ -159,3 +162,8 @@ class Lines:
             run = node.home.name.rpartition(":")[2]
             return f"vault:{run}/{node.home_name}"
         return tagged(node.home_path()) if node.moved and kind != "deleted" else None
+
+
+def _elsewhere(old: Node, path: str) -> Text | None:
+    """Where a replaced file was before the plan, if the folder it was in moves."""
+    return tagged(old.home_path()) if old.home_path() != path else None

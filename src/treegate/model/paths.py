@@ -7,7 +7,7 @@ single slashes, bytes that are not UTF-8 as lone surrogates (PEP 383).
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 RESERVED = ".treegate"
 
@@ -47,6 +47,22 @@ def from_raw(text: str) -> str:
     if not _ESCAPED.fullmatch(text):
         raise Malformed("raw-malformed", f"{text!r} has a % that two hexadecimal digits do not follow")
     return unquote_to_bytes(text).decode("utf-8", "surrogateescape")
+
+
+def to_raw(path: str) -> str:
+    """The reverse of `from_raw`."""
+    return quote_from_bytes(raw_bytes(path), safe="/ ")
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a name can be written in a document as it is."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def split(path: str) -> tuple[str, str]:

@@ -91,6 +91,12 @@ CODES: dict[str, Code] = {
     # names
     "name-forbidden": Code(E, "The name cannot be kept by this mount.", "choose another name"),
     "name-discouraged": Code(W, "The name will cause trouble elsewhere.", "choose a plainer name"),
+    "name-reserved": Code(E, "The name is that of a device on some system.", "choose another name"),
+    "name-not-utf8": Code(W, "The name is not UTF-8.", "rename it with `raw`, so that every program can show it"),
+    "name-control": Code(W, "The name holds a control character.", "choose a plainer name"),
+    "name-unseen": Code(W, "The name holds a character that does not show.", "choose a plainer name"),
+    "name-edge": Code(W, "The name begins or ends in a space, or ends in a dot.", "choose a plainer name"),
+    "name-hidden": Code(W, "The name begins with a dot, so most listings hide it.", "leave out the dot, if that was not meant"),
     "name-too-long": Code(E, "The name has more bytes than this mount takes.", "shorten it"),
     "path-too-long": Code(E, "The path has more bytes than this mount takes.", "shorten it, or choose a folder nearer the top"),
     "case-collision": Code(W, "Two names in one folder differ only in upper and lower case.", "choose a name that differs in letters"),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import quote_from_bytes
 
 import msgspec
 from msgspec import UNSET
@@ -361,24 +360,14 @@ def suggested(operation: Operation, changes: Mapping[str, Any]) -> dict[str, Any
     made: dict[str, Any] = msgspec.to_builtins(operation)
     was_raw = made.get("raw") is True
     texts = [value for value in changes.values() if isinstance(value, str)]
-    raw = was_raw or not all(_is_utf8(text) for text in texts)
+    raw = was_raw or not all(paths.is_utf8(text) for text in texts)
     if raw and not was_raw:
-        made = {key: _percent(value) if key in _PATH_KEYS else value for key, value in made.items()} | {"raw": True}
+        made = {key: paths.to_raw(value) if key in _PATH_KEYS else value for key, value in made.items()} | {
+            "raw": True
+        }
     for key, value in changes.items():
-        made[key] = _percent(value) if raw and key in _PATH_KEYS else value
+        made[key] = paths.to_raw(value) if raw and key in _PATH_KEYS else value
     return made
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _percent(text: str) -> str:
-    return quote_from_bytes(paths.raw_bytes(text), safe="/ ")
 
 
 def sha256_of(data: bytes) -> str:

@@ -127,12 +127,17 @@ class _Board:
         self._parked = 0
 
     def slot(self, entry: Node) -> Slot:
-        """Where an entry that is left stands now."""
+        """Where a touched entry stands now."""
         away = self._away.get(entry)
         if away is not None:
             return away
+        if entry not in self.left:
+            return _goal(entry)
         assert entry.home is not None
         return entry.home, entry.home_name
+
+    def _unmoved(self, entry: Node) -> bool:
+        return entry in self.left and entry not in self._away
 
     def inside(self, node: Node | None, folder: Node) -> bool:
         """Whether a node is a folder, or lies in it, as things stand now."""
@@ -158,8 +163,7 @@ class _Board:
 
     def place(self, entry: Node) -> None:
         """Write the step to an entry's final slot, which is free."""
-        assert entry.parent is not None
-        self.rename(entry, (entry.parent, entry.name))
+        self.rename(entry, _goal(entry))
 
     def parking(self, entry: Node) -> Slot:
         """A parking place that was never used."""
@@ -168,7 +172,7 @@ class _Board:
 
     def rename(self, entry: Node, to: Slot) -> None:
         """Write one rename."""
-        src, first = self.slot(entry), entry not in self._away
+        src, first = self.slot(entry), self._unmoved(entry)
         free = to[1] not in self.held.get(to[0], ())
         self.steps.append(Step(RENAME, entry, *src, *to, free, first))
         self._hold(src, None)
@@ -177,7 +181,7 @@ class _Board:
     def exchange(self, entry: Node, other: Node) -> None:
         """Write one exchange."""
         src, to = self.slot(entry), self.slot(other)
-        first, other_first = entry not in self._away, other not in self._away
+        first, other_first = self._unmoved(entry), self._unmoved(other)
         self.steps.append(Step(EXCHANGE, entry, *src, *to, False, first, other, other_first))
         self._stand(entry, to)
         self._stand(other, src)
@@ -186,10 +190,11 @@ class _Board:
         if at[0] is entry.parent and at[1] == entry.name:
             self._hold(at, None)  # nobody else ever wants a slot that its final owner has
             self._away.pop(entry, None)
-            del self.left[entry]
+            self.left.pop(entry, None)
         else:
             self._hold(at, entry)
             self._away[entry] = at
+            self.left[entry] = None  # the search may move an entry on that had arrived
 
     def _hold(self, slot: Slot, entry: Node | None) -> None:
         row = self.held.get(slot[0])

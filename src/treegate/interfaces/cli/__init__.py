@@ -1,0 +1,95 @@
+"""The command line: one file per group of commands, each loaded only when one of its commands is used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import NamedTuple
+
+import click
+
+from treegate import __version__
+from treegate.interfaces.cli import failures
+
+
+class Entry(NamedTuple):
+    """Where a command is, and what the overview says of it."""
+
+    section: str
+    module: str
+    usage: str
+    says: str
+
+
+_SETUP, _PLANS, _RUNS, _KEEP, _CARE = "Begin", "Propose and decide", "Carry out and take back", "Keep", "Look after"
+
+COMMANDS: dict[str, Entry] = {
+    "init": Entry(_SETUP, "setup", "init DIR", "make or adopt a workspace; touches no file in it"),
+    "demo": Entry(_SETUP, "demo", "demo [DIR]", "a believable sample workspace, and the whole loop told on it"),
+    "check": Entry(_PLANS, "plans", "check PLAN", "what a plan would do, stored nowhere"),
+    "submit": Entry(_PLANS, "plans", "submit PLAN", "hand in a plan for approval"),
+    "list": Entry(_PLANS, "plans", "list", "plans and where they stand"),
+    "show": Entry(_PLANS, "plans", "show ID", "a plan's preview, or a run's receipt"),
+    "approve": Entry(_PLANS, "plans", "approve ID", "say yes to exactly what the preview shows"),
+    "reject": Entry(_PLANS, "plans", "reject ID -c WHY", "say no, and why"),
+    "apply": Entry(_RUNS, "runs", "apply ID", "carry out what was approved"),
+    "undo": Entry(_RUNS, "runs", "undo [RUN]", "the plan that takes a run back"),
+    "recover": Entry(_RUNS, "runs", "recover [RUN]", "bring an unfinished run to an end"),
+    "vault": Entry(_KEEP, "vault", "vault list|restore|prune", "what went away, and until when it is kept"),
+    "doctor": Entry(_CARE, "care", "doctor", "what this mount can promise, and what to do about it"),
+    "fsck": Entry(_CARE, "care", "fsck", "whether records, vault and tree tell one story"),
+    "token": Entry(_CARE, "tokens", "token create|list|revoke", "who may propose, decide, carry out"),
+    "config": Entry(_CARE, "care", "config show|path", "the settings, and where each comes from"),
+    "schema": Entry(_CARE, "care", "schema plan|preview|receipt", "JSON Schemas"),
+}
+
+_INTRO = """Treegate stands between an AI agent and people's real files. The agent hands in a plan;
+treegate shows exactly what would change; a person approves exactly that; treegate carries
+it out so that no crash loses a byte, and can take it back."""
+
+_OUTRO = """The workspace is found from the current folder upwards, by --workspace, or TREEGATE_WORKSPACE.
+Every command takes --json. `treegate COMMAND --help` says more; begin with `treegate demo`."""
+
+
+class Overview(click.Group):
+    """The top-level command: its help is a page, and commands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module = importlib.import_module(f"treegate.interfaces.cli.{entry.module}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            failures.unknown_command(args[0], list(COMMANDS))
+        return super().resolve_command(ctx, args)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write(f"{_INTRO}\n\nUsage: treegate COMMAND [OPTIONS]\n")
+        section = ""
+        for entry in COMMANDS.values():
+            if entry.section != section:
+                section = entry.section
+                formatter.write(f"\n{section}\n")
+            formatter.write(f"  {entry.usage:<29}{entry.says}\n")
+        formatter.write(f"\n{_OUTRO}\n")
+
+
+@click.command(cls=Overview, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="treegate %(version)s")
+def cli() -> None:
+    """Treegate."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Runs one command; the exit status is docs/exit-statuses.md's."""
+    given = sys.argv[1:] if args is None else args
+    sys.exit(failures.guarded(cli, given))

@@ -1,0 +1,89 @@
+"""doctor, fsck, config, schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from treegate.interfaces.cli import common
+from treegate.model.names import visible
+
+DOES_NOT_VERIFY = 10
+
+
+@click.command("doctor")
+@common.options
+def doctor_command(workspace: str | None, state: str | None, as_json: bool) -> None:
+    """What this mount can promise, found out by trying, and what to do about what it cannot."""
+    gate = common.open_gate(workspace, state)
+    found = gate.doctor()
+    _tell(found, as_json, "all is well: every promise holds here")
+
+
+@click.command("fsck")
+@common.options
+def fsck_command(workspace: str | None, state: str | None, as_json: bool) -> None:
+    """Whether database, journals, receipts, vault and tree tell one story. Exit status 10 where they do not."""
+    gate = common.open_gate(workspace, state)
+    found = gate.fsck()
+    _tell(found, as_json, "records, vault and tree tell one story")
+    if any(one.severity == "error" for one in found):
+        raise click.exceptions.Exit(DOES_NOT_VERIFY)
+
+
+def _tell(found: Iterable[Any], as_json: bool, fine: str) -> None:
+    rows = list(found)
+    if as_json:
+        common.emit({"findings": [one._asdict() for one in rows]})
+        return
+    for one in rows:
+        common.say(f"{one.severity}: {visible(one.title)}")
+        if one.advice:
+            common.say(f"    {visible(one.advice)}")
+    if not rows:
+        common.say(fine)
+
+
+@click.group("config")
+def config_command() -> None:
+    """The settings."""
+
+
+@config_command.command("show")
+@common.options
+def show(workspace: str | None, state: str | None, as_json: bool) -> None:
+    """Every setting, its value, and where that comes from."""
+    from treegate.engine import config
+
+    gate = common.open_gate(workspace, state)
+    rows = config.show(gate.core.config)
+    if as_json:
+        common.emit({"settings": [row._asdict() for row in rows]})
+        return
+    for row in rows:
+        common.say(f"{row.key} = {visible(row.value)}    # {visible(row.origin)}")
+
+
+@config_command.command("path")
+@common.options
+def path(workspace: str | None, state: str | None, as_json: bool) -> None:
+    """Where the configuration file is."""
+    from treegate.engine import config
+
+    gate = common.open_gate(workspace, state)
+    found = str(gate.state / config.FILE)
+    common.emit({"path": found}) if as_json else common.say(found)
+
+
+@click.command("schema")
+@click.argument("name", type=click.Choice(["plan", "preview", "receipt"]))
+@click.option("--json", "as_json", is_flag=True, help="The same: it is a JSON document.")
+def schema_command(name: str, as_json: bool) -> None:
+    """The JSON Schema of a document."""
+    from treegate.engine import receipts
+    from treegate.model import plan, preview
+
+    made = {"plan": plan.schema, "preview": preview.schema, "receipt": receipts.schema}[name]()
+    common.emit(made)

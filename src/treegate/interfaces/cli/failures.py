@@ -1,0 +1,113 @@
+"""Errors at the shell: one place that says what was found, where, what to do, and the next command to type."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import traceback
+from typing import Any, NoReturn
+
+import click
+
+from treegate.errors import TreegateError, UsageError
+from treegate.interfaces.render import jsons
+from treegate.model.names import visible
+
+
+def guarded(command: click.Command, args: list[str]) -> int:
+    """Runs a command line and returns its exit status; bad input never makes a traceback."""
+    as_json = "--json" in args
+    try:
+        command.main(args=args, prog_name="treegate", standalone_mode=False)
+        return 0
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.Abort:
+        return tell(UsageError("stopped; nothing was decided", code="aborted"), as_json)
+    except click.ClickException as error:
+        return tell(_usage(error), as_json)
+    except TreegateError as error:
+        return tell(error, as_json)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        tell(UsageError("interrupted", code="interrupted"), as_json)
+        return 130
+    except OSError as error:
+        return tell(_system(error), as_json)
+    except Exception as error:
+        if os.environ.get("TREEGATE_DEBUG"):
+            traceback.print_exc()
+        hint = "set TREEGATE_DEBUG=1 to see where, and report it"
+        return tell(TreegateError(f"{type(error).__name__}: {error}", hint=hint, next="treegate fsck"), as_json)
+
+
+def _usage(error: click.ClickException) -> UsageError:
+    command = ""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        command = error.ctx.command_path
+    next = f"{command} --help" if command else "treegate --help"
+    return UsageError(error.format_message(), next=next)
+
+
+def _system(error: OSError) -> TreegateError:
+    path = os.fsdecode(error.filename) if error.filename is not None else ""
+    text = error.strerror or str(error)
+    return TreegateError(f"{path}: {text}" if path else text, code="system-error", next="treegate doctor")
+
+
+def unknown_command(word: str, known: list[str]) -> NoReturn:
+    """Says that there is no such command, and the nearest one."""
+    near = difflib.get_close_matches(word, known, 1)
+    next = f"treegate {near[0]} --help" if near else "treegate --help"
+    raise UsageError(f"there is no command {word!r}", code="unknown-command", next=next)
+
+
+def tell(error: TreegateError, as_json: bool) -> int:
+    """Prints an error, as text on stderr or as the one JSON document on stdout; returns its exit status."""
+    if as_json:
+        click.echo(jsons.dumps({"error": document(error)}))
+    else:
+        click.echo(text(error, color=sys.stderr.isatty() and "NO_COLOR" not in os.environ), err=True)
+    return error.exit_status
+
+
+def document(error: TreegateError) -> dict[str, Any]:
+    """An error as a document."""
+    made: dict[str, Any] = {
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "next": error.next,
+        "exit_status": error.exit_status,
+    }
+    if error.path:
+        made["path"] = error.path
+    problems = getattr(error, "problems", None)
+    return made | ({"problems": problems} if problems else {})
+
+
+def text(error: TreegateError, *, color: bool) -> str:
+    """An error as lines: what, where, what to do, what to type."""
+    label = click.style("error", fg="red", bold=True) if color else "error"
+    lines = [f"{label}[{error.code}]: {_lines(error.message)}"]
+    for found in (getattr(error, "problems", None) or [])[:20]:
+        where = f"operation {found.operation}: " if found.operation else ""
+        lines.append(f"  {found.code}  {where}{visible(found.message)}")
+        if found.hint:
+            lines.append(f"      {visible(found.hint)}")
+        if found.suggestion is not None:
+            lines.append(f"      write: {visible(jsons.dumps(found.suggestion))}")
+    if error.hint:
+        lines.append(f"  {_lines(error.hint)}")
+    if error.next:
+        next = error.next if error.next.startswith("treegate ") else f"treegate {error.next}"
+        lines.append(f"  next: {visible(next)}")
+    return "\n".join(lines)
+
+
+def _lines(message: str) -> str:
+    """A message that may have lines of its own, each made inert."""
+    return "\n  ".join(visible(line) for line in message.split("\n"))

@@ -1,0 +1,272 @@
+"""check, submit, list, show, approve, reject."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from treegate.errors import Denied, NotFound, UsageError
+from treegate.interfaces.cli import common, running
+from treegate.interfaces.render import terminal, words
+from treegate.model.lifecycle import State
+from treegate.model.names import visible
+from treegate.model.preview import Preview
+
+PLAN_HAS_ERRORS = 3
+
+
+@click.command("check")
+@click.argument("plan")
+@click.option("--fix", is_flag=True, help="Write the plan with all suggestions taken, beside it as PLAN.fixed.json.")
+@click.option("-o", "--output", metavar="F", help="Where --fix writes.")
+@common.options
+def check_command(
+    plan: str, fix: bool, output: str | None, workspace: str | None, state: str | None, as_json: bool
+) -> None:
+    """What a plan would do to the tree as it is now; stored nowhere. Exit status 3 where it has errors."""
+    document = common.read_document(plan)
+    gate = common.open_gate(workspace, state)
+    preview: Preview = gate.check(document)
+    if as_json:
+        common.emit(preview)
+    else:
+        common.say(terminal.preview(preview, width=common.width(), color=common.color()))
+    if fix and preview.problems:
+        _write_fixed(plan, document, preview, output, as_json)
+    if preview.errors:
+        raise click.exceptions.Exit(PLAN_HAS_ERRORS)
+
+
+def _write_fixed(plan: str, document: bytes, preview: Preview, output: str | None, as_json: bool) -> None:
+    from treegate.model.repair import repaired
+
+    fixed, taken = repaired(document, preview.problems)
+    target = Path(output or ("plan.fixed.json" if plan == "-" else f"{plan.removesuffix('.json')}.fixed.json"))
+    target.write_bytes(fixed)
+    if not as_json:
+        common.say(f"took {words.plural(taken, 'suggestion')}: {visible(str(target))}")
+        common.say(f"next: treegate check {visible(str(target))}")
+
+
+@click.command("submit")
+@click.argument("plan")
+@common.options
+def submit_command(plan: str, workspace: str | None, state: str | None, as_json: bool) -> None:
+    """Hand in a plan (a file, or - for standard input). Stored as `invalid` with exit status 3 if it has errors."""
+    document = common.read_document(plan)
+    gate = common.open_gate(workspace, state)
+    done = gate.submit(document)
+    if as_json:
+        common.emit(done)
+    else:
+        tell_submitted(gate, done)
+    if done.state == State.INVALID:
+        raise click.exceptions.Exit(PLAN_HAS_ERRORS)
+
+
+def tell_submitted(gate: Any, done: Any) -> None:
+    """What to say of a plan that was just stored."""
+    shown = gate.show(done.id)
+    common.say(terminal.preview(shown.preview, width=common.width(), color=common.color()))
+    if done.waiting_for:
+        common.say(f"{done.id} is {done.state} and waits for {visible(done.waiting_for)}.")
+
+
+@click.command("list")
+@click.option("--case", help="Only plans that touch this case.")
+@click.option("--in-state", "states", multiple=True, type=click.Choice([s.value for s in State]), help="Only these.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--cursor", type=int, help="Where the next page begins.")
+@common.options
+def list_command(
+    case: str | None,
+    states: tuple[str, ...],
+    limit: int,
+    cursor: int | None,
+    workspace: str | None,
+    state: str | None,
+    as_json: bool,
+) -> None:
+    """Plans, newest first, and where they stand."""
+    gate = common.open_gate(workspace, state)
+    plans, after = gate.list_plans([State(one) for one in states], case, limit, cursor)
+    if as_json:
+        common.emit({"plans": [_row(gate, plan) for plan in plans], "cursor": after})
+        return
+    for plan in plans:
+        when = common.moment(plan.updated_at)
+        title = visible(plan.title) or "(no title)"
+        common.say(f"{plan.id}  {plan.state:<17}  {when}  {', '.join(map(visible, plan.cases))}: {title}")
+    if not plans:
+        common.say("no plans" + (" like that" if states or case else "; next: treegate submit PLAN"))
+    if after is not None:
+        common.say(f"more: treegate list --cursor {after}")
+
+
+def _row(gate: Any, plan: Any) -> dict[str, Any]:
+    return {
+        "id": plan.id,
+        "revision": plan.revision,
+        "state": plan.state,
+        "digest": plan.digest,
+        "cases": plan.cases,
+        "title": plan.title,
+        "author": plan.author,
+        "undo_of": plan.undo_of,
+        "created_at": plan.created_at,
+        "updated_at": plan.updated_at,
+    }
+
+
+@click.command("show")
+@click.argument("id")
+@click.option("--effects", is_flag=True, help="The full table of effects, paged.")
+@click.option("--operations", is_flag=True, help="The table of operations, with what came of each.")
+@click.option("--start", default=0, type=click.IntRange(0), help="The first row of a page, from 0.")
+@click.option("--count", default=100, show_default=True, type=click.IntRange(1, 100_000), help="Rows of a page.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="As Markdown.")
+@common.options
+def show_command(
+    id: str,
+    effects: bool,
+    operations: bool,
+    start: int,
+    count: int,
+    as_markdown: bool,
+    workspace: str | None,
+    state: str | None,
+    as_json: bool,
+) -> None:
+    """A plan's preview, or (for a run_...) the run's receipt."""
+    gate = common.open_gate(workspace, state)
+    if id.startswith("run_"):
+        running.tell(gate.run(id), as_json)
+        return
+    shown = gate.show(id)
+    if effects:
+        _show_effects(gate, shown, start, count, as_json, as_markdown)
+    elif operations:
+        _show_operations(gate, shown, start, count, as_json)
+    elif as_json:
+        common.emit(
+            {
+                "id": shown.plan.id,
+                "state": shown.plan.state,
+                "run": shown.run and shown.run.id,
+                "preview": shown.preview,
+            }
+        )
+    elif as_markdown:
+        from treegate.interfaces.render import markdown
+
+        common.say(markdown.preview(shown.preview))
+    else:
+        common.say(terminal.preview(shown.preview, width=common.width(), color=common.color()))
+        run = f"; run {shown.run.id}" if shown.run else ""
+        common.say(f"{shown.plan.id} is {shown.plan.state}{run}")
+
+
+def _show_effects(gate: Any, shown: Any, start: int, count: int, as_json: bool, as_markdown: bool) -> None:
+    page = list(gate.effects(shown.plan.id, start, count))
+    total = shown.preview.counts.effects
+    if as_json:
+        common.emit({"effects": page, "start": start, "total": total})
+    elif as_markdown:
+        from treegate.interfaces.render import markdown
+
+        common.say(markdown.effects(page))
+    else:
+        common.say(terminal.effects(page, width=common.width(), color=common.color()))
+        if start + count < total:
+            common.say(f"more: treegate show {shown.plan.id} --effects --start {start + count}")
+
+
+def _show_operations(gate: Any, shown: Any, start: int, count: int, as_json: bool) -> None:
+    from itertools import islice
+
+    from treegate.interfaces.render.operations import operation_rows
+
+    plan = gate.document(shown.plan.id)
+    rows = islice(operation_rows(plan.operations, shown.preview.problems), start, start + count)
+    if as_json:
+        common.emit({"operations": [row._asdict() for row in rows], "start": start, "total": len(plan.operations)})
+        return
+    common.say(terminal.operations(rows, width=common.width(), color=common.color()))
+    if start + count < len(plan.operations):
+        common.say(f"more: treegate show {shown.plan.id} --operations --start {start + count}")
+
+
+@click.command("approve")
+@click.argument("id")
+@click.option(
+    "--digest", metavar="D", help="The digest approved, from 12 characters; without a terminal it is needed."
+)
+@click.option("-c", "--comment", default="", help="A word on it.")
+@common.options
+def approve_command(
+    id: str, digest: str | None, comment: str, workspace: str | None, state: str | None, as_json: bool
+) -> None:
+    """Say yes to exactly what the preview shows. On a terminal it is shown and asked; else give --digest and a
+    reviewer's token in TREEGATE_TOKEN."""
+    gate = common.open_gate(workspace, state)
+    at_terminal = common.interactive() and not as_json
+    _identify(gate, at_terminal, "approve")
+    if digest is None:
+        if not at_terminal:
+            raise UsageError("without a terminal, --digest is needed", code="digest-needed", next=f"show {id}")
+        digest = _asked(gate, id)
+    plan = gate.approve(id, digest, comment)
+    applied = None
+    if plan.state is State.APPROVED and gate.applies_on_approval():
+        applied = running.applied(gate, plan.id)
+    if as_json:
+        common.emit(
+            {**_row(gate, gate.show(plan.id).plan), "run": applied.run if applied else None, "applied": applied}
+        )
+    elif applied is not None:
+        running.tell(applied, False)
+    else:
+        common.say(f"{plan.id} is {plan.state}" + (f"; next: treegate apply {plan.id}" * (plan.state == "approved")))
+
+
+def _identify(gate: Any, at_terminal: bool, verb: str) -> None:
+    """A person at a terminal is the OS user; anything else has to show a token."""
+    if not at_terminal and gate.actor.via != "token":
+        raise Denied(
+            f"without a terminal, `{verb}` needs a reviewer's token in TREEGATE_TOKEN",
+            code="token-needed",
+            hint="an agent that runs as this user could otherwise decide on its own plans",
+            next="treegate token create --name NAME --role reviewer",
+        )
+
+
+def _asked(gate: Any, id: str) -> str:
+    """The digest of the preview, once it was shown and the person said yes."""
+    shown = gate.show(id)
+    common.say(terminal.preview(shown.preview, width=common.width(), color=common.color()))
+    if shown.plan.digest is None:
+        raise NotFound(f"{shown.plan.id} has no preview", code="not-previewed", next="treegate submit PLAN")
+    click.confirm(f"Approve exactly this ({shown.plan.digest[:12]})?", abort=True, err=True)
+    return str(shown.plan.digest)
+
+
+@click.command("reject")
+@click.argument("id")
+@click.option(
+    "-c", "--comment", required=True, help="Why: the author reads it, and the digest stays refused with it."
+)
+@click.option("--digest", metavar="D", help="The digest meant; else the current one.")
+@common.options
+def reject_command(
+    id: str, comment: str, digest: str | None, workspace: str | None, state: str | None, as_json: bool
+) -> None:
+    """Say no to what the preview shows, and why."""
+    gate = common.open_gate(workspace, state)
+    current = gate.show(id).plan.digest
+    plan = gate.reject(id, digest or current or "", comment)
+    if as_json:
+        common.emit(_row(gate, plan))
+    else:
+        common.say(f"{plan.id} is {plan.state}")
