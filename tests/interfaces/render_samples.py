@@ -24,11 +24,11 @@ ODD = {
 }
 
 
-def effect(kind: str, path: str, source: str | None = None, **more: Any) -> Effect:
+def effect(word: str, path: str, source: str | None = None, **more: Any) -> Effect:
     """An effect on a file of some KB, within the case."""
     given: dict[str, Any] = {"id": "e1", "kind": "file", "files": 1, "size": 14_000, "operations": (1,), **more}
     origin: Text | None = None if source is None else tagged(f"{CASE}/{source}")
-    return Effect(effect=kind, path=tagged(f"{CASE}/{path}"), source=origin, **given)  # type: ignore[arg-type]
+    return Effect(effect=word, path=tagged(f"{CASE}/{path}"), source=origin, **given)  # type: ignore[arg-type]
 
 
 def section(kind: str, count: int, name: str = "item") -> Section:
@@ -63,7 +63,8 @@ def errors(count: int) -> list[Problem]:
     return [
         problem(
             "destination-exists", f"there is a file at 'Pleadings/{n}.pdf' already, and it is different", n + 1,
-            f"/operations/{n}/to", path=f"{CASE}/Pleadings/{n}.pdf", suggestion={"op": "move", "from": "a", "to": "b"},
+            f"/operations/{n}/to", path=f"{CASE}/Pleadings/{n}.pdf",
+            suggestion={"op": "move", "from": "a", "to": "b"},
         )
         for n in range(count)
     ]  # fmt: skip
@@ -75,18 +76,23 @@ def preview(**given: Any) -> Preview:
     problems: list[Problem] = given.get("problems", [])
     patterns: list[Pattern] = given.get("patterns", [])
     failed = sum(found.severity == "error" for found in problems)
-    usual: dict[str, Any] = dict(
-        workspace="ws_1", plan="pl_7f3k2m", revision=2, plan_digest="ab" * 32, title="Sort the discovery scans",
-        reason="The partner asked for the scans by date, before the settlement conference",
-        requested_by="Beatrice Aldous, in the intake thread", thread_url="https://chat.example/intake/417",
-        author="intake-agent", cases=[CASE], on_stale="fail",
-        summary=f"In {CASE}: 1,200 moves; 3 folders made; 1 deleted; 1 replaced.", operations=12,
-        counts=Counts(effects=1205, moved=1200, made=3, deleted=1, replaced=1), sections=[], oddities=oddities,
-        oddity_count=len(oddities), patterns=patterns, pattern_count=len(patterns), implied=[], implied_count=0,
-        problems=problems, errors=failed, warnings=len(problems) - failed,
-        approvals=Approvals(required=1, own=False, expires="72h", why=["policy.approval.required = 1"]), weak=[],
-        effects_digest="cd" * 32, policy_digest="ef" * 32, waiting_for="a reviewer", digest="3f2a9c1b0d4e" + "0" * 52,
-    )  # fmt: skip
+    usual: dict[str, Any] = {
+        "workspace": "ws_1", "plan": "pl_7f3k2m", "revision": 2, "plan_digest": "ab" * 32,
+        "title": "Sort the discovery scans",
+        "reason": "The partner asked for the scans by date, before the settlement conference",
+        "requested_by": "Beatrice Aldous, in the intake thread", "thread_url": "https://chat.example/intake/417",
+        "author": "intake-agent", "cases": [CASE], "on_stale": "fail",
+        "summary": f"In {CASE}: 1,200 moves; 3 folders made; 1 deleted; 1 replaced.", "operations": 12,
+        "counts": Counts(effects=1205, moved=1200, made=3, deleted=1, replaced=1), "sections": [],
+        "oddities": oddities,
+        "oddity_count": len(oddities), "patterns": patterns, "pattern_count": len(patterns), "implied": [],
+        "implied_count": 0,
+        "problems": problems, "errors": failed, "warnings": len(problems) - failed,
+        "approvals": Approvals(required=1, own=False, expires="72h", why=["policy.approval.required = 1"]),
+        "weak": [],
+        "effects_digest": "cd" * 32, "policy_digest": "ef" * 32, "waiting_for": "a reviewer",
+        "digest": "3f2a9c1b0d4e" + "0" * 52,
+    }  # fmt: skip
     return Preview(**{**usual, **given})
 
 
@@ -101,7 +107,9 @@ def usual() -> Preview:
                     effect("deleted", "Notes/Überholt – 概要.txt", size=812, operations=(10,)),
                 ],
             ),
-            Section(kind="replacements", count=1, effects=[effect("replaced", "status.json", size=3, operations=(8,))]),
+            Section(
+                kind="replacements", count=1, effects=[effect("replaced", "status.json", size=3, operations=(8,))]
+            ),
             section("crossings", 1),
         ],
         oddities=[

@@ -9,15 +9,17 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from treegate.model import paths
 from treegate.model.capabilities import Capabilities
 from treegate.model.forest import Fault
 from treegate.model.names import fold_key, nearest
 from treegate.model.net import Net
+from treegate.model.operations import Move, Rename
 from treegate.model.policy import Gatekeeper
 from treegate.model.problems import Problem, Severity, problem
+from treegate.model.simulate import suggested
 from treegate.model.tree import PACKED, Kind, Node
 
 MOST_OF_A_CODE = 1000  # findings of one code that are listed; the rest is counted
@@ -58,10 +60,25 @@ def as_problems(net: Net, found: Iterable[Notice]) -> list[Problem]:
                 path=notice.path,
                 hint=notice.hint,
                 severity=notice.severity,
+                suggestion=_suggestion(net, notice, operation),
                 also=notice.node.operations[:-1],
             )
         )
     return made
+
+
+def _suggestion(net: Net, notice: Notice, operation: int | None) -> dict[str, Any] | None:
+    """The operation with the better path, where one operation alone gave the path that it has."""
+    if not notice.better or not operation or len(notice.node.operations) > 1:
+        return None
+    plan = net.outcome.plan
+    given = plan.operations[operation - 1]
+    case = f"{plan.case}/" if plan.case else ""
+    if isinstance(given, Rename):
+        return suggested(given, {"name": paths.split(notice.better)[1]})
+    if isinstance(given, Move) and isinstance(given.source, str):
+        return suggested(given, {"to": notice.better.removeprefix(case)})
+    return None
 
 
 def _bounded(found: Iterable[Notice]) -> Iterable[Notice]:

@@ -178,8 +178,9 @@ class Rows:
             mtime=made.mtime,
         )
         if node.kind is Kind.DIR:
+            below = self._place(node)
             for child in new_children(node):
-                yield from self._stage(child, node.number, raw_bytes(child.name))
+                yield from self._stage(child, below, raw_bytes(child.name))
 
     def _slot(self, node: Node) -> tuple[int, bytes]:
         assert node.home is not None

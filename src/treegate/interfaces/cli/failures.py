@@ -19,10 +19,8 @@ def guarded(command: click.Command, args: list[str]) -> int:
     """Runs a command line and returns its exit status; bad input never makes a traceback."""
     as_json = "--json" in args
     try:
-        command.main(args=args, prog_name="treegate", standalone_mode=False)
-        return 0
-    except click.exceptions.Exit as done:
-        return done.exit_code
+        status = command.main(args=args, prog_name="treegate", standalone_mode=False)
+        return status if isinstance(status, int) else 0
     except click.Abort:
         return tell(UsageError("stopped; nothing was decided", code="aborted"), as_json)
     except click.ClickException as error:

@@ -71,5 +71,15 @@ def tell(done: Any, as_json: bool) -> None:
     elif done.receipt is None:
         common.say(f"{done.run}: {done.state} (plan {done.id})")
     else:
-        receipt = msgspec.to_builtins(done.receipt) | {"state": done.state}
-        common.say(terminal.receipt(receipt, width=common.width(), color=common.color()))
+        common.say(terminal.receipt(readable(done), width=common.width(), color=common.color()))
+
+
+def readable(done: Any) -> dict[str, Any]:
+    """A receipt with its times and people as a reader wants them."""
+    receipt = msgspec.to_builtins(done.receipt)
+    receipt["state"] = done.state
+    receipt["approved_by"] = [approval["reviewer"] for approval in receipt["approved_by"]]
+    receipt["started"], receipt["ended"] = common.moment(receipt["started"]), common.moment(receipt["ended"])
+    if receipt["vault"]["until"] is not None:
+        receipt["vault"]["until"] = common.moment(receipt["vault"]["until"])
+    return dict(receipt)

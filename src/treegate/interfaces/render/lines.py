@@ -7,7 +7,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from treegate.interfaces.render.ink import Ink
-from treegate.interfaces.render.text import ARROW, arrow, clip, columns, cut, inert, name, pad, short_target
+from treegate.interfaces.render.text import arrow, clip, columns, cut, inert, name, pad
 from treegate.model.effects import Effect, untagged
 from treegate.model.preview import Pattern, Preview
 
@@ -92,8 +92,13 @@ def _widths(heads: Sequence[Column], rows: Sequence[Sequence[str]], width: int) 
         for at, column in enumerate(heads)
     ]
     fixed = sum(need for need, column in zip(needs, heads, strict=True) if not column.flex)
-    room = width - fixed - GAP * (len(heads) - 1)
-    shares = iter(share([need for need, column in zip(needs, heads, strict=True) if column.flex], max(0, room)))
+    room = max(0, width - fixed - GAP * (len(heads) - 1))
+    asked = [
+        min(need, room // 4) if column.prose else need
+        for need, column in zip(needs, heads, strict=True)
+        if column.flex
+    ]
+    shares = iter(share(asked, room))
     return [next(shares) if column.flex else need for need, column in zip(needs, heads, strict=True)]
 
 
@@ -114,6 +119,3 @@ def _laid_out(
         cell = pad((clip if column.prose else cut)(text, room), room, right=column.right)
         cells.append(ink(cell, style[1]) if at == style[0] else cell)
     return (" " * GAP).join(cells).rstrip()
-
-
-__all__ = ["ARROW", "Column", "effect_line", "ends", "only_case", "pattern_line", "share", "short_target", "table"]

@@ -17,6 +17,7 @@ _OUTCOMES = {
     "undone": ("Undone", "good"),
 }
 _COUNTED = ("deleted", "replaced", "moved", "copied", "created", "made", "linked", "restored", "set", "skipped")
+_COUNTED_AS = {"set": "with another mode or time", "skipped": "left alone"}
 LABEL = 11
 
 
@@ -49,7 +50,7 @@ def _counted(receipt: Mapping[str, Any]) -> str:
     """1,200 moved, 2 deleted (4.1 MB) in 0.41 s"""
     counts = receipt.get("counts") or {}
     parts = [
-        f"{counts[kind]:,} {'settings changed' if kind == 'set' else kind}" + _weight(kind, counts)
+        f"{counts[kind]:,} {_COUNTED_AS.get(kind, kind)}" + _weight(kind, counts)
         for kind in _COUNTED
         if isinstance(counts.get(kind), int) and counts[kind]
     ]

@@ -14,6 +14,8 @@ from treegate.interfaces.render.words import size, suggestion
 from treegate.model.effects import Effect
 from treegate.model.problems import Problem
 
+WIDE = 100  # columns from which a table of effects has room for the number of files
+
 _EFFECTS = (
     Column("id"), Column("effect"), Column("from", flex=True), Column("to", flex=True), Column("files", right=True),
     Column("size", right=True), Column("ops"),
@@ -26,17 +28,18 @@ _OPERATIONS = (
 
 def effect_lines(effects: Iterable[Effect], *, width: int, color: bool, case: str = "") -> Iterator[str]:
     """The table of effects; with `case`, paths are shown within it."""
-    rows = (_effect_row(effect, case) for effect in effects)
-    return table(_EFFECTS, rows, width, Ink(color), lambda row: (1, row[1]))
+    rows = (_effect_row(effect, case, wide=width >= WIDE) for effect in effects)
+    heads = [head for head in _EFFECTS if width >= WIDE or head.head != "files"]
+    return table(heads, rows, width, Ink(color), lambda row: (1, row[1]))
 
 
-def _effect_row(effect: Effect, case: str) -> Sequence[str]:
+def _effect_row(effect: Effect, case: str, *, wide: bool) -> Sequence[str]:
     source, to = ends(effect, case)
     files = f"{effect.files:,}" if effect.kind == "dir" and effect.files else ""
     held = size(effect.size) if effect.size or effect.kind == "file" else ""
     if effect.effect in ("moved", "copied"):
         to = short_target(source, to)
-    return inert(effect.id), effect.effect, source, to, files, held, operations_of(effect)
+    return inert(effect.id), effect.effect, source, to, *([files] * wide), held, operations_of(effect)
 
 
 def operation_lines(rows: Iterable[OperationRow], *, width: int, color: bool) -> Iterator[str]:

@@ -77,7 +77,9 @@ class _Row(NamedTuple):
     style: str
     item: Item | None  # None for a line that says how many more there are
     text: str = ""
-    detail: str = ""
+    note: str = ""
+    amount: str = ""
+    operations: str = ""
 
 
 class _Page:
@@ -114,7 +116,7 @@ class _Page:
         lines = [self.ink(title, "title") + " " * max(2, gap) + self.ink(right, "dim")]
         lines += wrap(inert(shown.summary), self.width, 2)
         if who := self._who():
-            lines.append(clip(who, self.width))
+            lines += wrap(who, self.width, 4 - len(lines))
         if shown.reason:
             lines.append(clip(f"Why: {inert(shown.reason)}", self.width))
         return lines
@@ -135,19 +137,19 @@ class _Page:
     # What must not be missed
 
     def _grave(self, room: int) -> list[str]:
+        """The list of grave things in at most `room` lines, each class its share of them."""
         found = lots(self.preview)
         if not found:
             return []
         hints = sum(lot.total for lot in found) + self.preview.errors <= room
         given = allot([lot.total for lot in found], room)
-        hidden = [lot for lot, lines in zip(found, given, strict=True) if not lines]
         rows: list[_Row] = []
         for lot, lines in zip(found, given, strict=True):
             rows += self._lot(lot, lines, hints) if lines else []
-        if hidden:
-            rest = words.listed([f"{lot.label} ({lot.total:,})" for lot in hidden], 6)
-            rows[-1] = rows[-1]._replace(detail=f"also: {rest}")
-        return self._set(rows)
+        if hidden := [lot for lot, lines in zip(found, given, strict=True) if not lines]:
+            rest = words.listed([f"{lot.label} ({lot.total:,})" for lot in hidden], 2)
+            rows[-1] = rows[-1]._replace(amount=f"also {rest}", operations="")
+        return self._set(rows, room - len(rows))
 
     def _lot(self, lot: Lot, lines: int, hints: bool) -> list[_Row]:
         """The rows of one class in so many lines; the last one says how many more there are."""
@@ -160,56 +162,63 @@ class _Page:
         if more > 0 and lines >= 3:
             rows.append(_Row("", "dim", None, f"+ {more:,} more"))
         elif more > 0:
-            rows[-1] = rows[-1]._replace(detail=f"+ {more:,} more")
+            rows[-1] = rows[-1]._replace(amount=f"+ {more:,} more", operations="")
         return rows
 
     def _item(self, lot: Lot, item: Item, *, first: bool, hints: bool) -> list[_Row]:
-        found = item.problem
         label = lot.label if first else ""
-        if found is None:
-            assert item.effect is not None
-            detail = f"{words.holds(item.effect)}  {words.operations(item.effect)}".strip()
-            return [_Row(label, lot.kind, item, "", detail)]
-        where = f"#{found.operation}" if found.operation else ""
-        text = inert(found.message)
+        if item.effect is not None:
+            note = inert(item.note or self._why(item.effect))
+            amount, numbers = words.holds(item.effect), words.operations(item.effect)
+            return [_Row(label, lot.kind, item, "", note, amount, numbers)]
+        if item.problem is None:
+            return []
+        found, where = item.problem, f"#{item.problem.operation}" if item.problem.operation else ""
+        text, code = inert(found.message), inert(found.code)
         if lot.kind != "error":
-            return [_Row(label, lot.kind, None, text, where)]
-        code = inert(found.code)
-        rows = [_Row(f"error {where}".strip(), lot.kind, None, text, code)]
-        hint = "; ".join(filter(None, (inert(found.hint), words.suggestion(found))))
-        return rows + [_Row("", "dim", None, hint)] * (hints and bool(hint))
+            return [_Row(label, lot.kind, None, text, "", "", where)]
+        label = f"error {where}".strip()
+        if not hints:
+            return [_Row(label, lot.kind, None, f"{text} ({code})")]
+        advice = "; ".join(filter(None, (inert(found.hint), words.suggestion(found))))
+        return [_Row(label, lot.kind, None, text), _Row("", "dim", None, f"{code}: {advice}".rstrip(": "))]
 
-    def _set(self, rows: list[_Row]) -> list[str]:
-        """The rows with their columns: label, text, detail."""
+    def _set(self, rows: list[_Row], spare: int) -> list[str]:
+        """The rows with their columns: label, text, amount, operations; remarks below while there are `spare` lines."""
         left = 2 + max(columns(row.label) for row in rows) + 2
-        right = min(max(columns(row.detail) for row in rows), (self.width - left) // 3)
-        room = self.width - left - (right + 2 if right else 0)
-        texts = [self._text(row, room) for row in rows]
-        wide = max(
-            columns(text + note) for (text, note), row in zip(texts, rows, strict=True) if row.detail or row.item
-        )
-        return [
-            self._line(row, left, text, note, wide if row.detail else 0, right)
-            for row, (text, note) in zip(rows, texts, strict=True)
-        ]
+        amount = min(max(columns(row.amount) for row in rows), (self.width - left) // 3)
+        numbers = max(columns(row.operations) for row in rows)
+        right = amount + 2 * bool(amount) + numbers + 2 * bool(numbers)
+        set_rows: list[tuple[_Row, str, str]] = []
+        for row in rows:
+            room = self.width - left - (right if row.amount or row.operations else 0)
+            text, beside = self._text(row, room), ""
+            if row.note and columns(text) + 2 + columns(row.note) <= room:
+                beside = f"  {row.note}"
+            set_rows.append((row, text, beside))
+            if row.note and not beside and spare > 0:
+                spare -= 1
+                set_rows.append((_Row("", "dim", None), clip(row.note, self.width - left), ""))
+            elif row.note and not beside and (space := room - columns(text) - 2) >= NOTE:
+                set_rows[-1] = (row, text, f"  {clip(row.note, space)}")
+        wide = max((columns(t + note) for row, t, note in set_rows if row.amount or row.operations), default=0)
+        return [self._line(row, left, text, note, wide, amount) for row, text, note in set_rows]
 
-    def _line(self, row: _Row, left: int, text: str, note: str, wide: int, right: int) -> str:
-        space = " " * max(0, wide - columns(text + note))
-        detail = clip(row.detail, right)
-        body = self.ink(text, "dim") if row.style == "dim" else text
-        line = self.ink(pad(f"  {row.label}", left), row.style) + body + self.ink(note, "dim")
-        return (line + space + "  " + self.ink(detail, "dim") if detail else line).rstrip()
+    def _line(self, row: _Row, left: int, text: str, note: str, wide: int, amount: int) -> str:
+        line = self.ink(pad(f"  {row.label}", left), row.style)
+        line += (self.ink(text, "dim") if row.style == "dim" else text) + self.ink(note, "dim")
+        if row.amount or row.operations:
+            space = " " * (wide - columns(text + note) + 2)
+            cells = (pad(clip(row.amount, amount), amount, right=True), row.operations)
+            line += self.ink(space + "  ".join(filter(None, cells)), "dim")
+        return line.rstrip()
 
-    def _text(self, row: _Row, room: int) -> tuple[str, str]:
-        """The text of a row and, where there is room, a remark beside it."""
+    def _text(self, row: _Row, room: int) -> str:
         effect = row.item.effect if row.item else None
-        if row.item is None or effect is None:
-            return clip(row.text, room), ""
+        if effect is None:
+            return clip(row.text, room)
         verb = f"{effect.effect} " if row.style == "odd" and effect.effect != "moved" else ""
-        text = verb + effect_line(effect, room - len(verb), self.case)
-        note = inert(row.item.note or self._why(effect))
-        left = room - columns(text) - 2
-        return text, "  " + clip(note, left) if note and left >= NOTE else ""
+        return verb + effect_line(effect, room - len(verb), self.case)
 
     def _why(self, effect: Effect) -> str:
         """The reason that the plan gives for an effect: that of its last operation that has one."""
@@ -225,7 +234,9 @@ class _Page:
         shown = self.preview.patterns
         if not shown or room < 4:
             return []
-        lines = ["", "Everything else, rarest first"] if lots(self.preview) else ["Effects by pattern, rarest first"]
+        lines = ["", self.ink("Everything else, rarest first", "title")]
+        if not lots(self.preview):
+            lines = [self.ink("Effects by pattern, rarest first", "title")]
         room -= len(lines)
         many = self.preview.pattern_count
         head, tail = list(shown), list[Pattern]()
@@ -233,13 +244,12 @@ class _Page:
             complete = many == len(shown)
             tail = list(shown[-2:]) if complete else []
             head = list(shown[: room - 1 - len(tail)])
-        widest = len(f"{max(pattern.count for pattern in head + tail):,}")
         examples = self._examples(head, room) if many <= room else 0
-        for pattern in head:
-            lines += self._pattern(pattern, widest, examples)
+        made = self._pattern_lines([*head, *tail], examples)
         if more := many - len(head) - len(tail):
-            lines.append(self.ink(f"  + {words.plural(more, 'more pattern', 'more patterns')}", "dim"))
-        return lines + [line for pattern in tail for line in self._pattern(pattern, widest, 0)]
+            note = self.ink(f"  + {words.plural(more, 'more pattern', 'more patterns')}", "dim")
+            made.insert(len(made) - len(tail), note)
+        return lines + made
 
     def _examples(self, patterns: Sequence[Pattern], room: int) -> int:
         """How many examples each pattern may show."""
@@ -249,16 +259,22 @@ class _Page:
                 return most
         return 0
 
-    def _pattern(self, pattern: Pattern, widest: int, examples: int) -> list[str]:
-        head = f"  {pattern.effect:8}  {pattern.count:{widest},} x "
-        detail = self._amount(pattern)
-        room = self.width - len(head) - (len(detail) + 2 if detail else 0)
-        line = self.ink(head, pattern.effect) + pattern_line(pattern, room, self.case)
-        lines = [line + self.ink(f"  {detail}", "dim") if detail else line]
-        if pattern.count > 1:
-            room = self.width - len(head)
-            for effect in pattern.examples[:examples]:
-                lines.append(" " * len(head) + self.ink(effect_line(effect, room, self.case), "dim"))
+    def _pattern_lines(self, patterns: Sequence[Pattern], examples: int) -> list[str]:
+        """A line for each pattern, its amount in a column, and its examples below it."""
+        widest = len(f"{max(pattern.count for pattern in patterns):,}")
+        heads = [f"  {pattern.effect:8}  {pattern.count:{widest},} x " for pattern in patterns]
+        amounts = [self._amount(pattern) for pattern in patterns]
+        right = max(map(len, amounts))
+        room = self.width - len(heads[0]) - right - 2 * bool(right)
+        texts = [pattern_line(pattern, room, self.case) for pattern in patterns]
+        wide = max(map(columns, texts))
+        lines = []
+        for pattern, head, text, amount in zip(patterns, heads, texts, amounts, strict=True):
+            detail = f"{pad('', wide - columns(text))}  {amount:>{right}}" if amount else ""
+            lines.append(self.ink(head, pattern.effect) + text + self.ink(detail, "dim"))
+            for effect in pattern.examples[: examples if pattern.count > 1 else 0]:
+                line = effect_line(effect, self.width - len(head), self.case)
+                lines.append(" " * len(head) + self.ink(line, "dim"))
         return lines
 
     def _amount(self, pattern: Pattern) -> str:
@@ -274,7 +290,7 @@ class _Page:
         fits = count <= room - 3
         rows = operation_rows(self.operations, self.preview.problems)
         first = list(islice(rows, count if fits else room - 4))
-        lines = ["", "What the plan says"]
+        lines = ["", self.ink("What the plan says", "title")]
         lines += ["  " + line for line in tables.operation_lines(first, width=self.width - 2, color=self.ink.color)]
         if not fits:
             where = f": treegate show {inert(self.preview.plan)} --operations" if self.preview.plan else ""
@@ -289,7 +305,7 @@ class _Page:
             ("Folders", self._implied()),
             ("Settings", f"{words.plural(shown.counts.set, 'entry', 'entries')} with another mode or time")
             if shown.counts.set else ("", ""),
-            ("Kept", "what is deleted or replaced goes to the vault; `treegate undo` brings it back")
+            ("Kept", "deleted and replaced things go to the vault; undo brings them back")
             if shown.counts.deleted or shown.counts.replaced else ("", ""),
             *[("Weaker here", text) for text in self._weak()],
             *[("Note", inert(note)) for note in _few(shown.notes)],
@@ -312,7 +328,7 @@ class _Page:
         shown, count = self.preview.implied, self.preview.implied_count
         if not count:
             return ""
-        room, names = self.width - 13 - 30, list[str]()
+        room, names = 2 * (self.width - 13) - 60, list[str]()
         for path in shown:
             text = name(path, self.case, folder=True)
             if names and columns(", ".join([*names, text])) > room:
