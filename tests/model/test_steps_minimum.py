@@ -47,7 +47,12 @@ def compile_config(home: Config, final: Config, folders: frozenset[int], exchang
         nodes[entry] = Node(Kind.DIR if entry in folders else Kind.FILE, None, "")
     for entry, (here, there) in enumerate(zip(home, final, strict=True)):
         node = nodes[entry]
-        node.home, node.home_name, node.parent, node.name = nodes[here[0]], f"n{here[1]}", nodes[there[0]], f"n{there[1]}"
+        node.home, node.home_name, node.parent, node.name = (
+            nodes[here[0]],
+            f"n{here[1]}",
+            nodes[there[0]],
+            f"n{there[1]}",
+        )
     touched = [nodes[entry] for entry in range(len(home)) if home[entry] != final[entry]]
     steps = compile_steps(touched, lambda _: nodes[PARK], exchange=exchange)
     return steps, carry_out(steps, nodes, home, exchange)

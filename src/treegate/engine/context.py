@@ -42,7 +42,7 @@ class RunContext:
     blob: OpenBlob
     totals: Callable[[int], Totals]
     volumes: Mapping[str, Capabilities] = field(default_factory=dict)
-    batch: int = 1000
+    batch: int = 5000
     cancelled: Callable[[], bool] = _never
     progress: Callable[[int, int], None] = _silent
     sha256: Callable[[int, bytes], str] = sha256

@@ -81,7 +81,7 @@ class PrePass:
     def steps(self, steps: Iterable[Step]) -> None:
         """Look at what these steps move and where it goes; in one loop, for there may be a million."""
         lstat, held, allowed, unpacked = os.lstat, self._places.held, self._allowed, PACKED.unpack
-        sticky, longest, longest_of = self._sticky, self._longest, self._longest.get
+        sticky, longest, longest_of, listed = self._sticky, self._longest, self._longest.get, self._listed.get
         for step in steps:
             src, dst, name = step.src, step.dst, step.dst_name
             if src not in allowed or dst not in allowed:
@@ -101,8 +101,10 @@ class PrePass:
                         self._may_move(step, unpack(step.facts))
             if step.kind == EXCHANGE and step.other_level:
                 self.entry(step.other, dst, name, step.other_facts, step.other_level)
-            if step.free and name in (self._listed.get(dst) or self._names(dst)):
-                self._find(dst, name, "another entry is there now", step.entry)
+            if step.free:
+                taken = listed(dst)
+                if name in (self._names(dst) if taken is None else taken):
+                    self._find(dst, name, "another entry is there now", step.entry)
             if step.is_dir or step.other_is_dir:
                 self._folder_moves(step)
             if len(name) > longest_of(dst, 0):

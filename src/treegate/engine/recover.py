@@ -70,6 +70,8 @@ def recover(ctx: RunContext, back: bool | None = None) -> Result:
             return _Recovery(ctx, places, story, start).run(back)
     except SyncFailed as failed:
         raise halted(ctx, failed) from failed
+    except OSError as error:
+        raise stuck(error) from error
 
 
 def _own_mount(ctx: RunContext) -> int:

@@ -60,7 +60,7 @@ class WorldTree(DiskTree):
         """The tree of a vault, and the path in it, for `/vault:VOLUME:RUN/12/...`."""
         key, _, rest = path[1:].partition("/")
         if key not in self._vaults:
-            self._vaults[key] = DiskTree(str(self._vault(key)))
+            self._vaults[key] = DiskTree(str(self._vault(key)), of_cases=False)
         return self._vaults[key], rest
 
     def names(self, folder: str) -> dict[str, Kind]:

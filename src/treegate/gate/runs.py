@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -110,6 +111,7 @@ def _begun(core: Core, run: Run, directory: Path) -> RunContext:
 
 def context_of(core: Core, run: Run, table: Table) -> RunContext:
     """What the engine needs to know of one run."""
+    exact = all(core.workspace.capabilities(case).stable_inodes for case in table.header.cases)
     volumes = {volume: core.workspace.capabilities(volume or _any_case(core, table)) for volume in _volumes(table)}
     return RunContext(
         run=run.id,
@@ -117,7 +119,7 @@ def context_of(core: Core, run: Run, table: Table) -> RunContext:
         table=table,
         open_root=lambda key: core.workspace.open_root(key, run.id),
         blob=core.blobs.open,
-        totals=totals_of,
+        totals=partial(totals_of, exact=exact),
         volumes=volumes,
         cancelled=core.cancelled,
         progress=core.progress,

@@ -351,14 +351,14 @@ class _Order:
             entry = other
 
     def _solve(self, tangle: list[Node]) -> None:
+        """Write the fewest steps for a tangle; parking places are taken as needed."""
         slots = list(dict.fromkeys([self.board.slot(each) for each in tangle] + [_goal(each) for each in tangle]))
         number = {slot: place for place, slot in enumerate(slots)}
-        for move in _fewest(
-            tuple(number[self.board.slot(each)] for each in tangle),
-            tuple(number[_goal(each)] for each in tangle),
-            [self._holder(slot[0], tangle) for slot in slots],
-            self.board.can_exchange,
-        ):
+        start = tuple(number[self.board.slot(each)] for each in tangle)
+        goal = tuple(number[_goal(each)] for each in tangle)
+        around = [self._holder(slot[0], tangle) for slot in slots]
+        moves = _fewest(start, goal, around, self.board.can_exchange)
+        for move in _never_missing(moves, self._replaced(tangle), goal):
             entry = tangle[move.entry]
             if move.other >= 0:
                 self._exchange(entry, tangle[move.other])
@@ -366,6 +366,15 @@ class _Order:
                 self._put_aside(entry)
             else:
                 self._rename(entry, slots[move.slot])
+
+    def _replaced(self, tangle: list[Node]) -> dict[int, int]:
+        """Which files of a tangle go to the vault, and which take their slots, by number."""
+        pairs = [(old, self._heirs.get(old)) for old in tangle if old in self._removed]
+        return {
+            tangle.index(old): tangle.index(heir)
+            for old, heir in pairs
+            if heir is not None and self._relieves(heir, old)
+        }
 
     def _holder(self, node: Node | None, tangle: list[Node]) -> int:
         """The number of the nearest folder of a tangle that a node is or lies in; -1 if none."""
@@ -499,7 +508,7 @@ State = tuple[int, ...]  # the slot of each entry, by number; PARKED is room for
 
 
 class Move(NamedTuple):
-    """A step of the search: an entry goes to a slot, or changes places with another (-1: none)."""
+    """A step of the search: an entry goes to a slot, or (then without one) changes places with another (-1: none)."""
 
     entry: int
     slot: int
@@ -533,6 +542,20 @@ def _fewest(start: State, goal: State, around: list[int], exchange: bool) -> lis
                     came[after] = state, move
                     agenda[spent + _bound(after, goal, exchange) - least].append(after)
     raise AssertionError("every placement can be reached by parking all")
+
+
+def _never_missing(moves: list[Move], replaced: dict[int, int], goal: State) -> list[Move]:
+    """As many moves, but a replaced file leaves by exchange with its successor, where nothing else stands against it."""
+    for old, new in replaced.items():
+        gone = next(place for place, move in enumerate(moves) if old in (move.entry, move.other))
+        taking = Move(new, goal[new])
+        if moves[gone] != Move(old, goal[old]) or taking not in moves[gone:]:
+            continue
+        taken = moves.index(taking, gone)
+        between = moves[gone + 1 : taken]
+        if not any(move.slot == goal[new] or old in (move.entry, move.other) for move in between):
+            moves[gone : taken + 1] = [*between, Move(new, PARKED, old), moves[gone]]
+    return moves
 
 
 def _way(came: dict[State, tuple[State, Move]], state: State) -> list[Move]:
@@ -569,7 +592,7 @@ def _moves(state: State, goal: State, around: list[int], exchange: bool) -> Iter
             after = list(state)
             after[entry], after[other] = state[other], state[entry]
             gets_home = after[entry] == goal[entry]
-            yield (Move(entry, 0, other) if gets_home else Move(other, 0, entry)), tuple(after)
+            yield (Move(entry, PARKED, other) if gets_home else Move(other, PARKED, entry)), tuple(after)
 
 
 def _within(state: State, around: list[int], slot: int, entry: int) -> bool:

@@ -180,11 +180,12 @@ class _Page:
         label = f"error {where}".strip()
         if not hints:
             return [_Row(label, lot.kind, None, f"{text} ({code})")]
-        advice = "; ".join(filter(None, (inert(found.hint), words.suggestion(found))))
-        return [_Row(label, lot.kind, None, text), _Row("", "dim", None, f"{code}: {advice}".rstrip(": "))]
+        ready = ", ".join(filter(None, (code, words.suggestion(found))))
+        advice = ": ".join(filter(None, (ready, inert(found.hint))))
+        return [_Row(label, lot.kind, None, text), _Row("", "dim", None, advice)]
 
     def _set(self, rows: list[_Row], spare: int) -> list[str]:
-        """The rows with their columns: label, text, amount, operations; remarks below while there are `spare` lines."""
+        """The rows with their columns; remarks that do not fit beside go below, while there are `spare` lines."""
         left = 2 + max(columns(row.label) for row in rows) + 2
         amount = min(max(columns(row.amount) for row in rows), (self.width - left) // 3)
         numbers = max(columns(row.operations) for row in rows)

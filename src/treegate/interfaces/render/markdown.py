@@ -1,0 +1,276 @@
+"""Markdown: a preview of any size in at most 64 KiB, its first 20 lines as telling as the terminal's.
+
+All text from outside stands in code spans, where CommonMark (section 6.1) knows neither HTML, links nor mentions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from treegate.interfaces.render import words
+from treegate.interfaces.render.grave import Item, Lot, allot, lots
+from treegate.interfaces.render.lines import ends, only_case
+from treegate.interfaces.render.operations import OperationRow, operation_rows
+from treegate.interfaces.render.text import clip, cut, inert, name
+from treegate.model.effects import Effect, Text, untagged
+from treegate.model.operations import Operation
+from treegate.model.preview import Pattern, Preview
+from treegate.model.problems import CODES, Problem
+
+LIMIT = 64 * 1024  # bytes of UTF-8
+FIRST = 13  # rows of the first table, which end with line 20 of the document
+PATH = 160  # columns of a path that are shown
+SENTENCE = 300  # columns of a sentence
+SHARES = {"problems": 9000, "lot": 5000, "patterns": 12_000, "folders": 2500}  # bytes that a section may take
+
+_GRAVE = ("what", "path", "becomes", "size", "operation", "remark")
+_PATTERNS = ("effect", "count", "from", "to", "files", "size", "example")
+_EFFECTS = ("id", "effect", "from", "to", "files", "size", "operation")
+_OPERATIONS = ("#", "op", "from", "to", "why", "result")
+_TITLES = {"deletions": "Deleted", "replacements": "Replaced", "crossings": "Leaving their case"}
+
+
+def preview(
+    preview: Preview,
+    *,
+    operations: Iterable[Operation] | None = None,
+    commands: Sequence[tuple[str, str]] | None = None,
+) -> str:
+    """The whole preview as one document of at most 64 KiB.
+
+    With the plan's `operations` it has their table too, as far as there is room; `commands` replaces what
+    `words.next_commands` would propose.
+    """
+    return _Document(preview, list(operations or ()), commands).text()
+
+
+def effects(effects: Iterable[Effect], *, case: str = "", limit: int = LIMIT) -> str:
+    """The table of effects in at most `limit` bytes, with the number of those left out."""
+    rows = (_effect_row(effect, case) for effect in effects)
+    return "".join(f"{line}\n" for line in _table(_EFFECTS, rows, limit - 100))
+
+
+def problems(problems: Iterable[Problem], *, limit: int = LIMIT) -> str:
+    """Every problem with its hint, in at most `limit` bytes, with the number of those left out."""
+    return "".join(f"{line}\n" for line in _fitting((_problem(found) for found in problems), limit - 100, "- "))
+
+
+def code(text: str, *, cell: bool = False) -> str:
+    """Inert text as a code span that nothing in it can end; in a table's `cell` it holds no bare pipe."""
+    if not text:
+        return ""
+    if cell:
+        # A pipe after a backslash ends the cell for some parsers, whatever number of backslashes there are.
+        text = re.sub(r"(?<=\\)\|", r"\\x7c", text).replace("|", "\\|")
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    space = " " if text[0] in "` " or text[-1] in "` " else ""
+    return f"{fence}{space}{text}{space}{fence}"
+
+
+def said(text: Text, room: int = SENTENCE, *, cell: bool = False) -> str:
+    """A sentence from outside, clipped, as a code span."""
+    return code(clip(inert(text), room), cell=cell)
+
+
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9 ,;:.()'-]*")
+
+
+def _plain(text: str) -> str:
+    """A sentence of our own that may hold a name: as it is where no character in it means anything."""
+    harmless = _PLAIN.fullmatch(text) and "://" not in text and "www." not in text.lower()
+    return clip(text, SENTENCE) if harmless else said(text)
+
+
+def _path(text: str) -> str:
+    return code(cut(text, PATH), cell=True)
+
+
+class _Document:
+    """One preview on its way to Markdown."""
+
+    def __init__(
+        self, preview: Preview, operations: list[Operation], commands: Sequence[tuple[str, str]] | None
+    ) -> None:
+        self.preview = preview
+        self.operations = operations
+        self.case = only_case(preview)
+        self.lots = lots(preview)
+        self.commands = words.next_commands(preview) if commands is None else commands
+
+    def text(self) -> str:
+        """The document; the foot is made first, so that what grows with the plan gets the room that is left."""
+        foot = [*self._facts(), *self._next()]
+        lines = [*self._head(), *self._first()]
+        for section in (self._problems(), *self._lots(), self._patterns(), self._folders()):
+            lines += section
+        if self.operations:
+            lines += self._operation_table(LIMIT - _size(lines) - _size(foot) - 300)
+        return "".join(f"{line}\n" for line in (*lines, *foot))
+
+    def _head(self) -> list[str]:
+        shown = self.preview
+        plan = f"{code(inert(shown.plan))}, revision {shown.revision}" if shown.plan else "Not submitted"
+        parts = [
+            f"{plan}, digest {code(shown.digest[: words.DIGEST])}",
+            f"written by {said(shown.author, 80)}" if shown.author else "",
+            f"asked for by {said(shown.requested_by, 120)}" if shown.requested_by else "",
+            f"takes back {said(shown.undo_of, 80)}" if shown.undo_of else "",
+            said(shown.thread_url, 200),
+        ]
+        title = said(shown.title, 120) or f"Plan {code(inert(shown.plan))}".strip()
+        lines = [f"# {title}", _plain(inert(shown.summary)), f"- {'; '.join(part for part in parts if part)}"]
+        return [*lines, f"- Why: {said(shown.reason)}"] if shown.reason else lines
+
+    def _first(self) -> list[str]:
+        """What must not be missed, each class with its share of rows."""
+        if not self.lots:
+            return []
+        given = allot([lot.total for lot in self.lots], FIRST)
+        rows = []
+        for lot, count in zip(self.lots, given, strict=True):
+            rows += self._rows(lot, lot.items[:count], lot.total)
+        return ["", *_table(_GRAVE, rows, LIMIT // 4)]
+
+    def _rows(self, lot: Lot, items: Sequence[Item], total: int) -> list[Sequence[str]]:
+        rows = [self._row(lot, item) for item in items]
+        if rows and total > len(rows):
+            rows[-1] = (*rows[-1][:5], f"**{total - len(rows):,} more** {rows[-1][5]}".strip())
+        return rows
+
+    def _row(self, lot: Lot, item: Item) -> Sequence[str]:
+        found, effect = item.problem, item.effect
+        if effect is not None:
+            source, to = ends(effect, self.case)
+            path, becomes = (source, to) if source else (to, "")
+            remark = said(item.note or self._why(effect), 160, cell=True)
+            return f"**{lot.label}**", _path(path), _path(becomes), words.holds(effect), _numbers(effect), remark
+        assert found is not None
+        path = name(found.path, self.case) if found.path is not None and untagged(found.path) else ""
+        remark = f"{code(inert(found.code), cell=True)} {said(found.message, 160, cell=True)}"
+        return f"**{lot.label}**", _path(path), "", "", f"{found.operation or ''}", remark
+
+    def _why(self, effect: Effect) -> str:
+        for number in reversed(effect.operations):
+            if 0 < number <= len(self.operations) and self.operations[number - 1].why:
+                return str(self.operations[number - 1].why)
+        return ""
+
+    def _problems(self) -> list[str]:
+        """Errors first, for a plan with a thousand warnings has perhaps one error."""
+        found = sorted(self.preview.problems, key=lambda found: found.severity)
+        lines = _fitting((_problem(one) for one in found), SHARES["problems"], "- ")
+        return ["", f"## Problems ({len(found):,})", "", *lines] if lines else []
+
+    def _lots(self) -> Iterator[list[str]]:
+        """The classes that the first table does not show in full, as far as the model carries them."""
+        given = allot([lot.total for lot in self.lots], FIRST)
+        for lot, count in list(zip(self.lots, given, strict=True))[:9]:
+            if lot.total > count and lot.kind != "error":
+                title = _TITLES.get(lot.kind, lot.label.capitalize())
+                rows = (self._row(lot, item) for item in lot.items)
+                yield ["", f"## {title} ({lot.total:,})", "", *_table(_GRAVE, rows, SHARES["lot"], lot.total)]
+
+    def _patterns(self) -> list[str]:
+        shown = self.preview.patterns
+        if not shown:
+            return []
+        rows = (self._pattern(pattern) for pattern in shown)
+        table = _table(_PATTERNS, rows, SHARES["patterns"], self.preview.pattern_count)
+        return ["", "## Everything else, rarest first" if self.lots else "## Effects, rarest first", "", *table]
+
+    def _pattern(self, pattern: Pattern) -> Sequence[str]:
+        source = name(pattern.source, self.case) if pattern.source is not None else ""
+        to = name(pattern.to, self.case) if untagged(pattern.to) else ""
+        example = ""
+        if pattern.examples:
+            before, after = ends(pattern.examples[0], self.case)
+            example = " -> ".join(_path(end) for end in (before, after) if end)
+        held = words.size(pattern.size) if pattern.size else ""
+        count = f"{pattern.count:,} x"
+        return pattern.effect, count, _path(source), _path(to), f"{pattern.files or '':,}", held, example
+
+    def _folders(self) -> list[str]:
+        shown, count = self.preview.implied, self.preview.implied_count
+        lines = _fitting(
+            (_path(name(path, self.case, folder=True)) for path in shown), SHARES["folders"], "- ", count
+        )
+        return ["", f"## Folders made on the way ({count:,})", "", *lines] if lines else []
+
+    def _operation_table(self, room: int) -> list[str]:
+        rows = operation_rows(self.operations, self.preview.problems)
+        where = f", see `treegate show {inert(self.preview.plan)} --operations`" if self.preview.plan else ""
+        table = _table(_OPERATIONS, map(_operation_row, rows), room, len(self.operations), where)
+        return ["", "## What the plan says", "", *table]
+
+    def _facts(self) -> list[str]:
+        shown = self.preview
+        kept = "What is deleted or replaced goes to the vault; `treegate undo` brings it back."
+        facts = [kept] if shown.counts.deleted or shown.counts.replaced else []
+        if shown.counts.set:
+            facts.append(f"{words.plural(shown.counts.set, 'entry', 'entries')} with another mode or time.")
+        for weakness in shown.weak[:10]:
+            where = words.listed([said(case, 60) for case in weakness.cases])
+            facts.append(f"Weaker in {where}: {said(weakness.message)}")
+        facts += [f"Note: {said(note)}" for note in shown.notes[:10]]
+        if shown.valid:
+            stale, why = words.stale(shown), "; ".join(said(why) for why in shown.approvals.why[:5])
+            facts.append(f"{stale[:1].upper()}{stale[1:]}.")
+            facts.append(f"Approvals: {words.approvals(shown)}{f' ({why})' if why else ''}.")
+        if shown.waiting_for:
+            facts.append(f"Waiting for {said(shown.waiting_for)}.")
+        return ["", "## Before it is applied", "", *(f"- {fact}" for fact in facts)] if facts else []
+
+    def _next(self) -> list[str]:
+        lines = [f"- {code(clip(inert(command), 200))}: {clip(inert(what), 80)}" for command, what in self.commands]
+        return ["", "## What to type", "", *lines] if lines else []
+
+
+def _problem(found: Problem) -> str:
+    where = f" in operation {found.operation}" if found.operation else ""
+    hint = found.hint if found.code in CODES and found.hint == CODES[found.code].hint else said(found.hint)
+    ready = words.suggestion(found)
+    parts = [f"**{found.severity}**{where}: {said(found.message)} ({code(inert(found.code))})", hint, ready]
+    return "; ".join(part for part in parts if part)
+
+
+def _numbers(effect: Effect) -> str:
+    return words.operations(effect).replace("#", "").replace("+", " +")  # `#9` would be a link to an issue
+
+
+def _effect_row(effect: Effect, case: str) -> Sequence[str]:
+    source, to = ends(effect, case)
+    files = f"{effect.files:,}" if effect.kind == "dir" and effect.files else ""
+    held = words.size(effect.size) if effect.size or effect.kind == "file" else ""
+    return inert(effect.id), effect.effect, _path(source), _path(to), files, held, _numbers(effect)
+
+
+def _operation_row(row: OperationRow) -> Sequence[str]:
+    source, to = (_path(name(text)) if text else "" for text in (row.source, row.to))
+    return f"{row.number}", row.op, source, to, said(row.why, 160, cell=True), row.result
+
+
+def _table(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], room: int, total: int | None = None, where: str = ""
+) -> list[str]:
+    """The lines of a table in at most `room` bytes; `total` where there are more rows than are given."""
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    return lines + _fitting((f"| {' | '.join(row)} |" for row in rows), room, "", total, where)
+
+
+def _fitting(lines: Iterable[str], room: int, mark: str, total: int | None = None, where: str = "") -> list[str]:
+    """As many lines as fit in `room` bytes, and how many more there are."""
+    taken: list[str] = []
+    count = 0
+    for count, line in enumerate(lines, 1):
+        room -= _size([mark + line])
+        if room >= 0:
+            taken.append(mark + line)
+        elif total is not None:
+            break
+    more = (count if total is None else total) - len(taken)
+    return [*taken, "", f"... {more:,} more{where}"] if more > 0 else taken
+
+
+def _size(lines: Iterable[str]) -> int:
+    return sum(len(line.encode()) + 1 for line in lines)

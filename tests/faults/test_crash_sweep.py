@@ -1,0 +1,131 @@
+"""Killed or failed at every system call, a run ends before or after, and no byte is lost."""
+
+import errno
+
+import pytest
+from crash_sweep import (
+    Fault,
+    Sweep,
+    applying,
+    failures,
+    failures_of_recovery,
+    kills,
+    kills_of_recovery,
+    recovering,
+)
+
+ERROR = Fault(fail=20, renames=True)  # the 20th rename fails, and the run goes back
+
+
+@pytest.fixture(scope="module")
+def calls():
+    return Sweep().learn().calls
+
+
+@pytest.fixture(scope="module")
+def calls_of_rollback():
+    for site in Sweep().fresh():
+        ended = applying(site, ERROR)
+        assert ended.how == "rolled-back"
+    return ended.calls
+
+
+@pytest.fixture
+def sweep():
+    sweep = Sweep()
+    sweep.learn()
+    return sweep
+
+
+def test_a_kill_at_every_call_of_an_apply_ends_before_or_after(sweep, calls):
+    """1, 21: every call of a table with every kind of step; both ends and the nothing before them are reached."""
+    assert calls > 90
+    kills(sweep, calls)
+    assert set(sweep.outcomes) == {"killed -> applied", "killed -> rolled-back", "killed -> nothing-happened"}
+
+
+def test_a_kill_at_every_call_of_a_rollback_ends_before_or_after(sweep, calls_of_rollback):
+    """1, 13, 15: what had turned back before it was killed is taken back, never carried on."""
+    kills(sweep, calls_of_rollback, base=ERROR)
+    assert set(sweep.outcomes) == {"killed -> applied", "killed -> rolled-back", "killed -> nothing-happened"}
+
+
+def test_a_rollback_that_is_killed_stays_a_rollback(sweep, calls_of_rollback):
+    """15: once the direction is on disk, each later kill ends as rolled back, though forward was possible."""
+    late = range(calls_of_rollback - 38, calls_of_rollback + 1, 3)
+    assert {sweep.point(Fault(kill=kill, fail=20, renames=True)) for kill in late} == {"killed -> rolled-back"}
+
+
+def test_recovery_goes_back_where_that_is_asked(sweep, calls):
+    """13: at every fifth call; only what had ended already stays applied."""
+    kills(sweep, calls - 2, 5, back=True)
+    assert set(sweep.outcomes) == {"killed -> rolled-back", "killed -> nothing-happened"}
+
+
+def test_a_kill_in_the_recovery_is_recovered_from(sweep, calls):
+    """2: a sample; all of it is swept by make test-faults."""
+    assert kills_of_recovery(sweep, calls, 61) > 40
+
+
+def test_a_kill_in_the_recovery_of_a_rollback_is_recovered_from(sweep, calls_of_rollback):
+    """2, 15: a sample; all of it is swept by make test-faults."""
+    assert kills_of_recovery(sweep, calls_of_rollback, 61, base=ERROR) > 40
+
+
+def test_an_error_at_any_call_ends_before_or_after(sweep, calls):
+    """8, 9, 10, 11, 12: EIO, ENOSPC, EINTR, EROFS, in place of a call's work and after it (a sample)."""
+    failures(sweep, calls, 5)
+    assert {"applied -> applied", "rolled-back -> rolled-back", "sync-failed -> applied"} <= set(sweep.outcomes)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_interrupted_rename_is_looked_at_and_settled(sweep, late):
+    """12: EINTR from any rename or exchange, done or not, is no error."""
+    assert {
+        sweep.point(Fault(fail=number, error=errno.EINTR, late=late, renames=True)) for number in range(1, 27)
+    } == {"applied -> applied"}
+
+
+def test_a_filesystem_that_becomes_read_only_halts_the_run(sweep):
+    """11: nothing is taken back, which could not work; recovery goes on from there."""
+    assert sweep.point(Fault(fail=12, error=errno.EROFS, renames=True)) == "halted-read-only -> applied"
+
+
+def test_a_failed_sync_is_not_retried_and_waits_for_a_new_mount(sweep, calls):
+    """8: no sync follows the failed one, recovery refuses, and works after the filesystem is mounted anew."""
+    for site in sweep.fresh():
+        names = applying(site).names
+    number = [i for i, name in enumerate(names, start=1) if name == "fsync"][-4]
+    for site in sweep.fresh():
+        ended = applying(site, Fault(fail=number))
+        assert ended.how == "sync-failed"
+        assert not {"fsync", "syncfs", "fdatasync"} & set(ended.names[number:])
+        before = site.picture()
+        assert recovering(site).how == "remount-needed"
+        assert site.picture() == before
+        assert recovering(site, Fault(anew=True)).how == "applied"
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("back", [None, True])
+def test_every_kill_in_every_recovery_is_recovered_from(sweep, calls, back):
+    """2: all second-order points of an apply."""
+    assert kills_of_recovery(sweep, calls, 1, back=back) > 1000
+
+
+@pytest.mark.faults
+def test_every_kill_in_every_recovery_of_a_rollback_is_recovered_from(sweep, calls_of_rollback):
+    """2, 15: all second-order points of a rollback."""
+    assert kills_of_recovery(sweep, calls_of_rollback, 1, base=ERROR) > 1000
+
+
+@pytest.mark.faults
+def test_every_error_at_every_call_ends_before_or_after(sweep, calls):
+    """8, 9, 10, 11, 12: all of them."""
+    failures(sweep, calls)
+
+
+@pytest.mark.faults
+def test_errors_in_a_recovery_end_before_or_after(sweep, calls):
+    """8, 11, 12: every fifth kill, every fifth call of its recovery, every error."""
+    assert failures_of_recovery(sweep, calls, 5) > 500
