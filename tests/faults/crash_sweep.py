@@ -21,7 +21,7 @@ from pathlib import Path
 from tables import Site, everything
 
 from treegate.engine import apply, posix, recover
-from treegate.errors import NeedsRecovery, TreegateError
+from treegate.errors import TreegateError
 
 KILLED = 137
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EINTR, errno.EROFS)
@@ -69,9 +69,9 @@ class _Faulty:
                 if fault.half and name == "write":
                     os.write(args[0], bytes(args[1])[: len(args[1]) // 2])
                 os._exit(KILLED)
-            fails = self.renames == fault.fail and name in ("rename", "exchange") if fault.renames else (
-                self.calls == fault.fail
-            )
+            fails = self.calls == fault.fail
+            if fault.renames:
+                fails = self.renames == fault.fail and name in ("rename", "exchange")
             if fails and fault.late:
                 call(*args)
             if fails:
@@ -207,20 +207,24 @@ def _difference(wanted: dict, found: dict) -> list:
             if wanted.get(path) != found.get(path)]  # fmt: skip
 
 
-def kills(sweep: Sweep, calls: int, stride: int = 1, base: Fault = Fault(), back: bool | None = None) -> int:
-    """Kill before every call (and in the middle of every write)."""
+def kills(
+    sweep: Sweep, names: tuple[str, ...], stride: int = 1, base: Fault = Fault(), back: bool | None = None
+) -> int:
+    """Kill before every call, and in the middle of every write."""
     tried = 0
-    for kill in range(1, calls + 1, stride):
-        for half in (False, True):
+    for kill in range(1, len(names) + 1, stride):
+        for half in {False, names[kill - 1] == "write"}:
             sweep.point(Fault(kill=kill, half=half, fail=base.fail, renames=base.renames), back=back)
             tried += 1
     return tried
 
 
-def kills_of_recovery(sweep: Sweep, calls: int, stride: int, base: Fault = Fault(), back: bool | None = None) -> int:
-    """Kill the run, then its recovery, each before every call."""
+def kills_of_recovery(
+    sweep: Sweep, kills: range, stride: int, base: Fault = Fault(), back: bool | None = None
+) -> int:
+    """Kill the run before each of these calls, then its recovery before every call of its own."""
     tried = 0
-    for number, kill in enumerate(range(1, calls + 1)):
+    for number, kill in enumerate(kills):
         first = Fault(kill=kill, fail=base.fail, renames=base.renames)
         own = sweep.calls_of_recovery(first, back)
         for second in range(1 + number % stride, own + 1, stride):
@@ -257,19 +261,23 @@ def main() -> None:
     parser.add_argument("--stride", type=int, default=1, help="of second-order points, try every N-th")
     stride = parser.parse_args().stride
     sweep = Sweep()
-    calls = sweep.learn().calls
+    names = sweep.learn().names
+    calls = len(names)
     error = Fault(fail=20, renames=True)
     for site in sweep.fresh():
-        rollback = applying(site, error).calls
+        names_back = applying(site, error).names
+    rollback = len(names_back)
     print(f"{calls} calls in an apply, {rollback} in one that fails at its 20th rename and goes back")
     for name, work in {
-        "killed while applying": lambda: kills(sweep, calls),
-        "killed while rolling back": lambda: kills(sweep, rollback, base=error),
-        "killed while applying, recovered back": lambda: kills(sweep, calls, back=True),
+        "killed while applying": lambda: kills(sweep, names),
+        "killed while rolling back": lambda: kills(sweep, names_back, base=error),
+        "killed while applying, recovered back": lambda: kills(sweep, names, back=True),
         "an error at a call": lambda: failures(sweep, calls),
-        "killed, recovery killed": lambda: kills_of_recovery(sweep, calls, stride),
-        "killed, recovery back killed": lambda: kills_of_recovery(sweep, calls, stride, back=True),
-        "rollback killed, recovery killed": lambda: kills_of_recovery(sweep, rollback, stride, base=error),
+        "killed, recovery killed": lambda: kills_of_recovery(sweep, range(1, calls + 1), stride),
+        "killed, recovery back killed": lambda: kills_of_recovery(sweep, range(1, calls + 1), stride, back=True),
+        "rollback killed, recovery killed": lambda: kills_of_recovery(
+            sweep, range(1, rollback + 1), stride, base=error
+        ),
         "killed, an error in recovery": lambda: failures_of_recovery(sweep, calls, max(stride, 3)),
     }.items():
         sweep.outcomes.clear()

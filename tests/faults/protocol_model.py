@@ -185,7 +185,9 @@ def steps_done(tree: Slots, plan: Plan) -> list[bool]:
     at = {entry: slot for slot, entry in tree}
     done = [False] * len(plan.steps)
     for entry in at:
-        mine = [(i, s.dst if s.entry == entry else s.src) for i, s in enumerate(plan.steps) if entry in (s.entry, s.other)]
+        mine = [
+            (i, s.dst if s.entry == entry else s.src) for i, s in enumerate(plan.steps) if entry in (s.entry, s.other)
+        ]
         reached = [k for k, (_, slot) in enumerate(mine) if slot == at[entry]]
         for i, _ in mine[: reached[-1] + 1 if reached else 0]:
             done[i] = True
@@ -342,7 +344,10 @@ def check_disk(disk: Disk, plan: Plan) -> None:
         raise Violation("a rollback that crashed went forward")
 
 
-def explore(plan: Plan, p: Protocol = Protocol(), power: bool = True) -> int:
+KEPT = Protocol()
+
+
+def explore(plan: Plan, p: Protocol = KEPT, power: bool = True) -> int:
     """How many disks can be reached; raises Violation where one breaks the contract."""
     start = Disk("approved", (), (), plan.before, ())
     reached, todo = {start}, [start]

@@ -149,9 +149,7 @@ class Site:
         place, own = self.home(path)
         old = self.number(path)
         facts, level, _ = self._level(path, old, Level.EXACT)
-        self.staged.append(
-            Staged(number, self.new, name, "file", place, blob=self.blob(text), like=(place, own))
-        )
+        self.staged.append(Staged(number, self.new, name, "file", place, blob=self.blob(text), like=(place, own)))
         self.steps.append(
             Step(EXCHANGE, number, b"", 0, self.new, name, place, own, False, False, old, facts, level, False)
         )
@@ -199,7 +197,7 @@ class Site:
 
     def picture(self) -> dict[str, tuple]:
         """The case as people see it: kind, mode, content or target, and mtime of files."""
-        return {path: what for path, what in _walk(self.case)}
+        return dict(_walk(self.case))
 
     def contents(self) -> set[str]:
         """Every file content there is in the case, the vault and the other areas."""
@@ -231,11 +229,11 @@ def everything(folder: Path) -> Site:
     """A table with every kind of row: creates, replaces, copies, deletes, moves, a chain, a swap, a cycle of three,
     a swap by parking, a folder inversion, a folder move, hard links, a link, settings."""
     s = Site(folder)
-    paths = (
-        "a.txt b.txt c.txt c1 c2 c3 n1 n2 old.txt gone.txt gonedir/x gonedir/deep/y out/file out/in/leaf "
-        "folder/one folder/two/three run.sh p1 p2 copyme into.txt h1"
-    ).split()
-    for path in paths:
+    for path in (
+        *("a.txt", "b.txt", "c.txt", "c1", "c2", "c3", "n1", "n2", "old.txt", "gone.txt", "gonedir/x"),
+        *("gonedir/deep/y", "out/file", "out/in/leaf", "folder/one", "folder/two/three", "run.sh"),
+        *("p1", "p2", "copyme", "into.txt", "h1"),
+    ):
         s.file(path)
     (s.case / "sub").mkdir()
     os.link(s.case / "h1", s.case / "h2")

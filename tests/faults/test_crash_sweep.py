@@ -18,16 +18,18 @@ ERROR = Fault(fail=20, renames=True)  # the 20th rename fails, and the run goes 
 
 
 @pytest.fixture(scope="module")
-def calls():
-    return Sweep().learn().calls
+def names():
+    """The calls of an apply."""
+    return Sweep().learn().names
 
 
 @pytest.fixture(scope="module")
-def calls_of_rollback():
+def names_back():
+    """The calls of a run that goes back."""
     for site in Sweep().fresh():
         ended = applying(site, ERROR)
         assert ended.how == "rolled-back"
-    return ended.calls
+    return ended.names
 
 
 @pytest.fixture
@@ -37,44 +39,45 @@ def sweep():
     return sweep
 
 
-def test_a_kill_at_every_call_of_an_apply_ends_before_or_after(sweep, calls):
+def test_a_kill_at_every_call_of_an_apply_ends_before_or_after(sweep, names):
     """1, 21: every call of a table with every kind of step; both ends and the nothing before them are reached."""
-    assert calls > 90
-    kills(sweep, calls)
+    assert len(names) > 90
+    kills(sweep, names)
     assert set(sweep.outcomes) == {"killed -> applied", "killed -> rolled-back", "killed -> nothing-happened"}
 
 
-def test_a_kill_at_every_call_of_a_rollback_ends_before_or_after(sweep, calls_of_rollback):
+def test_a_kill_at_every_call_of_a_rollback_ends_before_or_after(sweep, names_back):
     """1, 13, 15: what had turned back before it was killed is taken back, never carried on."""
-    kills(sweep, calls_of_rollback, base=ERROR)
+    kills(sweep, names_back, base=ERROR)
     assert set(sweep.outcomes) == {"killed -> applied", "killed -> rolled-back", "killed -> nothing-happened"}
 
 
-def test_a_rollback_that_is_killed_stays_a_rollback(sweep, calls_of_rollback):
+def test_a_rollback_that_is_killed_stays_a_rollback(sweep, names_back):
     """15: once the direction is on disk, each later kill ends as rolled back, though forward was possible."""
-    late = range(calls_of_rollback - 38, calls_of_rollback + 1, 3)
+    first = len(names_back) - names_back[::-1].index("set_mode")  # the first act after the direction is durable
+    late = range(first, len(names_back) + 1, 3)
     assert {sweep.point(Fault(kill=kill, fail=20, renames=True)) for kill in late} == {"killed -> rolled-back"}
 
 
-def test_recovery_goes_back_where_that_is_asked(sweep, calls):
+def test_recovery_goes_back_where_that_is_asked(sweep, names):
     """13: at every fifth call; only what had ended already stays applied."""
-    kills(sweep, calls - 2, 5, back=True)
+    kills(sweep, names[:-2], 5, back=True)
     assert set(sweep.outcomes) == {"killed -> rolled-back", "killed -> nothing-happened"}
 
 
-def test_a_kill_in_the_recovery_is_recovered_from(sweep, calls):
+def test_a_kill_in_the_recovery_is_recovered_from(sweep, names):
     """2: a sample; all of it is swept by make test-faults."""
-    assert kills_of_recovery(sweep, calls, 61) > 40
+    assert kills_of_recovery(sweep, range(1, len(names), 3), 61) > 10
 
 
-def test_a_kill_in_the_recovery_of_a_rollback_is_recovered_from(sweep, calls_of_rollback):
+def test_a_kill_in_the_recovery_of_a_rollback_is_recovered_from(sweep, names_back):
     """2, 15: a sample; all of it is swept by make test-faults."""
-    assert kills_of_recovery(sweep, calls_of_rollback, 61, base=ERROR) > 40
+    assert kills_of_recovery(sweep, range(2, len(names_back), 3), 61, base=ERROR) > 10
 
 
-def test_an_error_at_any_call_ends_before_or_after(sweep, calls):
+def test_an_error_at_any_call_ends_before_or_after(sweep, names):
     """8, 9, 10, 11, 12: EIO, ENOSPC, EINTR, EROFS, in place of a call's work and after it (a sample)."""
-    failures(sweep, calls, 5)
+    failures(sweep, len(names), 11)
     assert {"applied -> applied", "rolled-back -> rolled-back", "sync-failed -> applied"} <= set(sweep.outcomes)
 
 
@@ -91,10 +94,8 @@ def test_a_filesystem_that_becomes_read_only_halts_the_run(sweep):
     assert sweep.point(Fault(fail=12, error=errno.EROFS, renames=True)) == "halted-read-only -> applied"
 
 
-def test_a_failed_sync_is_not_retried_and_waits_for_a_new_mount(sweep, calls):
+def test_a_failed_sync_is_not_retried_and_waits_for_a_new_mount(sweep, names):
     """8: no sync follows the failed one, recovery refuses, and works after the filesystem is mounted anew."""
-    for site in sweep.fresh():
-        names = applying(site).names
     number = [i for i, name in enumerate(names, start=1) if name == "fsync"][-4]
     for site in sweep.fresh():
         ended = applying(site, Fault(fail=number))
@@ -108,24 +109,24 @@ def test_a_failed_sync_is_not_retried_and_waits_for_a_new_mount(sweep, calls):
 
 @pytest.mark.faults
 @pytest.mark.parametrize("back", [None, True])
-def test_every_kill_in_every_recovery_is_recovered_from(sweep, calls, back):
+def test_every_kill_in_every_recovery_is_recovered_from(sweep, names, back):
     """2: all second-order points of an apply."""
-    assert kills_of_recovery(sweep, calls, 1, back=back) > 1000
+    assert kills_of_recovery(sweep, range(1, len(names) + 1), 1, back=back) > 1000
 
 
 @pytest.mark.faults
-def test_every_kill_in_every_recovery_of_a_rollback_is_recovered_from(sweep, calls_of_rollback):
+def test_every_kill_in_every_recovery_of_a_rollback_is_recovered_from(sweep, names_back):
     """2, 15: all second-order points of a rollback."""
-    assert kills_of_recovery(sweep, calls_of_rollback, 1, base=ERROR) > 1000
+    assert kills_of_recovery(sweep, range(1, len(names_back) + 1), 1, base=ERROR) > 1000
 
 
 @pytest.mark.faults
-def test_every_error_at_every_call_ends_before_or_after(sweep, calls):
+def test_every_error_at_every_call_ends_before_or_after(sweep, names):
     """8, 9, 10, 11, 12: all of them."""
-    failures(sweep, calls)
+    failures(sweep, names)
 
 
 @pytest.mark.faults
-def test_errors_in_a_recovery_end_before_or_after(sweep, calls):
+def test_errors_in_a_recovery_end_before_or_after(sweep, names):
     """8, 11, 12: every fifth kill, every fifth call of its recovery, every error."""
-    assert failures_of_recovery(sweep, calls, 5) > 500
+    assert failures_of_recovery(sweep, len(names), 5) > 500

@@ -1,11 +1,252 @@
-"""The vault."""
+"""A run's vault on disk: what it keeps, the manifest that says so, and the script that takes the run back.
+
+`.treegate/vault/{run}/` holds `entries/{number}` (placed by the run itself), `manifest.json`, `rollback.data` and
+`rollback.sh`; and, once that script was used, `undone/` and the mark `rolled-back`.
+"""
 
 from __future__ import annotations
 
-from treegate.engine.store.records import VaultState
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
 
+import msgspec
+
+from treegate.engine import posix
+from treegate.engine.clearing import clear_tree
+from treegate.engine.context import Result
+from treegate.engine.rollback import Ground, Reversal
+from treegate.engine.store.records import Kept, VaultState
+from treegate.engine.tablefile import Table
+from treegate.engine.workspace import Workspace
+from treegate.errors import Denied, NotVerified
+from treegate.model.effects import Text, tagged
+
+FORMAT = 1
+ENTRIES, MANIFEST, DATA, SCRIPT = "entries", "manifest.json", "rollback.data", "rollback.sh"
+UNDONE, MARK = "undone", "rolled-back"
 RESTORED = VaultState.RESTORED
+_BLOCK = 1 << 20  # bytes written at once
+_encode = msgspec.json.Encoder().encode
 
 
-def write(*args: object) -> None:
-    """Placeholder to be replaced."""
+class Line(msgspec.Struct, frozen=True, gc=False):
+    """One thing the vault keeps, as the manifest has it: a line of its own there."""
+
+    entry: int
+    case: str
+    path: Text  # from `projects/`
+    kind: str
+    files: int
+    size: int  # bytes
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a run put into the vault of one volume, and until when it is kept (None: for good)."""
+
+    format: int
+    run: str
+    workspace: str
+    created: str  # UTC, as 20260131T120000.123Z
+    until: str | None
+    entries: list[Line]
+
+
+def timestamp(milliseconds: int) -> str:
+    """A time (milliseconds since 1970) as files carry it: `20260131T120000.123Z`."""
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return f"{moment:%Y%m%dT%H%M%S}.{milliseconds % 1000:03d}Z"
+
+
+# -- written when a run has ended
+
+
+def write(workspace: Workspace, run: str, table: Table, result: Result, kept: Iterable[Kept], now: int) -> None:
+    """Writes manifest and rollback script of an applied run, durably, on every volume where it did something.
+
+    Doing it again does no harm. `now` is in milliseconds since 1970. Raises OSError.
+    """
+    by_volume: dict[str, list[Kept]] = {}
+    for one in kept:
+        by_volume.setdefault(workspace.volume(one.case), []).append(one)
+    reversal = Reversal(run, table, result.built, lambda key: _ground(workspace, key, run))
+    for volume in sorted({*by_volume, *reversal.volumes()}):
+        stable = _stable(workspace, table, volume)
+        _write(workspace, run, volume, by_volume.get(volume, []), reversal.lines(volume, stable=stable), now)
+
+
+def _write(workspace: Workspace, run: str, volume: str, kept: list[Kept], lines: Iterable[bytes], now: int) -> None:
+    path = workspace.vault(volume, run)
+    (path / ENTRIES).mkdir(mode=0o700, parents=True, exist_ok=True)
+    with posix.closing(posix.open_root(str(path))) as folder:
+        posix.set_mode(folder, 0o700)
+        _put(folder, DATA, lines)
+        _put(folder, SCRIPT, [script()])
+        # Last, for it says that the others are there.
+        _put(folder, MANIFEST, _manifest(run, workspace.id, timestamp(now), _until(kept), map(_line, kept)))
+        posix.fsync(folder)
+    with posix.closing(posix.open_root(str(path.parent))) as above:
+        posix.fsync(above)
+
+
+def script() -> bytes:
+    """The rollback script, the same for every run."""
+    return resources.files("treegate.engine").joinpath(SCRIPT).read_bytes()
+
+
+def _put(folder: int, name: str, pieces: Iterable[bytes]) -> None:
+    """Puts a whole file in place, or leaves what was there: written aside, synced, renamed."""
+    aside = f"{name}.new"
+    with contextlib.suppress(FileNotFoundError):
+        posix.unlink(folder, aside)  # left by a crash
+    with posix.closing(posix.make_file(folder, aside, 0o600)) as fd:
+        for block in _blocks(pieces):
+            posix.write(fd, block)
+        posix.fsync(fd)
+    os.replace(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _BLOCK:
+            yield b"".join(waiting)
+            waiting.clear()
+            size = 0
+    yield b"".join(waiting)
+
+
+def _manifest(run: str, workspace: str, created: str, until: str | None, lines: Iterable[Line]) -> Iterator[bytes]:
+    """The manifest as JSON, a line an entry."""
+    head = _encode(Manifest(FORMAT, run, workspace, created, until, []))
+    yield head.removesuffix(b"]}") + b"\n"
+    between = b""
+    for line in lines:
+        yield between + _encode(line)
+        between = b",\n"
+    yield b"\n]}\n"
+
+
+def _line(kept: Kept) -> Line:
+    return Line(kept.entry, kept.case, tagged(kept.path), kept.kind, kept.files, kept.size)
+
+
+def _until(kept: list[Kept]) -> str | None:
+    return timestamp(kept[0].until) if kept and kept[0].until is not None else None
+
+
+def _ground(workspace: Workspace, key: bytes, run: str) -> Ground:
+    """Where the folder that a root key of the table names is: `Workspace.open_root` as a path in its volume."""
+    kind, _, rest = os.fsdecode(key).partition(":")
+    if kind == "case":
+        volume, path = workspace.volume(rest), workspace.case_path(rest)
+    elif kind == "vault":
+        volume, _, other = rest.partition(":")
+        path = workspace.vault(volume, other or run) / ENTRIES
+    else:
+        volume, path = rest, workspace.area(rest) / "runs" / run / kind
+    return Ground(volume, os.fsencode(path.relative_to(workspace.area(volume).parent)))
+
+
+def _stable(workspace: Workspace, table: Table, volume: str) -> bool:
+    """Whether entries on a volume can be known by their inode numbers."""
+    cases = [case for case in table.header.cases if workspace.volume(case) == volume]
+    return all(workspace.capabilities(case).stable_inodes for case in cases)
+
+
+# -- what became of it
+
+
+def manifest(workspace: Workspace, volume: str, run: str) -> Manifest | None:
+    """The manifest of a run's vault, None if there is none; raises NotVerified if it cannot be read."""
+    path = workspace.vault(volume, run) / MANIFEST
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        return None
+    except msgspec.MsgspecError as error:
+        raise NotVerified(f"{path} cannot be read: {error}", code="manifest-damaged") from None
+
+
+def mark_of(workspace: Workspace, volume: str, run: str) -> str | None:
+    """When `rollback.sh` took the run back on this volume (UTC, `20260131T120000Z`); None if it did not."""
+    try:
+        return (workspace.vault(volume, run) / MARK).read_text("ascii", "replace").strip()
+    except FileNotFoundError:
+        return None
+
+
+def remove(workspace: Workspace, volume: str, run: str, entries: Iterable[int]) -> None:
+    """Removes kept entries for good, then the run's vault folder if nothing is left in it; durably.
+
+    What is gone already is fine. Nothing outside the vault is touched, no link followed, no mount crossed. Raises
+    Denied "vault-entry-stays" if something could not be removed; all else is removed by then.
+    """
+    try:
+        vault = posix.open_root(str(workspace.area(volume) / "vault"))
+    except FileNotFoundError:
+        return
+    with posix.closing(vault), contextlib.suppress(FileNotFoundError):
+        with posix.closing(posix.open_child(vault, run)) as folder:
+            failed = _remove_entries(folder, list(entries))
+            found = manifest(workspace, volume, run)
+            if found is not None:
+                _shorten(folder, found)
+            posix.fsync(folder)
+            empty = _clear_out(folder)
+        if empty:
+            posix.rmdir(vault, run)
+            posix.fsync(vault)
+        if failed:
+            raise _stays(run, failed)
+
+
+def _remove_entries(folder: int, entries: list[int]) -> list[tuple[int, OSError]]:
+    failed = []
+    with contextlib.suppress(FileNotFoundError), posix.closing(posix.open_child(folder, ENTRIES)) as kept:
+        for entry in entries:
+            try:
+                clear_tree(kept, b"%d" % entry)
+            except OSError as error:
+                failed.append((entry, error))
+        posix.fsync(kept)
+    return failed
+
+
+def _shorten(folder: int, found: Manifest) -> None:
+    """Leaves the manifest of what is still there."""
+    with posix.closing(posix.open_child(folder, ENTRIES)) as kept:
+        there = {line.entry for line in found.entries if posix.exists(kept, str(line.entry))}
+    if len(there) < len(found.entries):
+        left = (line for line in found.entries if line.entry in there)
+        _put(folder, MANIFEST, _manifest(found.run, found.workspace, found.created, found.until, left))
+
+
+def _clear_out(folder: int) -> bool:
+    """Takes away the files about the entries once there are none, and nothing that rollback.sh set aside."""
+    for name in (UNDONE, ENTRIES):
+        try:
+            posix.rmdir(folder, name)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return False
+    for name in sorted(os.listdir(folder)):
+        posix.unlink(folder, name)
+    return True
+
+
+def _stays(run: str, failed: list[tuple[int, OSError]]) -> Denied:
+    entry, error = failed[0]
+    more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
+    return Denied(
+        f"entry {entry} of {run} could not be removed from the vault: {error.strerror}{more}",
+        code="vault-entry-stays",
+        hint="see to permissions, immutable files and mounts under .treegate/vault, and remove what is left there",
+    )

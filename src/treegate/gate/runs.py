@@ -25,6 +25,7 @@ from treegate.model import policy as policies
 from treegate.model.actors import Action, Role
 from treegate.model.effects import Effect, untagged
 from treegate.model.lifecycle import State
+from treegate.model.paths import split
 from treegate.model.preview import Preview
 
 
@@ -266,20 +267,31 @@ def _receipt(
 
 def _notes(core: Core, plan: StoredPlan, preview: Preview) -> Iterator[str]:
     """What a reader of the receipt should know besides: folders that carried more along than was previewed."""
+    expected = _held_by_moved(list(plans.effects_of(core, plan)))
     with core.world() as world:
-        for effect in plans.effects_of(core, plan):
-            if effect.effect == "moved" and effect.kind == "dir":
-                with contextlib.suppress(OSError):
-                    yield from _grown(effect, world.tree.totals(untagged(effect.path)).files)
+        for path, files in expected.items():
+            with contextlib.suppress(OSError):
+                yield from _grown(path, files, world.tree.totals(path).files)
     if policies.approvals(core.config.policy).own:
         yield "in this workspace authors may approve their own plans"
     yield from (f"weaker here: {weakness.message}" for weakness in preview.weak)
 
 
-def _grown(effect: Effect, files: int) -> Iterator[str]:
-    if files > effect.files:
-        path = untagged(effect.path)
-        yield f"{path!r} holds {files:,} files; {effect.files:,} were counted at the preview or moved in by this run"
+def _held_by_moved(effects: list[Effect]) -> dict[str, int]:
+    """The files that each folder moved whole is expected to hold: its own, and what the plan put into it."""
+    held = {untagged(e.path): e.files for e in effects if e.effect == "moved" and e.kind == "dir"}
+    for effect in effects if held else []:
+        above = split(untagged(effect.path))[0] if effect.effect != "deleted" else ""
+        while above:
+            if above in held:
+                held[above] += effect.files
+            above = split(above)[0]
+    return held
+
+
+def _grown(path: str, expected: int, files: int) -> Iterator[str]:
+    if files > expected:
+        yield f"{path!r} carried {files - expected:,} files along that were not there at the preview"
 
 
 def _keep_table(core: Core, run: Run, table: Table) -> None:

@@ -21,7 +21,8 @@ from typing import NamedTuple
 from treegate.model.table import EXCHANGE, RENAME
 from treegate.model.tree import Kind, Node
 
-EXACT = 6  # entries of a tangle up to which the fewest steps are searched for, not only approached
+EXACT = 6  # entries of a tangle up to which the fewest steps are searched for (25 ms at worst), not only approached
+SEARCHES = 200  # tangles of one plan for which that is done
 
 Slot = tuple[Node, str]
 Pair = tuple[Node, Node]
@@ -161,6 +162,12 @@ class _Board:
         row = self.held.get(entry.parent)
         return row.get(entry.name) if row else None
 
+    def contest(self, entries: list[Node]) -> None:
+        """Keep the books of the slots of entries that may be used by others on their way."""
+        for entry in entries:
+            parent, name = self.slot(entry)
+            self.held.setdefault(parent, {}).setdefault(name, entry)
+
     def place(self, entry: Node) -> None:
         """Write the step to an entry's final slot, which is free."""
         self.rename(entry, _goal(entry))
@@ -181,8 +188,9 @@ class _Board:
     def exchange(self, entry: Node, other: Node) -> None:
         """Write one exchange."""
         src, to = self.slot(entry), self.slot(other)
+        free = to[1] not in self.held.get(to[0], ())
         first, other_first = self._unmoved(entry), self._unmoved(other)
-        self.steps.append(Step(EXCHANGE, entry, *src, *to, False, first, other, other_first))
+        self.steps.append(Step(EXCHANGE, entry, *src, *to, free, first, other, other_first))
         self._stand(entry, to)
         self._stand(other, src)
 
@@ -354,6 +362,7 @@ class _Order:
         """Write the fewest steps for a tangle; parking places are taken as needed."""
         slots = list(dict.fromkeys([self.board.slot(each) for each in tangle] + [_goal(each) for each in tangle]))
         number = {slot: place for place, slot in enumerate(slots)}
+        self.board.contest(tangle)
         start = tuple(number[self.board.slot(each)] for each in tangle)
         goal = tuple(number[_goal(each)] for each in tangle)
         around = [self._holder(slot[0], tangle) for slot in slots]
@@ -419,16 +428,19 @@ def _tangles(board: _Board, knots: dict[Node, set[Node]], heirs: dict[Node, Node
     Tangles of one filesystem are solved together if few, since one exchange can help two of them; and a plan so
     small is solved as a whole.
     """
-    if knots and len(board.entries) <= EXACT:
-        return [board.entries]
     ties: dict[Node, list[Node]] = {}
+    chained: set[Node] = set()
     for entry in knots:
-        _tie(ties, entry, *knots[entry], *_chained(board, heirs, entry))
+        others = [] if entry in chained else list(_chained(board, heirs, entry))
+        chained.update(others)
+        _tie(ties, entry, *knots[entry], *others)
+    small = knots and len(board.entries) <= EXACT
     areas: dict[Node, list[list[Node]]] = {}
-    for each in _parts(ties, board.entries if ties else []):
-        areas.setdefault(board.park(each[0]), []).append(each)
+    for part in [[entry] for entry in board.entries] if small else _parts(ties, board.entries):
+        areas.setdefault(board.park(part[0]), []).append(part)
     together = [[list(chain(*area))] if sum(map(len, area)) <= EXACT else area for area in areas.values()]
-    return [each for area in together for each in area if len(each) <= EXACT]
+    tangles = [tangle for area in together for tangle in area if len(tangle) <= EXACT]
+    return [tangle for tangle in tangles if not knots.keys().isdisjoint(tangle)][:SEARCHES]
 
 
 def _knots(board: _Board) -> dict[Node, set[Node]]:
@@ -545,7 +557,7 @@ def _fewest(start: State, goal: State, around: list[int], exchange: bool) -> lis
 
 
 def _never_missing(moves: list[Move], replaced: dict[int, int], goal: State) -> list[Move]:
-    """As many moves, but a replaced file leaves by exchange with its successor, where nothing else stands against it."""
+    """As many moves, but a replaced file leaves by exchange with its successor, where nothing stands against it."""
     for old, new in replaced.items():
         gone = next(place for place, move in enumerate(moves) if old in (move.entry, move.other))
         taking = Move(new, goal[new])

@@ -6,11 +6,11 @@ All text from outside stands in code spans, where CommonMark (section 6.1) knows
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from treegate.interfaces.render import words
 from treegate.interfaces.render.grave import Item, Lot, allot, lots
-from treegate.interfaces.render.lines import ends, only_case
+from treegate.interfaces.render.lines import ends, only_case, pattern_line
 from treegate.interfaces.render.operations import OperationRow, operation_rows
 from treegate.interfaces.render.text import clip, cut, inert, name
 from treegate.model.effects import Effect, Text, untagged
@@ -22,10 +22,10 @@ LIMIT = 64 * 1024  # bytes of UTF-8
 FIRST = 13  # rows of the first table, which end with line 20 of the document
 PATH = 160  # columns of a path that are shown
 SENTENCE = 300  # columns of a sentence
-SHARES = {"problems": 9000, "lot": 5000, "patterns": 12_000, "folders": 2500}  # bytes that a section may take
+FRAME = 400  # bytes that a section's heading and last line may take beside its rows
 
 _GRAVE = ("what", "path", "becomes", "size", "operation", "remark")
-_PATTERNS = ("effect", "count", "from", "to", "files", "size", "example")
+_PATTERNS = ("effect", "pattern", "files", "size", "example")
 _EFFECTS = ("id", "effect", "from", "to", "files", "size", "operation")
 _OPERATIONS = ("#", "op", "from", "to", "why", "result")
 _TITLES = {"deletions": "Deleted", "replacements": "Replaced", "crossings": "Leaving their case"}
@@ -70,7 +70,7 @@ def code(text: str, *, cell: bool = False) -> str:
 
 def said(text: Text, room: int = SENTENCE, *, cell: bool = False) -> str:
     """A sentence from outside, clipped, as a code span."""
-    return code(clip(inert(text), room), cell=cell)
+    return code(clip(inert(text), room)[: room + 1], cell=cell)
 
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9 ,;:.()'-]*")
@@ -83,7 +83,8 @@ def _plain(text: str) -> str:
 
 
 def _path(text: str) -> str:
-    return code(cut(text, PATH), cell=True)
+    text = cut(text, PATH)
+    return code(text if len(text) <= PATH else f"{text[: PATH // 2]}…{text[-PATH // 2 :]}", cell=True)
 
 
 class _Document:
@@ -102,10 +103,13 @@ class _Document:
         """The document; the foot is made first, so that what grows with the plan gets the room that is left."""
         foot = [*self._facts(), *self._next()]
         lines = [*self._head(), *self._first()]
-        for section in (self._problems(), *self._lots(), self._patterns(), self._folders()):
-            lines += section
-        if self.operations:
-            lines += self._operation_table(LIMIT - _size(lines) - _size(foot) - 300)
+        sections = (
+            (self._problems, 9000), (self._rest, 18_000), (self._patterns, 12_000), (self._folders, 2500),
+            (self._operation_table, LIMIT),
+        )  # fmt: skip
+        for section, share in sections:
+            left = LIMIT - _size(lines) - _size(foot) - FRAME
+            lines += section(min(share, left)) if left > FRAME else []
         return "".join(f"{line}\n" for line in (*lines, *foot))
 
     def _head(self) -> list[str]:
@@ -156,48 +160,49 @@ class _Document:
                 return str(self.operations[number - 1].why)
         return ""
 
-    def _problems(self) -> list[str]:
+    def _problems(self, room: int) -> list[str]:
         """Errors first, for a plan with a thousand warnings has perhaps one error."""
         found = sorted(self.preview.problems, key=lambda found: found.severity)
-        lines = _fitting((_problem(one) for one in found), SHARES["problems"], "- ")
+        lines = _fitting((_problem(one) for one in found), room, "- ")
         return ["", f"## Problems ({len(found):,})", "", *lines] if lines else []
 
-    def _lots(self) -> Iterator[list[str]]:
+    def _rest(self, room: int) -> list[str]:
         """The classes that the first table does not show in full, as far as the model carries them."""
         given = allot([lot.total for lot in self.lots], FIRST)
-        for lot, count in list(zip(self.lots, given, strict=True))[:9]:
-            if lot.total > count and lot.kind != "error":
-                title = _TITLES.get(lot.kind, lot.label.capitalize())
-                rows = (self._row(lot, item) for item in lot.items)
-                yield ["", f"## {title} ({lot.total:,})", "", *_table(_GRAVE, rows, SHARES["lot"], lot.total)]
+        long = [lot for lot, count in zip(self.lots, given, strict=True) if lot.total > count and lot.kind != "error"]
+        lines: list[str] = []
+        for lot in long:
+            rows = (self._row(lot, item) for item in lot.items)
+            title = _TITLES.get(lot.kind, lot.label.capitalize())
+            lines += ["", f"## {title} ({lot.total:,})", ""]
+            lines += _table(_GRAVE, rows, room // len(long) - FRAME, lot.total)
+        return lines
 
-    def _patterns(self) -> list[str]:
+    def _patterns(self, room: int) -> list[str]:
         shown = self.preview.patterns
         if not shown:
             return []
         rows = (self._pattern(pattern) for pattern in shown)
-        table = _table(_PATTERNS, rows, SHARES["patterns"], self.preview.pattern_count)
+        table = _table(_PATTERNS, rows, room, self.preview.pattern_count)
         return ["", "## Everything else, rarest first" if self.lots else "## Effects, rarest first", "", *table]
 
     def _pattern(self, pattern: Pattern) -> Sequence[str]:
-        source = name(pattern.source, self.case) if pattern.source is not None else ""
-        to = name(pattern.to, self.case) if untagged(pattern.to) else ""
         example = ""
         if pattern.examples:
             before, after = ends(pattern.examples[0], self.case)
-            example = " -> ".join(_path(end) for end in (before, after) if end)
-        held = words.size(pattern.size) if pattern.size else ""
-        count = f"{pattern.count:,} x"
-        return pattern.effect, count, _path(source), _path(to), f"{pattern.files or '':,}", held, example
+            example = " → ".join(_path(end) for end in (before, after) if end)
+        shape = f"{pattern.count:,} x {pattern_line(pattern, PATH, self.case)}"
+        files = f"{pattern.files:,}" if pattern.files else ""
+        return pattern.effect, _path(shape), files, words.size(pattern.size) if pattern.size else "", example
 
-    def _folders(self) -> list[str]:
+    def _folders(self, room: int) -> list[str]:
         shown, count = self.preview.implied, self.preview.implied_count
-        lines = _fitting(
-            (_path(name(path, self.case, folder=True)) for path in shown), SHARES["folders"], "- ", count
-        )
+        lines = _fitting((_path(name(path, self.case, folder=True)) for path in shown), room, "- ", count)
         return ["", f"## Folders made on the way ({count:,})", "", *lines] if lines else []
 
     def _operation_table(self, room: int) -> list[str]:
+        if not self.operations:
+            return []
         rows = operation_rows(self.operations, self.preview.problems)
         where = f", see `treegate show {inert(self.preview.plan)} --operations`" if self.preview.plan else ""
         table = _table(_OPERATIONS, map(_operation_row, rows), room, len(self.operations), where)
@@ -209,10 +214,10 @@ class _Document:
         facts = [kept] if shown.counts.deleted or shown.counts.replaced else []
         if shown.counts.set:
             facts.append(f"{words.plural(shown.counts.set, 'entry', 'entries')} with another mode or time.")
-        for weakness in shown.weak[:10]:
+        for weakness in shown.weak[:5]:
             where = words.listed([said(case, 60) for case in weakness.cases])
             facts.append(f"Weaker in {where}: {said(weakness.message)}")
-        facts += [f"Note: {said(note)}" for note in shown.notes[:10]]
+        facts += [f"Note: {said(note)}" for note in shown.notes[:5]]
         if shown.valid:
             stale, why = words.stale(shown), "; ".join(said(why) for why in shown.approvals.why[:5])
             facts.append(f"{stale[:1].upper()}{stale[1:]}.")
@@ -261,14 +266,16 @@ def _table(
 def _fitting(lines: Iterable[str], room: int, mark: str, total: int | None = None, where: str = "") -> list[str]:
     """As many lines as fit in `room` bytes, and how many more there are."""
     taken: list[str] = []
-    count = 0
-    for count, line in enumerate(lines, 1):
+    left_out = 0
+    for line in lines:
         room -= _size([mark + line])
         if room >= 0:
             taken.append(mark + line)
-        elif total is not None:
+            continue
+        left_out += 1
+        if total is not None:
             break
-    more = (count if total is None else total) - len(taken)
+    more = left_out if total is None else total - len(taken)
     return [*taken, "", f"... {more:,} more{where}"] if more > 0 else taken
 
 

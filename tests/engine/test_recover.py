@@ -1,0 +1,231 @@
+"""Recovery ends what was interrupted, by what it finds; what fits neither state is left alone."""
+
+import errno
+import itertools
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from treegate.engine import recover
+from treegate.engine.journal import Begin, Journal, Story
+from treegate.engine.recover import Way, decide
+from treegate.errors import NeedsRecovery, NotVerified
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+from crash_sweep import Fault, applying
+from protocol_model import BAD, PLANS, Disk, Frame, Protocol, World, read
+from protocol_model import recover as model_recover
+from tables import RUN, Site, everything
+
+
+def chain(folder):
+    """Five files, each to the place of the one before."""
+    s = Site(folder)
+    for n in range(5):
+        s.file(f"f{n}")
+    s.move("f0", (s.root, "free"))
+    for n in range(1, 5):
+        s.move(f"f{n}", (s.root, f"f{n - 1}"), free=False)
+    s.seal()
+    return s
+
+
+def stopped(site, renames):
+    """A run that halted before its n-th rename, for its filesystem became read-only."""
+    ended = applying(site, Fault(fail=renames, error=errno.EROFS, renames=True))
+    assert ended.how == "halted-read-only", ended
+    return site
+
+
+@pytest.fixture
+def half(tmp_path):
+    """The chain, its first two steps made."""
+    return stopped(chain(tmp_path), 3)
+
+
+def test_it_goes_forward_by_default_and_back_when_asked(tmp_path):
+    for back in (None, True):
+        site = chain(tmp_path / str(back))
+        before = site.picture()
+        stopped(site, 3)
+        result = recover.recover(site.context(), back)
+        assert result.outcome == ("rolled-back" if back else "applied")
+        assert (site.picture() == before) is bool(back)
+
+
+def test_a_moved_file_edited_before_recovery_keeps_move_and_edit(half):
+    """28: it is recognised by inode and birth time, not by its content."""
+    (half.case / "free").write_text("edited, and longer than before\n")
+    assert recover.recover(half.context()).outcome == "applied"
+    assert (half.case / "free").read_text() == "edited, and longer than before\n"
+
+
+def test_a_file_edited_before_its_move_turns_the_run_back(half):
+    """The remaining fingerprints do not hold: what was approved is not what would be moved."""
+    (half.case / "f4").write_text("edited")
+    result = recover.recover(half.context())
+    assert result.outcome == "rolled-back"
+    assert (half.case / "f4").read_text() == "edited"
+    assert (half.case / "f0").read_text() == "content of f0\n"
+    assert recover.recover(half.context()).outcome == "rolled-back"
+
+
+def test_a_tree_that_fits_neither_state_is_told_entry_by_entry_and_left_alone(half):
+    os.rename(half.case / "f3", half.case / "elsewhere")
+    before = half.picture()
+    for back in (None, True, False):
+        with pytest.raises(NeedsRecovery, match=r"Case/f3: is at none of its places") as caught:
+            recover.recover(half.context(), back)
+        assert caught.value.code == "misplaced"
+    assert half.picture() == before
+    assert [path.name for path in half.directory.glob("journal.*")] == ["journal.1"]
+    os.rename(half.case / "elsewhere", half.case / "f3")
+    assert recover.recover(half.context()).outcome == "applied"
+
+
+def test_something_foreign_in_the_way_of_both_is_not_replaced(tmp_path):
+    site = Site(tmp_path)
+    for name in "ab":
+        site.file(name)
+        site.move(name, (site.root, name + "2"))
+    site.seal()
+    stopped(site, 2)
+    (site.case / "b2").write_text("mine")
+    (site.case / "a").write_text("mine too")
+    before = site.picture()
+    with pytest.raises(NeedsRecovery, match="in the way"):
+        recover.recover(site.context())
+    assert site.picture() == before
+
+
+def test_something_in_the_way_forward_turns_the_run_back(tmp_path):
+    """20: it is not replaced."""
+    site = Site(tmp_path)
+    for name in "ab":
+        site.file(name)
+        site.move(name, (site.root, name + "2"))
+    site.seal()
+    stopped(site, 2)
+    (site.case / "b2").write_text("mine")
+    assert recover.recover(site.context()).outcome == "rolled-back"
+    assert (site.case / "a").read_text() == "content of a\n"
+    assert (site.case / "b2").read_text() == "mine"
+
+
+def test_no_journal_means_that_nothing_happened(tmp_path):
+    """16: the approval can be given back."""
+    site = chain(tmp_path)
+    assert recover.recover(site.context()).outcome == "nothing-happened"
+    (site.directory / "journal.1").write_bytes(bytes(4096))
+    assert recover.recover(site.context()).outcome == "nothing-happened"
+
+
+def test_a_damaged_journal_touches_nothing(half):
+    """7: a bad frame with a whole one behind it."""
+    path = half.directory / "journal.1"
+    data = bytearray(path.read_bytes())
+    data[60] ^= 1
+    path.write_bytes(data)
+    before = half.picture()
+    with pytest.raises(NotVerified):
+        recover.recover(half.context())
+    assert half.picture() == before
+
+
+def test_a_journal_of_another_table_is_refused(tmp_path):
+    site = chain(tmp_path)
+    Journal.create(site.directory, Begin(1, RUN, "0" * 64, "", {})).close()
+    with pytest.raises(NotVerified):
+        recover.recover(site.context())
+
+
+def test_hard_links_are_told_apart_by_the_whole_of_their_moves(tmp_path):
+    """32: every number of steps made of a chain through links of one inode."""
+    for renames in range(1, 4):
+        for back in (None, True):
+            site = Site(tmp_path / f"{renames}{back}")
+            site.file("h1")
+            for name in ("h2", "h3"):
+                os.link(site.case / "h1", site.case / name)
+            site.move("h3", (site.root, "h4"))
+            site.move("h2", (site.root, "h3"), free=False)
+            site.move("h1", (site.root, "h2"), free=False)
+            site.seal()
+            stopped(site, renames)
+            recover.recover(site.context(), back)
+            assert sorted(site.picture()) == (["h1", "h2", "h3"] if back else ["h2", "h3", "h4"])
+
+
+def test_a_rename_made_of_link_and_unlink_is_finished(half):
+    """On mounts without NOREPLACE a crash may leave both names."""
+    os.link(half.case / "f2", half.case / "f1")
+    assert recover.recover(half.context()).outcome == "applied"
+    assert sorted(half.picture()) == ["f0", "f1", "f2", "f3", "free"]
+
+
+def test_no_device_number_is_kept(tmp_path):
+    """18: the engine's own files are the same whatever number the disk is mounted under."""
+    site = stopped(everything(tmp_path), 9)
+    packed = {row.facts for row in site.places} | {step.facts for step in site.steps} - {b""}
+    assert all(len(facts) in (0, 60) for facts in packed)
+    assert recover.recover(site.context()).outcome == "applied"
+
+
+def told(frames):
+    """The same journal, in the model's terms and in the engine's."""
+    model, story = read((tuple(frames),)), Story()
+    if model.begun:
+        story.begin = Begin(1, RUN, "", "", {})
+    story.upto, story.done, story.back, story.outcome = model.upto, model.done, model.back, model.ended
+    return story
+
+
+STORIES = [
+    frames
+    for tail in ((), (BAD,))
+    for frames in [
+        tail,
+        (Frame("begin"), *tail),
+        (Frame("begin"), Frame("batch", 2, 0), *tail),
+        (Frame("begin"), Frame("batch", 2, 0), Frame("back"), *tail),
+        (Frame("begin"), Frame("batch", 2, 0), Frame("end", 0, 2, "applied"), *tail),
+        (Frame("begin"), Frame("batch", 2, 0), Frame("back"), Frame("end", 0, 0, "rolled-back"), *tail),
+    ]
+]
+
+
+@pytest.mark.parametrize("frames", STORIES, ids=lambda fs: " ".join(f.kind for f in fs) or "empty")
+@pytest.mark.parametrize("wish", [False, True])
+def test_the_engine_decides_as_the_model_does(frames, wish):
+    """The protocol that was checked exhaustively is the one that is carried out."""
+    plan = PLANS[1]
+    announced = any(f.kind == "batch" for f in frames)
+    tree = plan.before
+    disk = Disk("applying", (frames,), (len(frames),), tree, ())
+    if "applied" in (f.outcome for f in frames):
+        disk = disk._replace(tree=plan.after)
+    world = World(disk, plan)
+    for _ in model_recover(world, Protocol(), wish):
+        pass
+    way = decide(told(frames), wish or None, built=True, forward=True, back=True)
+    expected = {
+        Way.NOTHING: "approved",
+        Way.ENDED: told(frames).outcome,
+        Way.FORWARD: "applied",
+        Way.BACK: "rolled-back",
+    }
+    assert world.disk.db == expected[way], (way, announced)
+
+
+@pytest.mark.parametrize("back", [False, True])
+@pytest.mark.parametrize("can", list(itertools.product([False, True], repeat=3)))
+def test_what_turned_back_never_goes_forward(back, can):
+    """15: whatever the wish and the tree; and nothing is tried that cannot be finished."""
+    built, forward, behind = can
+    story = Story(begin=Begin(1, RUN, "", "", {}), back=back)
+    for wish in (None, False, True):
+        way = decide(story, wish, built=built, forward=forward, back=behind)
+        assert not (way == Way.FORWARD and (back or not built or wish or not forward))
+        assert not (way == Way.BACK and not behind)
