@@ -55,7 +55,8 @@ _INTERNAL = "An error that treegate did not foresee, or that the operating syste
 
 def error_classes() -> dict[str, type[errors.TreegateError]]:
     """The exception tree by name, in the order of the source."""
-    return {name: one for name, one in vars(errors).items() if isinstance(one, type) and issubclass(one, Exception)}
+    found = {name: one for name, one in vars(errors).items() if isinstance(one, type)}
+    return {name: one for name, one in found.items() if issubclass(one, errors.TreegateError)}
 
 
 def error_codes() -> dict[str, set[str]]:
@@ -123,7 +124,7 @@ def _command(words: tuple[str, ...], command: click.Command) -> Iterator[str]:
     yield f"### `treegate {' '.join(pieces)}`"
     yield ""
     yield " ".join((command.help or "").split())
-    own = [one.get_help_record(context) for one in command.get_params(context)]
+    own = [one.get_help_record(context) for one in command.get_params(context) if isinstance(one, click.Option)]
     shown = [record for record in own if record and not _QUIET & set(record[0].replace(",", " ").split())]
     if shown:
         yield ""

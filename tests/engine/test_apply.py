@@ -276,3 +276,39 @@ def test_more_folders_than_handles_are_opened_and_closed(tmp_path, monkeypatch):
     assert apply.run(replace(s.context(), batch=100)).outcome == "applied"
     assert all((s.case / f"to{n}/f").exists() for n in range(12))
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_step_that_was_made_though_nobody_could_look_is_taken_back_too(two, monkeypatch):
+    lstat, before, failed = os.lstat, two.picture(), []
+
+    def blind(path, *, dir_fd=None):
+        now = lstat(path, dir_fd=dir_fd)
+        if path == b"b" and not failed and (two.case / "to").stat().st_ino == os.fstat(dir_fd).st_ino:
+            failed.append(path)
+            raise OSError(errno.EIO, "no")
+        return now
+
+    monkeypatch.setattr(os, "lstat", blind)
+    result = apply.run(two.context())
+    monkeypatch.undo()
+    assert failed
+    assert result.outcome == "rolled-back"
+    assert two.picture() == before
+
+
+def test_another_folder_put_in_a_folders_place_between_batches_gets_nothing(two, monkeypatch):
+    """27, 31: handles are opened anew each batch, and must be of the folder that was approved."""
+    syncs, fsync = [], posix.fsync
+
+    def swapping(fd):
+        fsync(fd)
+        if os.readlink(f"/proc/self/fd/{fd}").endswith("/to") and not syncs:
+            syncs.append(fd)
+            os.rename(two.case / "to", two.case / "kept")
+            (two.case / "to").mkdir()
+
+    monkeypatch.setattr(posix, "fsync", swapping)
+    with pytest.raises(NeedsRecovery):
+        apply.run(replace(two.context(), batch=1))
+    assert os.listdir(two.case / "to") == []
+    assert sorted(os.listdir(two.case / "kept")) == ["a", "x"]

@@ -13,6 +13,7 @@ from crash_sweep import (
     kills_of_recovery,
     recovering,
 )
+from tables import Site
 
 ERROR = Fault(fail=20, renames=True)  # the 20th rename fails, and the run goes back
 
@@ -130,3 +131,34 @@ def test_every_error_at_every_call_ends_before_or_after(sweep, names):
 def test_errors_in_a_recovery_end_before_or_after(sweep, names):
     """8, 11, 12: every fifth kill, every fifth call of its recovery, every error."""
     assert failures_of_recovery(sweep, len(names), 5) > 500
+
+
+def test_recovery_syncs_what_it_read_first_and_all_it_found_last(sweep, names):
+    """3, 5: what a crash left may be in the page cache only, in the journal as in the tree."""
+    for site in sweep.fresh():
+        applying(site, Fault(kill=len(names) - 40))
+        calls = recovering(site).names
+    first = calls.index("make_file")
+    assert calls[:first] == ("fdatasync", "fsync")
+    moved = max(i for i, name in enumerate(calls) if name in ("rename", "exchange"))
+    last = max(i for i, name in enumerate(calls) if name == "fdatasync")
+    assert "syncfs" in calls[moved:last]
+
+
+def test_recovery_of_steps_that_are_all_made_syncs_them_before_it_ends(sweep, names):
+    """5: the crash came after the last rename and before its sync, on a table without settings."""
+    for site in Sweep(_one_move).fresh():
+        calls = applying(site).names
+    for site in Sweep(_one_move).fresh():
+        applying(site, Fault(kill=calls.index("rename") + 2))
+        calls = recovering(site).names
+    assert "rename" not in calls
+    assert "syncfs" in calls[: max(i for i, name in enumerate(calls) if name == "fdatasync")]
+
+
+def _one_move(folder):
+    site = Site(folder)
+    site.file("a")
+    site.move("a", (site.root, "b"))
+    site.seal()
+    return site

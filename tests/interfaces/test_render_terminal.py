@@ -109,7 +109,8 @@ def test_the_order_is_errors_deletions_replacements_crossings_oddities_patterns(
     heads = [re.match(r"  (\S+(?: \S+)?)  ", line) for line in lines]
     labels = [head[1] for head in heads if head and not head[1].startswith("treegate")]
     assert labels == [
-        "error #1", "deleted", "replaced", "leaves case", "extension lost", "nearly named", "moved", "copied", "moved",
+        "error #1", "deleted", "replaced", "leaves case", "extension lost", "nearly named", "moved", "copied",
+        "moved",
     ]  # fmt: skip
 
 

@@ -18,14 +18,12 @@ from treegate.model.policy import (
     Limits,
     Paths,
     Policy,
-    Touch,
     approvals,
     canonical,
     needs_case_files,
     over_limits,
     parse_duration,
     parse_size,
-    path_problems,
     write_duration,
     write_size,
 )
@@ -77,34 +75,15 @@ def test_a_moved_folder_must_be_looked_into_where_a_rule_could_reach_its_content
     assert keeper(allow=("Inbox/**",)).concerns("Smith/Inbox")
 
 
-def touched(gate: Gatekeeper, *touches: Touch) -> list[tuple[int, str, str]]:
-    return [(position, refusal.code, refusal.path) for position, refusal in path_problems(gate, touches)]
-
-
-def test_both_ends_of_a_move_count_and_only_the_target_of_a_copy() -> None:
-    gate = keeper(protect=("Originals/**",))
-    inside, outside = "Smith/Originals/a", "Smith/b"
-    assert touched(gate, Touch("moved", outside, inside)) == [(0, "path-protected", inside)]
-    assert touched(gate, Touch("moved", inside, outside)) == [(0, "path-protected", inside)]
-    assert touched(gate, Touch("replaced", outside, inside)) == [(0, "path-protected", inside)]
-    assert touched(gate, Touch("copied", outside, inside)) == []
-    assert touched(gate, Touch("copied", inside, outside)) == [(0, "path-protected", inside)]
-    assert touched(gate, Touch("restored", outside, "vault:run_x/1")) == []
-    assert touched(gate, Touch("made", outside), Touch("deleted", inside)) == [(1, "path-protected", inside)]
-
-
-def test_a_folder_made_only_for_what_goes_into_it_needs_no_leave_of_its_own() -> None:
-    gate = keeper(allow=("Inbox/2024/**",), protect=("X/**",))
-    assert touched(gate, Touch("made", "Smith/Inbox", implied=True)) == []
-    assert touched(gate, Touch("made", "Smith/Inbox")) == [(0, "path-not-allowed", "Smith/Inbox")]
-    assert touched(gate, Touch("made", "Smith/X", implied=True)) == [(0, "path-protected", "Smith/X")]
-
-
-def test_a_refusal_shows_a_hostile_name_inert_and_keeps_the_path_as_it_is() -> None:
-    refusal = keeper(protect=("**",)).refusal("Smith/\x1b[31m\udce9")
-    assert refusal is not None
-    assert refusal.path == "Smith/\x1b[31m\udce9"
-    assert refusal.sentence.isprintable()
+def test_an_implied_folder_needs_no_leave_of_its_own_but_is_held_to_protection() -> None:
+    gate = keeper(allow=("Inbox/**",), protect=("X",))
+    assert gate.refusal("Smith/Inbox", implied=True) is None
+    refused = gate.refusal("Smith/Inbox")
+    assert refused is not None
+    assert refused.code == "path-not-allowed"
+    protected = gate.refusal("Smith/X", implied=True)
+    assert protected is not None
+    assert protected.code == "path-protected"
 
 
 # --- limits ----------------------------------------------------------------------------------------------------
@@ -149,11 +128,18 @@ def test_the_share_is_of_each_case_for_itself() -> None:
 
 def test_files_of_a_case_are_counted_only_where_something_is_deleted_and_a_share_is_set() -> None:
     assert not needs_case_files(Policy(), Counts(operations=5))
-    assert needs_case_files(Policy(), Counts(deletes=1))
-    assert not needs_case_files(Policy(limits=Limits(delete_share=1.0)), Counts(deletes=1))
-    assert over_limits(Policy(limits=Limits(delete_share=1.0)), Counts(deletes=1, case_deletes={"A": 1})) == []
+    assert needs_case_files(Policy(), Counts(deletes=5))
+    assert not needs_case_files(Policy(limits=Limits(delete_share=1.0)), Counts(deletes=5))
+    assert over_limits(Policy(limits=Limits(delete_share=1.0)), Counts(deletes=5, case_deletes={"A": 5})) == []
     with pytest.raises(ValueError, match="counted"):
-        over_limits(Policy(), Counts(deletes=1, case_deletes={"A": 1}))
+        over_limits(Policy(), Counts(deletes=5, case_deletes={"A": 5}))
+
+
+def test_a_handful_of_deletions_in_a_small_case_is_no_matter_of_shares() -> None:
+    few = Counts(deletes=8, case_deletes={"A": 4, "B": 4}, case_files={"A": 4, "B": 4})
+    assert not over_limits(Policy(), few)
+    strict = Policy(limits=Limits(delete_share_from=1))
+    assert [each.code for each in over_limits(strict, few)] == ["limit-delete-share"] * 2
 
 
 def test_undoing_a_runs_own_work_is_limited_by_nothing() -> None:

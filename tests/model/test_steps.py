@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from treegate.model import steps as module
 from treegate.model.steps import Step, compile_steps
 from treegate.model.table import EXCHANGE, RENAME
 from treegate.model.tree import Kind, Node
@@ -138,6 +140,19 @@ def test_where_only_files_move_the_steps_are_as_many_as_the_slots_need(exchange:
     """Each file once; a ring of n slots n-1 exchanges, or n+1 renames."""
     world = data.draw(worlds((Kind.FILE, Kind.LINK, Kind.OTHER)))
     assert len(world.compile(exchange)) == bound(world, exchange)
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+@given(data=st.data())
+@settings(max_examples=500, deadline=None)
+def test_tangles_too_large_for_the_search_are_undone_too(exchange: bool, data: st.DataObject) -> None:
+    """With the search switched off every tree is still reached by allowed steps, each entry parked once at most."""
+    world = data.draw(worlds((Kind.FILE, Kind.DIR, Kind.DIR, Kind.DIR)))
+    with patch.object(module, "EXACT", 0):
+        steps = world.compile(exchange)
+    parked = Counter(step.entry for step in steps if step.dst is world.park)
+    assert bound(world, exchange) <= len(steps)
+    assert max(parked.values(), default=0) <= 1
 
 
 @pytest.mark.parametrize(("exchange", "steps"), [(True, 4), (False, 6)])

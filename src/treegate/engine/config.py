@@ -279,6 +279,11 @@ SETTINGS = (
         _measure('a size such as "5 GiB"', parse_size, write_size),
         "Bytes that one plan deletes.",
     ),
+    Setting(
+        "policy.limits.delete_share_from",
+        _count(1),
+        "The share is looked at from this many deleted files of a case on, so that small cases stay usable.",
+    ),
     Setting("policy.limits.replacements", _count(0), "Files whose content one plan replaces."),
     Setting(
         "policy.names.rules",

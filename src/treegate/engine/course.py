@@ -65,7 +65,7 @@ class Course:
                 self.carrier.carry(steps)
             except Exception:
                 # The step that failed is made after all where its entry has arrived.
-                self.made += self.carrier.made
+                self.made += self.carrier.made + self.carrier.arrived(steps[self.carrier.made])
                 raise
             self.made += len(steps)
             self.carrier.sync(steps)

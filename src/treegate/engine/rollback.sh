@@ -255,6 +255,7 @@ sync
 date -u +%Y%m%dT%H%M%SZ >"$vault/rolled-back.new" && mv "$vault/rolled-back.new" "$vault/rolled-back" ||
     stop "rolled-back" "it cannot be written"
 sync
+rmdir "$vault/undone" 2>/dev/null
 say "done: $moved put back, $made made by the run set aside, $set with their mode or time put back"
 [ $kept -eq 0 ] || say "$kept modes or times were changed since the run and were left alone"
 [ $coarse = no ] || say "times are exact to the second only: this touch knows no fractions"

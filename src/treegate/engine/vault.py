@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib import resources
-from pathlib import Path
 
 import msgspec
 
@@ -29,6 +29,7 @@ FORMAT = 1
 ENTRIES, MANIFEST, DATA, SCRIPT = "entries", "manifest.json", "rollback.data", "rollback.sh"
 UNDONE, MARK = "undone", "rolled-back"
 RESTORED = VaultState.RESTORED
+_KNOWN = re.compile(r"(manifest\.json|rollback\.(data|sh))(\.new)?|rolled-back|phase\.[1-4]")
 _BLOCK = 1 << 20  # bytes written at once
 _encode = msgspec.json.Encoder().encode
 
@@ -237,7 +238,10 @@ def _clear_out(folder: int) -> bool:
             continue
         except OSError:
             return False
-    for name in sorted(os.listdir(folder)):
+    names = sorted(os.listdir(folder))
+    if any(_KNOWN.fullmatch(name) is None for name in names):
+        return False
+    for name in names:
         posix.unlink(folder, name)
     return True
 

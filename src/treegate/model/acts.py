@@ -36,11 +36,7 @@ def simulate(plan: Plan, world: World) -> Outcome:
 
 
 def _mkdir(sim: Simulation, operation: Mkdir) -> None:
-    path = sim.text(operation.path.removesuffix("/"), "path")
-    above, name = paths.split(path)
-    if not above:
-        raise Fault("case-untouchable", f"{path!r} would be a case itself", key="path", path=path)
-    folder = sim.folder_made(above, "path")
+    folder, name, path = sim.destination(operation.path.removesuffix("/"), "path")
     there = sim.forest.child(folder, name)
     if there is not None and there.kind is Kind.DIR:
         if there.made is not None and there.made.implied:
@@ -75,7 +71,7 @@ def _maybe_done(sim: Simulation, operation: Move, fault: Fault) -> Fault:
     if fault.code != "source-taken" or fault.changes is None or not isinstance(operation.source, str):
         return fault
     name = paths.split(operation.source)[1] if operation.to.endswith("/") else ""
-    if fault.changes["from"] != operation.to + name:
+    if sim.text(fault.changes["from"], "from") != sim.text(operation.to + name, "to"):
         return fault
     text = f"operation {fault.also[0]} moves {operation.source!r} there already"
     return Fault("work-done-twice", text, key="from", path=fault.path, drop=True, also=fault.also)
@@ -93,15 +89,21 @@ def _copy(sim: Simulation, operation: Copy) -> None:
 
 def _rename(sim: Simulation, operation: Rename) -> None:
     node = sim.existing(operation.path, "path")
-    name = paths.from_raw(operation.name) if sim.raw else operation.name
-    above = paths.split(operation.path)[0]
-    if "/" in name:
-        better = {"op": "move", "from": operation.path, "to": operation.name, "path": UNSET, "name": UNSET}
-        changes = {key: value for key, value in better.items() if value is not UNSET}
-        hint = f"to give it another folder, write {changes}"
-        raise Fault("path-malformed", f"{name!r} is a path, not a name", key="name", path=node.path(), hint=hint)
     sim.expect(node, operation.expect, operation.path)
+    above, _ = paths.split(operation.path)
+    if "/" in sim.text(operation.name, "name")[len(sim.base) + 1 if sim.base else 0 :]:
+        raise Fault(
+            "path-malformed", f"{operation.name!r} is a path, not a name", key="name", path=node.path(),
+            instead=moved_instead(operation), hint="to give it another folder too, use `move`",
+        )  # fmt: skip
     transfer(sim, node, paths.joined(above, operation.name), operation)
+
+
+def moved_instead(operation: Rename) -> dict[str, Any]:
+    """The move that a rename with a path for a name stands for."""
+    made: dict[str, Any] = msgspec.to_builtins(operation)
+    rest = {key: value for key, value in made.items() if key not in ("op", "path", "name")}
+    return {"op": "move", "from": operation.path, "to": operation.name, **rest}
 
 
 def _content(sim: Simulation, operation: Create | Replace, made: Made) -> None:
@@ -113,7 +115,8 @@ def _content(sim: Simulation, operation: Create | Replace, made: Made) -> None:
         made.blob = operation.blob.removeprefix("sha256:")
         size = sim.world.blob_size(made.blob)
         if size is None:
-            raise Fault("blob-missing", f"there is no blob {operation.blob[:19]}…", key="blob")
+            path = sim.text(operation.path, "path")
+            raise Fault("blob-missing", f"there is no blob {operation.blob[:19]}…", key="blob", path=path)
         made.size = size
     made.mode = None if operation.mode is UNSET else int(operation.mode, 8)
     made.mtime = None if operation.mtime is UNSET else nanoseconds(operation.mtime, "mtime")
@@ -137,17 +140,16 @@ def _symlink(sim: Simulation, operation: Symlink) -> None:
 
 def place(sim: Simulation, kind: Kind, made: Made, given: str, operation: Any) -> None:
     """Puts something that the plan makes at a path that is free, or made free."""
-    path = sim.text(given, "path")
-    above, name = paths.split(path)
-    if not above:
-        raise Fault("case-untouchable", f"{path!r} would be a case itself", key="path", path=path)
-    folder = sim.folder_made(above, "path")
+    folder, name, path = sim.destination(given, "path")
     there = sim.forest.child(folder, name)
     if there is not None:
         if there.kind is Kind.DIR:
-            raise Fault("destination-is-folder", f"{given!r} is a folder", key="path", path=path)
+            hint = "name a file in it, or another path"
+            raise Fault("destination-is-folder", f"{given!r} is a folder", key="path", path=path, hint=hint)
         name = make_room(sim, there, folder, name, operation, None, "path")
     sim.check_name(folder, name, path, "path")
+    if there is not None and name == there.name:
+        sim.forest.remove(there, sim.number)
     node = sim.forest.make(kind, folder, name, made)
     if there is not None and there.parent is not folder:
         sim.replaced[node] = there
@@ -207,34 +209,36 @@ def _delete(sim: Simulation, operation: Delete) -> None:
 
 def _restore(sim: Simulation, operation: Restore) -> None:
     kept = sim.world.kept(operation.run, operation.entry)
+    folder, name, path = sim.destination(operation.to.removesuffix("/"), "to")
     if kept is None:
-        text = f"the vault has no entry {operation.entry} of {operation.run}"
-        raise Fault("vault-missing", text, key="entry")
-    key = f"vault:{kept.volume}:{operation.run}"
-    area = sim.forest.area(key)
-    if area.names is None:
-        area.names = {}
-    taken = area.names.get(str(operation.entry))
-    if isinstance(taken, Node):
-        by = taken.operations[0]
-        text = f"operation {by} restores entry {operation.entry} of {operation.run} already"
-        raise Fault("work-done-twice", text, key="entry", drop=True, also=(by,))
-    node = Node(kind_of(PACKED.unpack(kept.facts)[0]), None, "", area, str(operation.entry), kept.facts)
-    node.where = f"{area.where}/{operation.entry}"
-    area.names[str(operation.entry)] = node
-    path = sim.text(operation.to.removesuffix("/"), "to")
-    above, name = paths.split(path)
-    if not above:
-        raise Fault("case-untouchable", f"{path!r} would be a case itself", key="to", path=path)
-    folder = sim.folder_made(above, "to")
+        text = f"the vault has no entry {operation.entry} of {operation.run!r}"
+        raise Fault("vault-missing", text, key="entry", path=path)
+    node = _kept_node(sim, kept, operation, path)
     there = sim.forest.child(folder, name)
     if there is not None:
-        raise Fault("destination-exists", f"there is a {there.kind} at {operation.to!r}", key="to", path=path)
+        better = sim.shown(paths.joined(paths.split(path)[0], numbered(sim, folder, name)))
+        text = f"there is already a {there.kind} at {operation.to!r}"
+        raise Fault("destination-exists", text, key="to", path=path, better=better)
     if sim.forest.volume(folder) != kept.volume:
-        raise Fault("other-filesystem", f"the vault of {operation.run} is on another filesystem", key="to", path=path)
+        text = f"the vault of {operation.run!r} is on another filesystem than {operation.to!r}"
+        raise Fault("other-filesystem", text, key="to", path=path, hint=f"restore it into {kept.case!r}")
     sim.check_name(folder, name, path, "to")
     sim.forest.put(node, folder, name)
     sim.forest.touch(node, sim.number)
+
+
+def _kept_node(sim: Simulation, kept: Kept, operation: Restore, path: str) -> Node:
+    """The node of a vault entry; it leaves the vault once."""
+    area = sim.forest.area(f"vault:{kept.volume}:{operation.run}")
+    names = area.names = {} if area.names is None else area.names
+    name = str(operation.entry)
+    node = names.get(name)
+    if not isinstance(node, Node):
+        node = Node(kind_of(PACKED.unpack(kept.facts)[0]), area, name, area, name, kept.facts)
+        node.where = f"{area.where}/{name}"
+        sim.kept_back(node, area)
+        names[name] = node
+    return node
 
 
 def _set(sim: Simulation, operation: Set) -> None:

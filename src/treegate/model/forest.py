@@ -91,6 +91,10 @@ class Forest:
         """The folder at a path, if it was looked up since a folder last moved."""
         return self._folders.get(path)
 
+    def remember(self, path: str, folder: Node) -> None:
+        """Keeps a folder for `known`."""
+        self._folders[path] = folder
+
     def folder(self, path: str) -> Node:
         """The folder at a path as it is at this point of the plan; raises Fault."""
         node = self._folders.get(path)
@@ -113,7 +117,7 @@ class Forest:
             raise Fault("link-in-path", f"{path!r} is a symbolic link", path=path)
         if node.kind is not Kind.DIR:
             raise Fault("parent-is-file", f"{path!r} is not a folder", path=path)
-        if node.home is not None and node.facts is None:
+        if node.home is not None:
             self.not_mounted(node, path)
         return node
 
@@ -186,6 +190,13 @@ class Forest:
             above = above.parent
         return ""
 
+    def holds(self, node: Node) -> bool:
+        """Whether an entry is in the tree: neither deleted nor forgotten."""
+        above: Node | None = node
+        while above is not None and above is not self.root:
+            above = above.parent
+        return above is self.root
+
     def area(self, key: str) -> Node:
         """The node of one of treegate's own folders, by its key in the step table (model.table.Place)."""
         node = self._areas.get(key)
@@ -253,8 +264,7 @@ class Forest:
     def _drop(self, node: Node, operation: int) -> None:
         self._detach(node)
         node.setting = None
-        if node.made is not None:
-            node.ops = ()  # it was never there
+        if node.made is not None:  # it was never there
             return
         self.touch(node, operation)
         home = node.home

@@ -10,6 +10,7 @@ import re
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 RESERVED = ".treegate"
+LONGEST = 4096  # bytes, PATH_MAX of Linux (limits.h); no path of any mount is longer
 
 
 class Malformed(ValueError):
@@ -24,6 +25,8 @@ class Malformed(ValueError):
 
 def check(path: str) -> None:
     """Raises Malformed unless every component is plain; '' is malformed too."""
+    if len(path) > LONGEST:
+        raise Malformed("path-too-long", f"the path {path[:40]!r}… has {len(path):,} characters")
     if path.startswith("/"):
         raise Malformed("path-malformed", f"{path!r} is absolute", path.strip("/"))
     if "\0" in path:
@@ -63,6 +66,15 @@ def is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+_ROOTED = re.compile(r"(?:.*/)?projects/")
+
+
+def from_case(path: str, case: str) -> str:
+    """A path as it is written from the case on, where it was written from `projects/` or the root on."""
+    path = _ROOTED.sub("", path, count=1) if _ROOTED.match(path) else path
+    return path.removeprefix(f"{case}/") if case else path
 
 
 def split(path: str) -> tuple[str, str]:

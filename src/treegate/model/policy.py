@@ -8,7 +8,7 @@ one, take it out there, give it a struct here and a row in engine.config.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -36,6 +36,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     files: int = 100_000
     deletes: int = 100
     delete_share: float = 0.25  # of a case's files; 1 is no limit
+    delete_share_from: int = 5  # deletions in a case from which the share is looked at: small cases stay usable
     delete_bytes: int = 5 * GIB
     replacements: int = 100
 
@@ -97,15 +98,6 @@ def canonical(policy: Policy) -> dict[str, object]:
 # --- paths -----------------------------------------------------------------------------------------------------
 
 
-class Touch(NamedTuple):
-    """One effect as the gatekeeper sees it; paths start at `projects/`."""
-
-    effect: str  # an EffectKind
-    path: str
-    source: str | None = None  # where it was before
-    implied: bool = False  # a folder made only because something is put into it
-
-
 class Refusal(NamedTuple):
     """A path that policy keeps a plan from touching."""
 
@@ -113,10 +105,6 @@ class Refusal(NamedTuple):
     path: str
     sentence: str
     hint: str
-
-
-# Whose `source` loses something: a copy only reads, and what is restored comes from the vault.
-_TAKES_FROM_SOURCE = frozenset({"moved", "replaced"})
 
 
 class Gatekeeper:
@@ -157,18 +145,6 @@ class Gatekeeper:
         return Refusal("path-not-allowed", path, f"'{shown}' lies outside the allowed paths", hint)
 
 
-def path_problems(gatekeeper: Gatekeeper, touches: Iterable[Touch]) -> Iterator[tuple[int, Refusal]]:
-    """(position in `touches`, refusal) for every path that an effect touches and may not."""
-    for position, touch in enumerate(touches):
-        if touch.source is not None and touch.effect in _TAKES_FROM_SOURCE:
-            refusal = gatekeeper.refusal(touch.source)
-            if refusal:
-                yield position, refusal
-        refusal = gatekeeper.refusal(touch.path, implied=touch.implied)
-        if refusal:
-            yield position, refusal
-
-
 def _listed(patterns: tuple[str, ...]) -> str:
     return ", ".join(f"'{pattern}'" for pattern in patterns) or "nothing"
 
@@ -198,7 +174,8 @@ class Passed(NamedTuple):
 
 def needs_case_files(policy: Policy, counts: Counts) -> bool:
     """Whether the files of the cases must be counted before `over_limits` can judge; counting may take long."""
-    return counts.deletes > 0 and policy.limits.delete_share < 1
+    limits = policy.limits
+    return counts.deletes >= max(limits.delete_share_from, 1) and limits.delete_share < 1
 
 
 def over_limits(policy: Policy, counts: Counts, *, undoing: bool = False) -> list[Passed]:
@@ -238,7 +215,7 @@ def _shares(policy: Policy, counts: Counts) -> Iterator[Passed]:
     share = policy.limits.delete_share
     for case, deletes in sorted(counts.case_deletes.items()):
         held = counts.case_files[case]
-        if deletes > share * held:
+        if deletes >= policy.limits.delete_share_from and deletes > share * held:
             found = f"the plan deletes {deletes:,} of the {held:,} files of '{visible(case)}'"
             yield _passed("delete_share", f"{found}; policy allows {100 * share:.4g} % of them")
 

@@ -41,6 +41,8 @@ class Code(NamedTuple):
     hint: str
 
 
+MOST_PROBLEMS = 10_000  # beyond this a list helps nobody; the last one says how many more there are
+
 E: Severity = "error"
 W: Severity = "warning"
 
@@ -54,6 +56,8 @@ CODES: dict[str, Code] = {
     "wrong-keys": Code(E, "Keys that do not go together, or one of several that is needed is missing.", "see docs/plan.md for the operation"),
     "unknown-operation": Code(E, "There is no such operation.", "use one of mkdir, move, rename, copy, create, replace, delete, restore, symlink, set"),
     "near-miss": Code(E, "The operation is written the way another tool would; the plan's own form is suggested.", "take the suggestion"),
+    "more-problems": Code(E, "There are more problems than a list of them can help with.", "mend those that are listed, then check again"),
+    "plan-too-large": Code(E, "The plan has more operations than one plan may have.", "split it into several plans"),
     # paths
     "path-malformed": Code(E, "The path is empty, absolute, or has an empty component or a NUL.", "write it relative to the case, with single slashes"),
     "path-escapes": Code(E, "The path has a `.` or `..` component.", "write the plain path"),
@@ -97,6 +101,12 @@ CODES: dict[str, Code] = {
     "name-unseen": Code(W, "The name holds a character that does not show.", "choose a plainer name"),
     "name-edge": Code(W, "The name begins or ends in a space, or ends in a dot.", "choose a plainer name"),
     "name-hidden": Code(W, "The name begins with a dot, so most listings hide it.", "leave out the dot, if that was not meant"),
+    "name-reserved": Code(E, "The name is one that the place keeps for itself.", "choose another name"),
+    "name-not-utf8": Code(W, "The name is not UTF-8; an error where the place takes no other.", "give it a name in UTF-8"),
+    "name-control": Code(W, "The name holds a control character.", "choose a plainer name"),
+    "name-unseen": Code(W, "The name holds a character that does not show, or that turns the text around it.", "choose a plainer name"),
+    "name-edge": Code(W, "The name begins or ends in a space, or ends in a dot.", "choose a plainer name"),
+    "name-hidden": Code(W, "The name begins with a dot, so most listings hide it.", "choose a name without it, if it is to be seen"),
     "name-too-long": Code(E, "The name has more bytes than this mount takes.", "shorten it"),
     "path-too-long": Code(E, "The path has more bytes than this mount takes.", "shorten it, or choose a folder nearer the top"),
     "case-collision": Code(W, "Two names in one folder differ only in upper and lower case.", "choose a name that differs in letters"),

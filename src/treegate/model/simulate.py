@@ -8,7 +8,7 @@ those after it, and what rests on a bad one is not told a second time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -17,13 +17,14 @@ from msgspec import UNSET
 from treegate.model import paths
 from treegate.model.capabilities import Capabilities
 from treegate.model.forest import Fault, Forest, Ghostly
-from treegate.model.names import NameCheck, nearest
-from treegate.model.operations import Expect, Operation
+from treegate.model.names import Finding, NameCheck
+from treegate.model.operations import Delete, Expect, Operation
 from treegate.model.plan import Plan
-from treegate.model.problems import Problem, problem
-from treegate.model.tree import APPEND, IMMUTABLE, Kind, Made, Node, Tree
+from treegate.model.problems import MOST_PROBLEMS, Problem, Severity, problem
+from treegate.model.search import Gone, Search
+from treegate.model.tree import APPEND, IMMUTABLE, MOUNT_ROOT, Kind, Made, Node, Tree
 
-MOST_PROBLEMS = 10_000  # beyond this a list helps nobody; the last one says how many more there are
+PATIENCE = 256 * 1024 * 1024  # bytes read to say whether two files are identical; then that is no longer said
 _ATTRS, _SIZE = 4, 6  # indices in packed facts
 
 
@@ -76,14 +77,15 @@ class Simulation:
         self.forest = Forest(world.tree, world.cases, world.volumes)
         self.base = plan.case or ""
         self.number = 0
+        self.raw = False
         self.problems: list[Problem] = []
         self.replaced: dict[Node, Node] = {}
         self.expected: dict[Node, str] = {}
-        self._checks: dict[Capabilities, NameCheck] = {}
-        self._departed: dict[str, Node] = {}
-        self._departed_count = 0
+        self.claims: dict[str, list[tuple[int, str]]] = {}  # destination -> (operation, who) that could not have it
+        self.patience = PATIENCE
         self._untold = 0
-        self.raw = False
+        self._checks: dict[str, NameCheck] = {}
+        self._search = Search(self.forest, self.base)
 
     def run(self, acts: Mapping[type, Callable[[Simulation, Any], None]]) -> Outcome:
         """Carries out every operation; problems are gathered, in operation order."""
@@ -98,9 +100,13 @@ class Simulation:
                 self.report(fault, operation)
             except Ghostly:
                 haunt_destination(self, operation)
+            except OSError as error:
+                self.report(unreadable(error), operation)
         return self._outcome()
 
     def _outcome(self) -> Outcome:
+        if self._untold:
+            self.problems.append(problem("more-problems", f"{self._untold:,} more problems are not listed"))
         touched = [node for node in self.forest.touched if node.parent is not None]
         return Outcome(self.plan, self.forest, touched, self.problems, self.replaced, self.expected)
 
@@ -118,28 +124,33 @@ class Simulation:
 
     def report(self, fault: Fault, operation: Operation | None) -> None:
         """Makes a problem of a fault, with its suggestion, and remembers what will now be missing."""
+        if operation is not None:
+            haunt_destination(self, operation)
+        suggestion = suggested(operation, fault.changes) if fault.changes and operation is not None else None
+        self._tell(fault, None, suggestion)
+
+    def warn(self, fault: Fault) -> None:
+        """Notes something worth a look that does not stop the plan."""
+        self._tell(fault, "warning", None)
+
+    def _tell(self, fault: Fault, severity: Severity | None, suggestion: dict[str, Any] | None) -> None:
         if len(self.problems) >= MOST_PROBLEMS:
             self._untold += 1
             return
-        suggestion = None
-        if fault.changes and operation is not None:
-            suggestion = suggested(operation, fault.changes)
-        pointer = f"/operations/{self.number - 1}" + (f"/{fault.key}" if fault.key else "")
         self.problems.append(
             problem(
                 fault.code,
                 fault.message,
                 self.number,
-                pointer,
+                f"/operations/{self.number - 1}" + (f"/{fault.key}" if fault.key else ""),
                 path=fault.path,
                 hint=fault.hint,
+                severity=severity,
                 suggestion=suggestion,
                 drop=fault.drop,
                 also=fault.also,
             )
         )
-        if operation is not None:
-            haunt_destination(self, operation)
 
     # Looking
 
@@ -149,9 +160,7 @@ class Simulation:
             path = paths.from_raw(given) if self.raw else given
             paths.check(path)
         except paths.Malformed as error:
-            better = error.better
-            for prefix in ("projects/", f"{self.base}/" if self.base else ""):
-                better = better.removeprefix(prefix) if prefix else better
+            better = paths.from_case(error.better, self.base)
             raise Fault(error.code, error.message, key=key, path=given, better=better) from None
         return f"{self.base}/{path}" if self.base else path
 
@@ -162,17 +171,21 @@ class Simulation:
         if not above:
             raise Fault("case-untouchable", f"{path!r} is a case itself", key=key, path=path)
         try:
-            return self.forest.folder(above), name, above
+            return self.forest.known(above) or self.forest.folder(above), name, above
         except Fault as fault:
             if self.forest.haunted(path):
                 raise Ghostly from None
             if fault.code == "parent-missing":
                 raise self.missing(path, key) from None
-            fault.key = fault.key if fault.code != "unknown-case" else key
-            if fault.code == "unknown-case" and fault.changes:
-                rest = path.partition("/")[2]
-                fault.changes = {key: f"{fault.changes['case']}/{rest}"}
-            raise
+            raise self._with_case(fault, path, key) from None
+
+    def _with_case(self, fault: Fault, path: str, key: str) -> Fault:
+        """A fault of a path, which may be that its first component is no case."""
+        if fault.code == "unknown-case":
+            fault.key = key
+            rest = path.partition("/")[2]
+            fault.changes = {key: f"{fault.changes['case']}/{rest}"} if fault.changes else None
+        return fault.at(key)
 
     def existing(self, given: str, key: str) -> Node:
         """The entry that a path of the plan names at this point; raises Fault where there is none."""
@@ -185,63 +198,47 @@ class Simulation:
             raise self.missing(path, key)
         if node.kind is Kind.OTHER:
             raise Fault("special-file", f"{given!r} is a FIFO, a socket or a device", key=key, path=node.path())
-        if node.made is None and self.forest.facts(node)[_ATTRS] & (IMMUTABLE | APPEND):
-            raise Fault("immutable", f"{given!r} is marked immutable or append-only", key=key, path=node.path())
+        if node.made is None and (marks := self.forest.facts(node)[_ATTRS]):
+            self._refuse_marked(node, marks, key)
         return node
+
+    def _refuse_marked(self, node: Node, marks: int, key: str) -> None:
+        path = node.path()
+        if marks & (IMMUTABLE | APPEND):
+            raise Fault("immutable", f"{self.shown(path)!r} is marked immutable or append-only", key=key, path=path)
+        if marks & MOUNT_ROOT:
+            text = f"another filesystem is mounted at {self.shown(path)!r}"
+            raise Fault("mount-inside", text, key=key, path=path)
 
     def missing(self, path: str, key: str) -> Fault:
         """The fault of a path that names nothing: taken by an earlier operation, or misspelled."""
         shown = self.shown(path)
-        gone = self._gone(path)
+        gone = self._search.gone(path)
         if gone is not None:
             return self._taken(gone, shown, path, key)
-        near = self._nearest(path)
         text = f"there is nothing at {shown!r}"
-        if near:
+        if near := self._search.restated(path):
+            hint = "paths start at the case"
+            return Fault("near-miss", text, key=key, path=path, better=self.shown(near), hint=hint)
+        if near := self._search.nearest(path):
             hint = f"the nearest name is {self.shown(near)!r}"
             return Fault("source-missing", text, key=key, path=path, better=self.shown(near), hint=hint)
         return Fault("source-missing", text, key=key, path=path)
 
-    def _taken(self, gone: Node, shown: str, path: str, key: str) -> Fault:
-        by = gone.operations[0]
-        if gone.parent is None or (gone.parent.parent is None and gone.parent is not self.forest.root):
-            text = f"{shown!r} was deleted by operation {by}"
-            return Fault("source-taken", text, key=key, path=path, also=(by,))
-        now = self.shown(gone.path())
-        text = f"{shown!r} was moved to {now!r} by operation {by}"
-        return Fault("source-taken", text, key=key, path=path, better=now, also=(by,))
+    def _taken(self, gone: Gone, shown: str, path: str, key: str) -> Fault:
+        node, rest = gone
+        by = node.operations
+        who = f"by operation {by[-1]}" if len(by) == 1 else f"by operations {', '.join(map(str, by[-3:]))}"
+        if not self.forest.holds(node):
+            what = f"{shown!r}" if not rest else f"{shown!r} went with its folder, which"
+            return Fault("source-taken", f"{what} was deleted {who}", key=key, path=path, also=by)
+        now = self.shown(node.path() + rest)
+        text = f"{shown!r} was moved to {now!r} {who}"
+        return Fault("source-taken", text, key=key, path=path, better=now, also=by)
 
-    def _gone(self, path: str) -> Node | None:
-        """The entry that was at a path before the plan and was taken from there."""
-        touched = self.forest.touched
-        for node in touched[self._departed_count :]:
-            if node.home is not None:
-                self._departed[paths.joined(node.home.where, node.home_name)] = node
-        self._departed_count = len(touched)
-        return self._departed.get(path)
-
-    def _nearest(self, path: str) -> str:
-        """An existing path that looks like this one, component by component, or ''."""
-        forest = self.forest
-        case, *parts = path.split("/")
-        if case not in forest.cases:
-            return ""
-        folder, found = forest.case(case), case
-        for index, part in enumerate(parts):
-            try:
-                names = forest.names(folder)
-            except Fault:
-                return ""
-            name = part if part in names else nearest(part, names)
-            node = forest.child(folder, name) if name else None
-            if node is None or name is None:
-                return ""
-            found = f"{found}/{name}"
-            if index < len(parts) - 1:
-                if node.kind is not Kind.DIR:
-                    return ""
-                folder = node
-        return found
+    def left(self, node: Node) -> None:
+        """Notes that something which the plan made is about to leave its place."""
+        self._search.former[node.path()] = node
 
     def shown(self, path: str) -> str:
         """A path from `projects/` as the plan writes it."""
@@ -252,7 +249,9 @@ class Simulation:
         if expect is UNSET:
             return
         if node.kind is not Kind.FILE:
-            raise Fault("type-mismatch", f"{given!r} is not a file; `expect` describes one", key="expect")
+            raise Fault(
+                "type-mismatch", f"{given!r} is not a file; `expect` describes one", key="expect", path=node.path()
+            )
         size, sha256 = self._content_of(node, expect.sha256 is not UNSET)
         if expect.size is not UNSET and size != expect.size:
             text = f"{given!r} has {size:,} bytes, not {expect.size:,}"
@@ -273,69 +272,90 @@ class Simulation:
 
     # Making room
 
-    def folder_made(self, path: str, key: str) -> Node:
-        """The folder at a path, made together with what is missing above it."""
-        forest = self.forest
-        node = forest._folders.get(path)
-        if node is not None:
-            return node
+    def destination(self, given: str, key: str) -> tuple[Node, str, str]:
+        """(folder, name, path) of a slot to be filled, its folder made together with what is missing above it."""
+        path = self.text(given, key)
         above, name = paths.split(path)
         if not above:
-            return forest.case(path)
-        parent = self.folder_made(above, key)
-        node = forest.child(parent, name)
-        if node is not None:
-            return forest.entered(node, path)
+            raise Fault("case-untouchable", f"{path!r} would be a case itself", key=key, path=path)
+        return self.forest.known(above) or self.folder_made(above, key, name), name, path
+
+    def folder_made(self, path: str, key: str, rest: str) -> Node:
+        """The folder at a path, made together with what is missing above it; `rest` is what goes into it."""
+        forest = self.forest
+        case, *parts = path.split("/")
+        try:
+            node, so_far = forest.case(case), case
+            for index, name in enumerate(parts):
+                so_far = f"{so_far}/{name}"
+                child = forest.child(node, name)
+                if child is None:
+                    rest_of_it = "/".join((*parts[index + 1 :], rest))
+                    node = self._implied(node, name, so_far, key, rest_of_it)
+                else:
+                    node = forest.entered(child, so_far)
+        except Fault as fault:
+            raise self._with_case(fault, f"{path}/{rest}", key) from None
+        forest.remember(path, node)
+        return node
+
+    def _implied(self, above: Node, name: str, path: str, key: str, rest: str) -> Node:
+        forest = self.forest
         if forest.haunted(path):
             raise Ghostly
-        self.check_name(parent, name, path, key)
+        if above.parent is forest.root and name in (self.base, "projects"):
+            text = f"paths start at the case, and {self.shown(path)!r} would be a new folder in it"
+            raise Fault("near-miss", text, key=key, path=path, better=paths.from_case(f"{name}/{rest}", self.base))
+        try:
+            self.check_name(above, name, path, key)
+        except Fault as fault:
+            if fault.changes:
+                fault.changes = {key: f"{fault.changes[key]}/{rest}"}
+            raise
         made = Made("made")
         made.implied = True
-        node = forest.make(Kind.DIR, parent, name, made)
+        node = forest.make(Kind.DIR, above, name, made)
         forest.touch(node, self.number)
         return node
 
-    def check_name(self, folder: Node, name: str, path: str, key: str) -> None:
-        """Holds a name that the plan makes against the rules of the place it goes to."""
+    def check_name(self, folder: Node, name: str, path: str, key: str, known: str = "") -> None:
+        """Holds a name that the plan makes against the rules of the place it goes to; `known` is one it had there."""
         case = path.partition("/")[0]
-        capabilities = self.forest.cases.get(case)
-        if capabilities is None:
-            return
-        check = self._checks.get(capabilities)
+        check = self._checks.get(case)
         if check is None:
-            check = self._checks[capabilities] = NameCheck(capabilities.name_rules, capabilities)
-        for finding in (*check.name(name), *check.path(path)):
-            better = paths.joined(paths.split(self.shown(path))[0], finding.suggestion) if finding.suggestion else ""
+            mount = self.forest.cases[case]
+            check = self._checks[case] = NameCheck(mount.name_rules, mount)
+        found = check.path(path)
+        if name != known:
+            found = (*check.name(name), *found)
+        if found:
+            self._judge(found, name, path, key)
+        if folder.parent is self.forest.root and name in self.world.reserved:
+            raise Fault("path-reserved", f"{self.shown(path)!r} is treegate's own", key=key, path=path)
+
+    def _judge(self, found: Iterable[Finding], name: str, path: str, key: str) -> None:
+        for finding in found:
+            better = finding.suggestion or ""
+            if better and key != "name":
+                better = paths.joined(paths.split(self.shown(path))[0], better)
             fault = Fault(finding.code, f"{name!r}: {finding.sentence}", key=key, path=path, better=better)
             if finding.severity == "error":
                 raise fault
             self.warn(fault)
-        if folder.parent is self.forest.root and name in self.world.reserved:
-            raise Fault("path-reserved", f"{self.shown(path)!r} is treegate's own", key=key, path=path)
 
-    def warn(self, fault: Fault) -> None:
-        """Notes something worth a look that does not stop the plan."""
-        pointer = f"/operations/{self.number - 1}" + (f"/{fault.key}" if fault.key else "")
-        self.problems.append(
-            problem(
-                fault.code,
-                fault.message,
-                self.number,
-                pointer,
-                path=fault.path,
-                hint=fault.hint,
-                severity="warning",
-                drop=fault.drop,
-                also=fault.also,
-            )
-        )
+
+def unreadable(error: OSError) -> Fault:
+    """The fault of something on disk that could not be read."""
+    name = error.filename if isinstance(error.filename, str) else None
+    reason = error.strerror or str(error)
+    return Fault("not-readable", f"{name!r} cannot be read: {reason}" if name else reason, path=name)
 
 
 def haunt_destination(sim: Simulation, operation: Operation) -> None:
     """Remembers the path that an operation would have filled, had it been carried out."""
     for key in ("to", "path"):
         given = getattr(operation, key, UNSET)
-        if isinstance(given, str) and not (key == "path" and hasattr(operation, "recursive")):
+        if isinstance(given, str) and not isinstance(operation, Delete):
             try:
                 path = sim.text(given.rstrip("/"), key)
             except Fault:

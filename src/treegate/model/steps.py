@@ -1,14 +1,15 @@
 """The step compiler: from where entries are and where they shall be to the fewest renames and exchanges between.
 
 Slots are (parent entry, name), so only two things can stand in a step's way: another entry that still holds the
-target slot, and an entry's own inside (a folder cannot go under itself). Hence three stages:
+target slot, and an entry's own inside (a folder cannot go under itself). Hence three kinds of entries:
 
 1. Files whose slots nobody else wants or holds go in groups of one folder pair, once their target folder stands.
 2. All else waits for what must be done before it: the folder it goes into, then the entry that holds its slot.
    A folder whose target stands at its final place is never refused; a ring of entries that only wait for each
    other's slots is turned by exchanges, one fewer than its length.
-3. What still waits is a *tangle*: folders that each wait, at last, for themselves. Small ones are solved exactly
-   (a best-first search, `_fewest`), larger ones entry by entry, parking only where nothing else is allowed.
+3. Folders that are, before or after, around what is around themselves are a *knot*. A knot with the chains of
+   slots it is in makes a tangle. Small tangles are solved exactly (a best-first search, `_fewest`) as soon as all
+   that is free of them is done; large ones go entry by entry, parking only where nothing else is allowed.
 """
 
 from __future__ import annotations
@@ -145,6 +146,10 @@ class _Board:
         while node is not None and node is not folder:
             node = self.above(node)
         return node is folder
+
+    def apart(self, one: Node, two: Node) -> bool:
+        """Whether neither of two entries lies in the other, as things stand now."""
+        return not self.inside(one, two) and not self.inside(two, one)
 
     def above(self, node: Node) -> Node | None:
         """The folder that a node lies in, as things stand now."""
@@ -329,7 +334,7 @@ class _Order:
             entry = self._waits[entry]
         ring = list(path)[path[entry] :]
         early = [each for each in ring if self._awaits_folder(each)]
-        hasty = next((each for each in early if each not in self._knots), None)
+        hasty = next((each for each in early if each not in self._knots and each not in self._hasty), None)
         if hasty is not None:
             self._hasty.add(hasty)
             self._queue.append(hasty)
@@ -340,7 +345,9 @@ class _Order:
 
     def _awaits_folder(self, entry: Node) -> bool:
         """Whether an entry holds back because the folder it goes into is not in place; in a knot it has to."""
-        return entry not in self._hasty and self.board.unplaced(entry.parent) is not None
+        if self.board.unplaced(entry.parent) is None:
+            return False
+        return entry not in self._hasty or self.board.inside(entry.parent, entry)
 
     def _turn(self, ring: list[Node]) -> None:
         """Let entries that each wait for the slot of the next one change places, at the slot of one of them."""
@@ -354,7 +361,9 @@ class _Order:
             return
         while entry in self.board.left:
             other = self.board.blocker(entry)
-            assert other is not None
+            if other is None or not self.board.apart(entry, other):
+                self._put_aside(entry)  # where parked and exchanged entries of a large tangle stand in the way
+                return
             self._exchange(entry, other)
             entry = other
 
@@ -399,7 +408,7 @@ class _Order:
         blocked = [entry for entry in ring if not self._awaits_folder(entry)]
         for entry in blocked:
             other = self._waits[entry]
-            if self.board.can_exchange and not self.board.inside(self.board.slot(entry)[0], other):
+            if self.board.can_exchange and self.board.apart(entry, other):
                 return self._exchange(entry, other)
         return self._put_aside(self._waits[blocked[0]])
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import count
+from typing import Any
+
 from msgspec import UNSET
 
 from treegate.model import paths
@@ -10,8 +13,8 @@ from treegate.model.operations import Copy, Create, Move, Rename, Symlink
 from treegate.model.simulate import Simulation
 from treegate.model.tree import Kind, Made, Node
 
-_SIZE = 6  # index in packed facts
-COMPARED = 256 * 1024 * 1024  # bytes; larger files of one size are not read to say whether they are identical
+_SIZE, _MTIME = 6, 7  # indices in packed facts
+_NAMED = 20  # claimants of one path that a message names
 
 
 def transfer(sim: Simulation, node: Node, to: str, operation: Move | Copy | Rename) -> None:
@@ -20,16 +23,15 @@ def transfer(sim: Simulation, node: Node, to: str, operation: Move | Copy | Rena
     into = to.endswith("/")
     path = sim.text(to[:-1] if into else to, key)
     if into:
-        name = node.name
-        path = paths.joined(path, name)
+        name, above = node.name, path
+        path = f"{path}/{name}"
     else:
-        name = path.rpartition("/")[2]
-    above = path[: -len(name) - 1]
+        above, _, name = path.rpartition("/")
     if not above:
         raise Fault("case-untouchable", f"{path!r} would be a case itself", key=key, path=path)
     if node.kind is Kind.DIR:
         _refuse_into_itself(sim, node, path, to, key)
-    folder = sim.forest._folders.get(above) or sim.folder_made(above, key)
+    folder = sim.forest.known(above) or sim.folder_made(above, key, name)
     there = sim.forest.child(folder, name)
     if there is not None:
         if there is node and not isinstance(operation, Copy):
@@ -38,18 +40,26 @@ def transfer(sim: Simulation, node: Node, to: str, operation: Move | Copy | Rena
         if there.kind is Kind.DIR:
             raise _folder_in_the_way(sim, node, to, into, path, key)
         name = make_room(sim, there, folder, name, operation, node, key)
-    sim.check_name(folder, name, path, key)
+    sim.check_name(folder, name, path, key, node.name)
     _across(sim, node, folder, path, isinstance(operation, Copy))
+    if there is not None and name == there.name:
+        sim.forest.remove(there, sim.number)
     if isinstance(operation, Copy):
         new = copied(sim, node, folder, name)
     else:
-        new = node
-        if node.made is None:
-            sim.forest.packed(node)
-        sim.forest.put(node, folder, name)
+        new = _moved(sim, node, folder, name)
     sim.forest.touch(new, sim.number)
     if there is not None and there.parent is not folder:
         sim.replaced[new] = there
+
+
+def _moved(sim: Simulation, node: Node, folder: Node, name: str) -> Node:
+    if node.made is None:
+        sim.forest.packed(node)
+    else:
+        sim.left(node)
+    sim.forest.put(node, folder, name)
+    return node
 
 
 def _refuse_into_itself(sim: Simulation, node: Node, path: str, to: str, key: str) -> None:
@@ -76,16 +86,28 @@ def make_room(
     node: Node | None,
     key: str,
 ) -> str:
-    """The name to use where something is at the slot already, as `if_exists` says; raises Fault."""
+    """The name to use where something is at the slot already, as `if_exists` says; raises Fault.
+
+    The same name means that what is there has to go, which is left to the caller: other checks come first.
+    """
     wish = getattr(operation, "if_exists", UNSET)
     if wish == "number":
         return numbered(sim, folder, name)
-    if wish == "replace" and there.kind is Kind.FILE and there is not node:
-        if there.made is None:
-            sim.forest.packed(there)
-        sim.forest.remove(there, sim.number)
-        return name
-    raise _occupied(sim, there, folder, name, node, key, wish is UNSET)
+    if wish == "replace" and there is not node:
+        if there.kind is Kind.FILE and (node is None or node.kind is not Kind.DIR):
+            if there.made is None:
+                sim.forest.packed(there)
+            else:
+                sim.left(there)
+            return name
+        path = paths.joined(folder.path(), name)
+        text = f"{sim.shown(path)!r} is {_A[there.kind]}; only a file is replaced, and not by a folder"
+        raise Fault("type-mismatch", text, key=key, path=path, hint="delete it first, or choose another name")
+    may_number = wish is UNSET and hasattr(operation, "if_exists")
+    raise _occupied(sim, there, folder, name, node, key, may_number)
+
+
+_A = {Kind.FILE: "a file", Kind.LINK: "a link", Kind.OTHER: "a special file", Kind.DIR: "a folder"}
 
 
 def _occupied(
@@ -93,16 +115,33 @@ def _occupied(
 ) -> Fault:
     path = paths.joined(folder.path(), name)
     shown = sim.shown(path)
-    changes = {"if_exists": "number"} if may_number else None
+    changes: dict[str, Any]
+    if may_number:
+        changes = {"if_exists": "number"}
+    else:
+        better = numbered(sim, folder, name)
+        changes = {key: better if key == "name" else sim.shown(paths.joined(folder.path(), better))}
     if there.ops and (there.made is not None or there.moved):
-        by = there.operations[-1]
-        who = sim.shown(node.path()) if node is not None else f"operation {sim.number}"
-        first = sim.shown(there.home_path()) if there.made is None else f"operation {by}"
-        text = f"both {first!r} (operation {by}) and {who!r} would lie at {shown!r}"
-        return Fault("same-target", text, key=key, path=path, changes=changes, also=(by,))
-    kind = {Kind.FILE: "a file", Kind.LINK: "a link", Kind.OTHER: "a special file"}.get(there.kind, "a folder")
-    text = f"there is {kind} at {shown!r} already{_compared(sim, node, there)}"
+        return _same_target(sim, there, node, path, key, changes)
+    text = f"there is {_A[there.kind]} at {shown!r} already{_compared(sim, node, there)}"
     return Fault("destination-exists", text, key=key, path=path, changes=changes)
+
+
+def _same_target(
+    sim: Simulation, there: Node, node: Node | None, path: str, key: str, changes: dict[str, Any]
+) -> Fault:
+    """Everyone who would lie at one path: who is there, those who wanted to before, and who wants to now."""
+    by = there.operations[-1]
+    first = f"{sim.shown(there.home_path())!r}" if there.made is None else f"what operation {by} makes"
+    earlier = sim.claims.setdefault(path, [(by, first)])
+    who = repr(sim.shown(node.path())) if node is not None else f"what operation {sim.number} makes"
+    others = [f"{claimant} (operation {number})" if "operation" not in claimant else claimant
+              for number, claimant in earlier[:_NAMED]]  # fmt: skip
+    more = f", {len(earlier) - _NAMED:,} others" if len(earlier) > _NAMED else ""
+    text = f"{', '.join(others)}{more} and {who} would lie at {sim.shown(path)!r}"
+    also = tuple(dict.fromkeys(number for number, _ in earlier[:_NAMED]))
+    earlier.append((sim.number, who))
+    return Fault("same-target", text, key=key, path=path, changes=changes, also=also)
 
 
 def _compared(sim: Simulation, node: Node | None, there: Node) -> str:
@@ -114,7 +153,8 @@ def _compared(sim: Simulation, node: Node | None, there: Node) -> str:
     size, other = sim.forest.facts(node)[_SIZE], sim.forest.facts(there)[_SIZE]
     if size != other:
         return f", and it is different ({other:,} bytes, not {size:,})"
-    if size > COMPARED:
+    sim.patience -= size
+    if sim.patience < 0:
         return f", of the same size ({size:,} bytes; not compared further)"
     tree = sim.world.tree
     same = tree.sha256(node.home_path()) == tree.sha256(there.home_path())
@@ -126,10 +166,10 @@ def numbered(sim: Simulation, folder: Node, name: str) -> str:
     names = sim.forest.names(folder)
     ext = paths.extension(name)
     stem = name[: len(name) - len(ext)]
-    number = 2
-    while f"{stem} ({number}){ext}" in names:
-        number += 1
-    return f"{stem} ({number}){ext}"
+    for number in count(2):
+        if (better := f"{stem} ({number}){ext}") not in names:
+            return better
+    raise AssertionError("there is always a free number")
 
 
 def _across(sim: Simulation, node: Node, folder: Node, path: str, copying: bool) -> None:
@@ -144,15 +184,32 @@ def _across(sim: Simulation, node: Node, folder: Node, path: str, copying: bool)
 def copied(sim: Simulation, node: Node, folder: Node, name: str) -> Node:
     """A copy of an entry, content as it is at this operation; of a folder, of all it holds."""
     forest = sim.forest
-    if node.kind is Kind.OTHER:
-        raise Fault("special-file", f"{sim.shown(node.path())!r} cannot be copied", key="from", path=node.path())
-    if node.kind is not Kind.DIR:
-        return forest.make(node.kind, folder, name, _copy_of(sim, node))
-    children = list(forest.children(node))
-    new = forest.make(Kind.DIR, folder, name, _copy_of(sim, node))
-    for child in children:
-        copied(sim, child, new, child.name)
-    return new
+    inside = [node]
+    if node.kind is Kind.DIR:
+        inside += _held(sim, node)
+    for each in inside:
+        if each.kind is Kind.OTHER:
+            path = each.path()
+            raise Fault("special-file", f"{sim.shown(path)!r} cannot be copied", key="from", path=path)
+        if each.kind is Kind.DIR and each.home is not None:
+            forest.not_mounted(each, each.path())
+    top = forest.make(node.kind, folder, name, _copy_of(sim, node))
+    made = {node: top}
+    for each in inside[1:]:
+        assert each.parent is not None
+        made[each] = forest.make(each.kind, made[each.parent], each.name, _copy_of(sim, each))
+    return top
+
+
+def _held(sim: Simulation, top: Node) -> list[Node]:
+    """Everything below a folder at this point, each folder before what it holds."""
+    found: list[Node] = []
+    folders = [top]
+    for folder in folders:
+        children = list(sim.forest.children(folder))
+        found += children
+        folders += [child for child in children if child.kind is Kind.DIR]
+    return found
 
 
 def _copy_of(sim: Simulation, node: Node) -> Made:
@@ -161,15 +218,19 @@ def _copy_of(sim: Simulation, node: Node) -> Made:
         was = node.made
         made.blob, made.size, made.source, made.target = was.blob, was.size, was.source, was.target
         made.mode, made.mtime = was.mode, was.mtime
+        if made.mode is None and was.like is not None:
+            made.mode = sim.forest.facts(was.like)[0] & 0o7777
         return made
     facts = sim.forest.facts(node)
     made.source = node
-    made.size = facts[_SIZE] if node.kind is Kind.FILE else 0
-    if node.setting is not None:
-        made.mode, made.mtime = node.setting
+    made.mode, made.mtime = node.setting or (None, None)
+    if node.kind is Kind.FILE:
+        made.size = facts[_SIZE]
+        return made
+    if made.mtime is None:
+        made.mtime = facts[_MTIME]
     if node.kind is Kind.LINK:
         made.target = sim.world.tree.target(node.home_path())
-        made.mtime = facts[7]
-    if node.kind is Kind.DIR:
-        made.mode = made.mode if made.mode is not None else facts[0] & 0o7777
+    elif made.mode is None:
+        made.mode = facts[0] & 0o7777
     return made

@@ -13,33 +13,31 @@ from treegate.model.names import visible
 _encode = msgspec.json.Encoder(order="sorted").encode
 _LONG = re.compile(rb"[:,\[]-?\d{16,}")
 _SAFE = 2**53 - 1  # RFC 7493 section 2.2: beyond it, readers disagree
-_PROSE = frozenset(
-    {"message", "hint", "why", "title", "reason", "summary", "note", "notes", "requested_by", "comment"}
-)
+_PATHS = frozenset({"path", "paths", "from", "to", "source", "target", "name", "names", "file", "files", "folder"})
 
 
 def dumps(value: Any) -> str:
     """The value on one line, keys sorted; integers beyond 2^53 are decimal strings.
 
-    A path that is not UTF-8 becomes its tagged form, `{"raw": "..."}`; such bytes in a sentence are shown as `\\xe9`.
+    A path that is not UTF-8 becomes its tagged form, `{"raw": "..."}`; such bytes elsewhere are shown as `\\xe9`.
     """
     try:
         made = _encode(value)
     except UnicodeEncodeError:
         made = b""
     if not made or _LONG.search(made):
-        made = _encode(_plain(msgspec.to_builtins(value, str_keys=True), prose=False))
+        made = _encode(_plain(msgspec.to_builtins(value, str_keys=True), path=False))
     return made.decode()
 
 
-def _plain(value: Any, *, prose: bool) -> Any:
+def _plain(value: Any, *, path: bool) -> Any:
     """The same, of what JSON can hold."""
     if isinstance(value, str):
-        return _text(value, prose)
+        return _text(value, path)
     if isinstance(value, dict):
-        return {_key(key): _plain(held, prose=key in _PROSE) for key, held in value.items()}
+        return {_key(key): _plain(held, path=key in _PATHS) for key, held in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(held, prose=prose) for held in value]
+        return [_plain(held, path=path) for held in value]
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _SAFE:
         return str(value)
     return value
@@ -49,11 +47,11 @@ def _key(key: str) -> str:
     return key if _is_unicode(key) else visible(key)
 
 
-def _text(text: str, prose: bool) -> Any:
+def _text(text: str, path: bool) -> Any:
     if _is_unicode(text):
         return text
     try:
-        return visible(text) if prose else tagged(text)
+        return tagged(text) if path else visible(text)
     except UnicodeEncodeError:
         return visible(text)  # surrogates that stand for no byte: not a name of this machine
 

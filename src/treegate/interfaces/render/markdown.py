@@ -260,7 +260,7 @@ def _table(
 ) -> list[str]:
     """The lines of a table in at most `room` bytes; `total` where there are more rows than are given."""
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    return lines + _fitting((f"| {' | '.join(row)} |" for row in rows), room, "", total, where)
+    return lines + _fitting((f"| {' | '.join(row)} |" for row in rows), room - _size(lines), "", total, where)
 
 
 def _fitting(lines: Iterable[str], room: int, mark: str, total: int | None = None, where: str = "") -> list[str]:

@@ -86,17 +86,14 @@ def pad(text: str, room: int, *, right: bool = False) -> str:
 def wrap(text: str, room: int, most: int = 100) -> list[str]:
     """The text in lines of at most `room` columns, broken between words; the last of `most` lines is clipped."""
     lines = [""]
-    words = text.split(" ")
-    for at, word in enumerate(words):
+    for word in text.split(" "):
         longer = f"{lines[-1]} {word}" if lines[-1] else word
         if columns(longer) <= room:
             lines[-1] = longer
-        elif len(lines) == most:
-            lines[-1] = clip(" ".join([lines[-1], *words[at:]]).strip(), room)
-            break
         else:
             lines += _pieces(word, room)
-    return [line for line in lines if line] or [""]
+    lines = [line for line in lines if line] or [""]
+    return lines if len(lines) <= most else [*lines[: most - 1], clip(" ".join(lines[most - 1 :]), room)]
 
 
 def _pieces(word: str, room: int) -> list[str]:
