@@ -3,7 +3,7 @@ VENV := .venv
 PY   := $(VENV)/bin/python
 DEMO ?= demo
 
-.PHONY: run test test-faults lint types bench docs lock clean
+.PHONY: run test test-faults lint types bench docs docs-check lock clean
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	python3 -m venv $(VENV)
@@ -31,7 +31,10 @@ bench: $(VENV)/ready  ## ratios against a bare loop of renames, interleaved in o
 	$(PY) bench/run.py
 
 docs: $(VENV)/ready  ## the pages that are made from the code's own tables
-	$(PY) -m treegate.docs docs
+	$(PY) docs/generate.py
+
+docs-check: $(VENV)/ready  ## whether those pages are up to date
+	$(PY) docs/generate.py --check
 
 lock:  ## pin the dependencies anew (wants uv)
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \

@@ -17,7 +17,7 @@ from treegate.model.table import EXCHANGE, FORMAT, RENAME, ROOT, Header, Place, 
 from treegate.model.tree import pack
 
 RUN = "run_t3st"
-TOOLS = "mv mkdir sync date chmod touch stat ls rm rmdir cat".split()
+TOOLS = ["mv", "mkdir", "sync", "date", "chmod", "touch", "stat", "ls", "rm", "rmdir", "cat", "tr"]
 CASE, VAULT, NEW = 0, 1, 2
 AREA = b".treegate"
 GROUNDS = {
@@ -275,7 +275,7 @@ def _something(s: Scene, chance: random.Random, number: int) -> None:
     names = [b"f%d" % n for n in range(3)] + [b"d%d" % n for n in range(3)] + [b"n%d" % number]
     target = (chance.choice(folders) + b"/" + chance.choice(names)).lstrip(b"/")
     free = not os.path.lexists(s.real(target))
-    act = chance.choice("move move move swap swap delete replace make".split())
+    act = chance.choice(["move", "move", "move", "swap", "swap", "delete", "replace", "make"])
     if act == "make" and free:
         s.make(target, chance.choice(["file", "dir"]))
         return

@@ -180,7 +180,7 @@ def test_json_is_canonical() -> None:
     assert jsons.dumps({"b": 1, "a": [2**53 - 1, True, None]}) == '{"a":[9007199254740991,true,null],"b":1}'
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(on_disk, st.integers(0, 60))
 def test_cut_text_has_the_width_that_was_asked_for(text: str, room: int) -> None:
     shown = inert(text)
@@ -191,12 +191,23 @@ def test_cut_text_has_the_width_that_was_asked_for(text: str, room: int) -> None
     assert not shown or wcwidth(shown[0]) > 0
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(paths, paths, st.integers(9, 80))
 def test_an_arrow_keeps_to_its_room(source: str, to: str, room: int) -> None:
     line = arrow(name(source), name(to), room)
     assert columns(line) <= room
     assert " -> " in line
+
+
+def test_no_letter_carries_marks_enough_to_paint_over_the_lines_around_it() -> None:
+    assert inert("e" + "\u0301" * 6) == "e" + "\u0301" * 4 + "\\u0301\\u0301"
+    assert inert("\u0301e") == "\\u0301e"
+
+
+def test_a_sentence_of_a_million_characters_costs_no_more_than_reading_it() -> None:
+    """Wrapping is linear: a quadratic one would not come back."""
+    assert len(wrap("x" * 1_000_000, 67, 2)) == 2
+    assert len(wrap("x " * 500_000, 67, 2)) == 2
 
 
 def test_names_that_pass_for_our_own_marks_are_quoted() -> None:

@@ -245,12 +245,13 @@ class Plain:
 
 
 def _regex(pattern: str) -> Iterator[str]:
-    """Enough of a glob for the tests: `**/` at the start, and stars that do not match a leading dot."""
-    if pattern.startswith("**/"):
-        yield r"(?:[^/.][^/]*/)*"
-        pattern = pattern[3:]
-    for index, part in enumerate(pattern.split("/")):
-        yield "/" if index else ""
-        yield "".join(
-            (r"(?!\.)" if at == 0 else "") + "[^/]*" if char == "*" else re.escape(char) for at, char in enumerate(part)
-        )
+    """Enough of a glob for the tests: `**/`, and stars that do not match a leading dot."""
+    *folders, name = pattern.split("/")
+    for part in folders:
+        yield r"(?:[^/.][^/]*/)*" if part == "**" else _component(part) + "/"
+    yield _component(name)
+
+
+def _component(part: str) -> str:
+    guard = r"(?!\.)" if part.startswith("*") else ""
+    return guard + "".join("[^/]*" if char == "*" else re.escape(char) for char in part)

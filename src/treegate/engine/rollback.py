@@ -141,7 +141,8 @@ class Reversal:
                 self._placed.append(number)
                 if not self._in_vault(at):
                     self._lifted.append(number)
-        self._direct.sort(key=lambda number: self._before.of(self._home[number]).count(b"/"))
+        # Those of one folder stand together, for the script moves them with one call where they keep their names.
+        self._direct.sort(key=lambda number: _by_depth(self._before.place(self._home[number][0])[1]))
         self._placed.sort(key=lambda number: self._before.of(self._home[number]).count(b"/"))
         self._lifted.sort(key=lambda number: -self._after.of(self._at[number]).count(b"/"))
 
@@ -230,6 +231,10 @@ class Reversal:
                 if where == volume:
                     mode = b"%o\t%05o" % (staged.mode, staged.mode | 0o700)
                     yield b"s\t%s\t-\td\t-\t-\t%s\t-\t-\n" % (path, mode)
+
+
+def _by_depth(path: bytes) -> tuple[int, bytes]:
+    return path.count(b"/"), path
 
 
 def _identity(facts: bytes, stable: bool) -> bytes:

@@ -3,7 +3,7 @@
 #
 # Everything is looked at first; if anything is not as the run left it, nothing is done. Nothing is deleted or
 # replaced: what the run made goes to undone/ beside this script. Interrupted, it goes on when it is run again.
-# Needs a POSIX shell, mv, mkdir, sync, date, chmod, touch, and stat -c or ls.
+# Needs a POSIX shell, mv, mkdir, rm, rmdir, sync, date, tr, chmod, touch, and stat -c or ls.
 #
 # rollback.data has an act a line, its fields parted by tabs, paths with odd bytes as \0ooo, in this order:
 #   treegate-rollback FORMAT RUN
@@ -200,6 +200,26 @@ carry() {
     there "$dst" || stop "$a" "it is not there"
 }
 
+# Moves many that keep their names into one folder with one call; some may be there already.
+together() {
+    [ $# -gt 0 ] || return
+    moved=$((moved + $#))
+    for each; do
+        shift
+        if there "$each"; then
+            ! there "$into/${each##*/}" || stop "$(plain "$into/${each##*/}")" "something is in the way"
+            set -- "$@" "$each"
+        fi
+    done
+    [ $# -gt 0 ] || return
+    mv -n -t "$into" "$@" </dev/null
+    for each; do
+        { ! there "$each" && there "$into/${each##*/}"; } || stop "$(plain "$each")" "it could not be moved"
+    done
+}
+
+plain() { printf %s "$1" | tr -c ' -~' '?'; }
+
 # Puts mode and time back where they are still what the run made them: MODE BEFORE TIME BEFORE.
 reset() {
     now=$(numbers '%a %Y' "$src")
@@ -226,6 +246,8 @@ touch_back() {
 }
 
 act() {
+    set --
+    into=
     while IFS=$tab read -r type a b kind inode size mode mode_before time time_before <&3; do
         case $type in
         s) own=1 ;;
@@ -235,8 +257,17 @@ act() {
         *) continue ;;
         esac
         [ $own -ge $phase ] || continue
-        [ $own -eq $phase ] || enter $own
         decode "$a" "$b"
+        if [ "$own" != 2 ] || [ "$into" != "${dst%/*}" ] || [ $# -ge 100 ]; then
+            together "$@"
+            set --
+            into=${dst%/*}
+        fi
+        [ $own -eq $phase ] || enter $own
+        if [ $batch = yes ] && [ "$type" = d ] && [ "${src##*/}" = "${dst##*/}" ]; then
+            set -- "$@" "$src"
+            continue
+        fi
         case $type in
         s) reset "$mode" "$mode_before" "$time" "$time_before" && set=$((set + 1)) ;;
         l) carry ;;
@@ -244,11 +275,13 @@ act() {
         *) carry && moved=$((moved + 1)) ;;
         esac
     done 3<"$data"
+    together "$@"
 }
 
 mkdir -p "$vault/undone" || fail "$vault/undone cannot be made: nothing was done"
-mv=mv
+mv=mv batch=no
 printf '' >"$vault/try" && mv -n -T "$vault/try" "$vault/undone/try" 2>/dev/null && mv='mv -n -T'
+mv -n -t "$vault" "$vault/undone/try" 2>/dev/null && batch=yes
 rm -f "$vault/try" "$vault/undone/try"
 act
 sync

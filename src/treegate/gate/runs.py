@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -164,7 +164,8 @@ def conclude(core: Core, plan: StoredPlan, run: Run, context: RunContext, result
     folder = core.state / "receipts"
     effects = plans.effects_of(core, plan)
     count, digest = receipts.write_lines(folder / f"{run.id}.lines", receipts.lines(effects, facts, hashes))
-    kept = list(_kept(core, plan, run))
+    counts = plans.model_of(core, plan).counts
+    kept = list(_kept(core, plan, run, counts.deleted + counts.replaced))
     vault.write(core.workspace, run.id, context.table, result, kept, core.clock())
     receipt = _receipt(core, plan, run, context.table, result, count, digest, kept)
     receipt_digest = receipts.write(folder, receipts.signed(receipt, core.key()))
@@ -196,11 +197,11 @@ def entry_facts(table: Table, result: Result) -> dict[int, bytes]:
     return facts
 
 
-def _kept(core: Core, plan: StoredPlan, run: Run) -> Iterator[Kept]:
-    """What the run put into the vault: deleted entries, and files that were replaced."""
+def _kept(core: Core, plan: StoredPlan, run: Run, count: int) -> Iterator[Kept]:
+    """What the run put into the vault: deleted entries and replaced files, which are the first `count` effects."""
     now = core.clock()
     keep = core.config.vault.keep
-    for effect in plans.effects_of(core, plan):
+    for effect in plans.effects_of(core, plan, 0, count) if count else ():
         if effect.vault is not None:
             path = untagged(effect.path)
             yield Kept(
@@ -267,7 +268,7 @@ def _receipt(
 
 def _notes(core: Core, plan: StoredPlan, preview: Preview) -> Iterator[str]:
     """What a reader of the receipt should know besides: folders that carried more along than was previewed."""
-    expected = _held_by_moved(list(plans.effects_of(core, plan)))
+    expected = _held_by_moved(lambda: plans.effects_of(core, plan))
     with core.world() as world:
         for path, files in expected.items():
             with contextlib.suppress(OSError):
@@ -277,10 +278,10 @@ def _notes(core: Core, plan: StoredPlan, preview: Preview) -> Iterator[str]:
     yield from (f"weaker here: {weakness.message}" for weakness in preview.weak)
 
 
-def _held_by_moved(effects: list[Effect]) -> dict[str, int]:
+def _held_by_moved(effects: Callable[[], Iterator[Effect]]) -> dict[str, int]:
     """The files that each folder moved whole is expected to hold: its own, and what the plan put into it."""
-    held = {untagged(e.path): e.files for e in effects if e.effect == "moved" and e.kind == "dir"}
-    for effect in effects if held else []:
+    held = {untagged(e.path): e.files for e in effects() if e.effect == "moved" and e.kind == "dir"}
+    for effect in effects() if held else ():
         above = split(untagged(effect.path))[0] if effect.effect != "deleted" else ""
         while above:
             if above in held:
@@ -333,7 +334,8 @@ def _end(
 def _restored(core: Core, run: Run) -> Mapping[str, list[int]]:
     """What the run took out of vaults, by the run that had put it there."""
     found: dict[str, list[int]] = {}
-    for effect in plans.effects_of(core, core.store.plan(run.plan)):
+    plan = core.store.plan(run.plan)
+    for effect in plans.effects_of(core, plan) if plans.model_of(core, plan).counts.restored else ():
         if effect.effect == "restored" and isinstance(effect.source, str):
             source, _, entry = effect.source.removeprefix("vault:").partition("/")
             found.setdefault(source, []).append(int(entry))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 from msgspec import UNSET
 
 from treegate.model import matching, paths
@@ -25,8 +26,8 @@ from treegate.model.operations import (
     inline_content,
 )
 from treegate.model.plan import Plan
-from treegate.model.simulate import Outcome, Simulation, World, sha256_of
-from treegate.model.transfer import make_room, transfer
+from treegate.model.simulate import Kept, Outcome, Simulation, World, sha256_of
+from treegate.model.transfer import make_room, numbered, transfer
 from treegate.model.tree import PACKED, Kind, Made, Node, kind_of
 
 
@@ -71,7 +72,7 @@ def _maybe_done(sim: Simulation, operation: Move, fault: Fault) -> Fault:
     if fault.code != "source-taken" or fault.changes is None or not isinstance(operation.source, str):
         return fault
     name = paths.split(operation.source)[1] if operation.to.endswith("/") else ""
-    if sim.text(fault.changes["from"], "from") != sim.text(operation.to + name, "to"):
+    if paths.joined(sim.base, fault.changes["from"]) != sim.text(operation.to + name, "to"):
         return fault
     text = f"operation {fault.also[0]} moves {operation.source!r} there already"
     return Fault("work-done-twice", text, key="from", path=fault.path, drop=True, also=fault.also)
@@ -119,6 +120,7 @@ def _content(sim: Simulation, operation: Create | Replace, made: Made) -> None:
             raise Fault("blob-missing", f"there is no blob {operation.blob[:19]}…", key="blob", path=path)
         made.size = size
     made.mode = None if operation.mode is UNSET else int(operation.mode, 8)
+    _refuse_special_bits(made.mode, operation.path)
     made.mtime = None if operation.mtime is UNSET else nanoseconds(operation.mtime, "mtime")
 
 
@@ -134,7 +136,7 @@ def _symlink(sim: Simulation, operation: Symlink) -> None:
     made = Made("linked")
     made.target = paths.from_raw(operation.target) if sim.raw else operation.target
     if not made.target or "\0" in made.target:
-        raise Fault("path-malformed", "a link needs a target", key="target")
+        raise Fault("path-malformed", "a link needs a target without a NUL", key="target", path=operation.path)
     place(sim, Kind.LINK, made, operation.path, operation)
 
 
@@ -170,6 +172,8 @@ def _replace(sim: Simulation, operation: Replace) -> None:
     folder, name = node.parent, node.name
     assert folder is not None
     made.like = node
+    if made.mode is None and node.setting is not None:
+        made.mode = node.setting[0]
     sim.forest.packed(node)
     ops = node.ops
     sim.forest.remove(node, sim.number)
@@ -182,7 +186,7 @@ def _replace(sim: Simulation, operation: Replace) -> None:
 
 
 def _rewrite(sim: Simulation, made: Made, new: Made) -> None:
-    """Gives something that the plan itself makes other content; what it looks like stays, if not said anew."""
+    """Gives something that the plan itself makes other content; its mode stays, if not said anew."""
     source = made.source
     if source is not None and made.mode is None:
         made.mode = sim.forest.facts(source)[0] & 0o7777
@@ -228,16 +232,19 @@ def _restore(sim: Simulation, operation: Restore) -> None:
 
 
 def _kept_node(sim: Simulation, kept: Kept, operation: Restore, path: str) -> Node:
-    """The node of a vault entry; it leaves the vault once."""
+    """The node of a vault entry, which leaves the vault once."""
+    key = operation.run, operation.entry
     area = sim.forest.area(f"vault:{kept.volume}:{operation.run}")
-    names = area.names = {} if area.names is None else area.names
-    name = str(operation.entry)
-    node = names.get(name)
-    if not isinstance(node, Node):
+    node = sim.kept.get(key)
+    if node is None:
+        name = str(operation.entry)
         node = Node(kind_of(PACKED.unpack(kept.facts)[0]), area, name, area, name, kept.facts)
         node.where = f"{area.where}/{name}"
-        sim.kept_back(node, area)
-        names[name] = node
+        sim.kept[key] = node
+    elif node.parent is not area:
+        by = node.operations[-1]
+        text = f"operation {by} restores entry {operation.entry} of {operation.run!r} already"
+        raise Fault("work-done-twice", text, key="entry", path=path, drop=True, also=(by,))
     return node
 
 
@@ -250,7 +257,7 @@ def _set(sim: Simulation, operation: Set) -> None:
         raise Fault(
             "type-mismatch", f"{operation.path!r} is a link; links have no mode", key="mode", path=node.path()
         )
-    _refuse_special_bits(mode, operation)
+    _refuse_special_bits(mode, operation.path)
     if node.made is not None:
         node.made.mode = node.made.mode if mode is None else mode
         node.made.mtime = node.made.mtime if mtime is None else mtime
@@ -261,11 +268,10 @@ def _set(sim: Simulation, operation: Set) -> None:
     sim.forest.touch(node, sim.number)
 
 
-def _refuse_special_bits(mode: int | None, operation: Set) -> None:
+def _refuse_special_bits(mode: int | None, path: str) -> None:
     if mode is not None and mode & 0o6000:
         text = "set-user-id and set-group-id bits are not a plan's to give"
-        plain = f"{mode & 0o1777:04o}"
-        raise Fault("wrong-type", text, key="mode", path=operation.path, better=plain)
+        raise Fault("wrong-type", text, key="mode", path=path, better=f"{mode & 0o1777:04o}")
 
 
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?Z")

@@ -21,7 +21,7 @@ class Fault(Exception):
     """Why one operation cannot be carried out: what becomes a Problem, once the operation is known.
 
     `key` is the operation's key at fault; `better` a new value for it, from which a suggestion is made; `changes`
-    are further keys of the suggestion.
+    are further keys of the suggestion, `instead` is the whole of it where it is another operation.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Fault(Exception):
         drop: bool = False,
         hint: str = "",
         also: tuple[int, ...] = (),
+        instead: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -46,6 +47,7 @@ class Fault(Exception):
         self.drop = drop
         self.hint = hint
         self.also = also
+        self.instead = instead
 
     def at(self, key: str) -> Fault:
         """The same, with the operation's key at fault where it was not known yet."""
@@ -71,6 +73,7 @@ class Forest:
         self._folders: dict[str, Node] = {}
         self._cases: dict[str, Node] = {}
         self._areas: dict[str, Node] = {}
+        self.vaults: set[Node] = set()  # where what goes away goes; not those that `restore` takes from
 
     # Looking
 
@@ -247,7 +250,7 @@ class Forest:
         self._drop(node, operation)
 
     def _strangers(self, top: Node) -> list[Node]:
-        """What came into a folder that goes away, at any depth: it does not belong to it on disk. Inner ones first."""
+        """What came into a folder that goes away, at any depth, inner ones first: on disk it is not in it."""
         found = []
         folders = [top]
         for folder in folders:
@@ -268,10 +271,11 @@ class Forest:
             return
         self.touch(node, operation)
         home = node.home
-        if home is not None and home.where.startswith("/"):  # restored, and not wanted after all: it stays kept
+        if home is not None and home.parent is None and home.where:  # restored, and not wanted after all: it stays
             node.parent, node.name = home, node.home_name
         else:
             node.parent = self.area(f"vault:{self.volume_of_home(node)}")
+            self.vaults.add(node.parent)
 
     def _detach(self, node: Node) -> None:
         if node.parent is not None and node.parent.names is not None:

@@ -1,41 +1,21 @@
-"""The plan that makes a given change: for undo, and wherever a difference has to become a document again.
+"""Effects as changes: those that take a run back, and those that make what was previewed once more.
 
-A change is said in paths: a source as the tree is now, a target as it is to be.
-The order of operations, with temporary names where entries swap places, comes
-from the same step compiler that orders a run.
+Serves undo, a run that leaves alone what is stale, and wherever a difference has to become a document again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple
 
-from msgspec import UNSET
+from msgspec import structs
 
 from treegate.model import paths
-from treegate.model.effects import Effect, untagged
-from treegate.model.operations import Copy, Create, Delete, Mkdir, Move, Operation, Restore, Set, Symlink
-from treegate.model.steps import Step, compile_steps
-from treegate.model.tree import Kind, Node
+from treegate.model.draft import Change, moment, plan_of, written
+from treegate.model.effects import Effect, EffectKind, untagged
 
-ChangeKind = Literal["move", "delete", "restore", "mkdir", "create", "copy", "symlink", "set"]
-PARKED = "treegate-parked"  # temporary names: no entry keeps one
+__all__ = ["Change", "changes_of", "closure", "likeness", "moment", "plan_of", "undo_of", "written"]
 
-
-class Change(NamedTuple):
-    """One thing to be different; `source` is a path of the tree as it is, `target` of the tree as it is to be."""
-
-    kind: ChangeKind
-    source: str = ""
-    target: str = ""
-    is_dir: bool = False
-    recursive: bool = False  # a deleted folder may hold something
-    run: str = ""  # of a restore
-    entry: int = -1
-    sha256: str = ""  # of a create
-    link: str = ""  # of a symlink
-    mode: int | None = None
-    mtime: int | None = None
+_SPECIAL = 0o6000  # set-user-id and set-group-id: never a plan's to give
 
 
 def undo_of(effects: Iterable[Effect], run: str) -> list[Change]:
@@ -46,225 +26,179 @@ def undo_of(effects: Iterable[Effect], run: str) -> list[Change]:
 def _inverse(effect: Effect, run: str) -> Iterator[Change]:
     path = untagged(effect.path)
     is_dir = effect.kind == "dir"
-    if effect.effect in ("moved", "set") or (effect.effect == "replaced" and not effect.sha256 and effect.source):
-        was = untagged(effect.source) if effect.source is not None else path
+    if _stays_itself(effect):
+        was = path if effect.source is None else untagged(effect.source)
         if was != path:
-            yield Change("move", path, was, is_dir)
+            yield Change("move", path, was, is_dir, effect=effect.id)
         if effect.old_mode is not None or effect.old_mtime is not None:
-            mode = None if effect.old_mode is None else int(effect.old_mode, 8)
-            mtime = None if effect.old_mtime is None else int(effect.old_mtime)
-            yield Change("set", target=was, mode=mode, mtime=mtime)
+            mode, mtime = _looks(effect.old_mode, effect.old_mtime)
+            yield Change("set", path, mode=mode, mtime=mtime, effect=effect.id)
     elif effect.effect != "deleted":
-        yield Change("delete", path, is_dir=is_dir, recursive=effect.effect != "made")
+        yield Change("delete", path, is_dir=is_dir, recursive=effect.effect != "made", effect=effect.id)
     if effect.vault is not None:
-        old = untagged(effect.replaces) if effect.replaces is not None else path
-        yield Change("restore", target=old, is_dir=is_dir, run=run, entry=effect.vault)
+        yield Change(
+            "restore", target=_old_place(effect), is_dir=is_dir, run=run, entry=effect.vault, effect=effect.id
+        )
 
 
-def plan_of(changes: Iterable[Change]) -> list[Operation]:
-    """Operations that make all these changes, in an order in which each finds what it needs."""
-    return list(_Draft(list(changes)).operations())
+def _stays_itself(effect: Effect) -> bool:
+    """Whether the entry was in the tree before and after."""
+    return effect.effect in ("moved", "set") or (effect.by == "move" and not _from_vault(effect))
 
 
-class _Draft:
-    """The changed entries as nodes with a home and a final slot, and where each is while operations are written."""
-
-    def __init__(self, changes: list[Change]) -> None:
-        self.root = Node(Kind.DIR, None, "")
-        self.new, self.vault, self.parking = (Node(Kind.DIR, None, name) for name in ("new", "vault", "park"))
-        self._sources: dict[str, Node] = {}
-        self._standing: dict[tuple[Node, str], Node] = {}
-        self._folders: dict[str, Node] = {}
-        self._arriving: dict[str, Node] = {}
-        self.changes: dict[Node, Change] = {}
-        self.sets = [change for change in changes if change.kind == "set"]
-        self.now: dict[Node, tuple[Node, str]] = {}
-        self._enter([change for change in changes if change.kind != "set"])
-
-    def _enter(self, changes: list[Change]) -> None:
-        entering = []
-        for number, change in enumerate(changes):
-            kind = Kind.DIR if change.is_dir or change.kind == "mkdir" else Kind.FILE
-            if change.kind in ("move", "delete"):
-                node = self._entry(change.source)
-                node.kind = kind
-            else:
-                node = Node(kind, None, "", self.new, str(number))
-            self.changes[node] = change
-            entering.append((node, change, number))
-            if change.target:
-                self._arriving[change.target] = node
-        for node, change, number in entering:
-            if change.kind == "delete":
-                node.parent, node.name = self.vault, str(number)
-            else:
-                above, node.name = paths.split(change.target)
-                node.parent = self._folder(above)
-
-    def _entry(self, path: str) -> Node:
-        """The entry at a path of the tree as it is."""
-        node = self._sources.get(path)
-        if node is None:
-            above, name = paths.split(path)
-            node = self._sources[path] = self._child(self._entry(above) if above else self.root, name)
-        return node
-
-    def _child(self, parent: Node, name: str) -> Node:
-        node = self._standing.get((parent, name))
-        if node is None:
-            node = self._standing[parent, name] = Node(Kind.DIR, parent, name, parent, name)
-        return node
-
-    def _folder(self, path: str) -> Node:
-        """The folder at a path of the tree as it is to be: one that comes there, or one that stands there."""
-        if not path:
-            return self.root
-        node = self._folders.get(path)
-        if node is None:
-            node = self._arriving.get(path)
-            if node is None:
-                above, name = paths.split(path)
-                node = self._child(self._folder(above), name)
-            self._folders[path] = node
-        return node
-
-    def operations(self) -> Iterator[Operation]:
-        """The operations, each with paths as they are when its turn comes."""
-        touched = [node for node in self.changes if node.moved]
-        for step in compile_steps(touched, lambda node: self.parking, exchange=False):
-            yield self._operation(step)
-            self.now[step.entry] = (step.dst, step.dst_name)
-        for change in self.sets:
-            mode = UNSET if change.mode is None else f"{change.mode:04o}"
-            mtime = UNSET if change.mtime is None else moment(change.mtime)
-            text, raw = _written(change.target)
-            yield Set(path=text[0], mode=mode, mtime=mtime, raw=raw)
-
-    def _operation(self, step: Step) -> Operation:
-        change = self.changes[step.entry]
-        to = self._path(step.dst, step.dst_name, step.entry) if step.dst is not self.vault else ""
-        if step.src is self.new:
-            return _made(change, to)
-        source = self._path(step.src, step.src_name, step.entry)
-        if step.dst is self.vault:
-            text, raw = _written(source)
-            return Delete(path=text[0], recursive=True if change.is_dir and change.recursive else UNSET, raw=raw)
-        text, raw = _written(source, to)
-        return Move(source=text[0], to=text[1], raw=raw)
-
-    def _path(self, folder: Node, name: str, entry: Node) -> str:
-        """The path of a slot as the tree is at this point of the plan."""
-        if folder is self.parking:
-            case = (self.changes[entry].source or self.changes[entry].target).partition("/")[0]
-            return f"{case}/{PARKED}-{name}"
-        parts = [name]
-        while folder is not self.root:
-            if folder is self.parking:
-                return "/".join((self._path(folder, parts.pop(), entry), *reversed(parts)))
-            above, own = self.now.get(folder) or (folder.home, folder.home_name)
-            assert above is not None
-            parts.append(own)
-            if above is self.parking:
-                parked = self._path(above, parts.pop(), folder)
-                return "/".join((parked, *reversed(parts)))
-            folder = above
-        return "/".join(reversed(parts))
+def _from_vault(effect: Effect) -> bool:
+    """Whether the entry came out of a vault; it stands there as `vault:RUN/12`, or as a path in the vault's area."""
+    source = effect.source
+    return isinstance(source, str) and (effect.effect == "restored" or source.startswith("/"))
 
 
-def _made(change: Change, to: str) -> Operation:
-    """The operation that brings something new to a path."""
-    text, raw = _written(to, change.source or to)
-    if change.kind == "restore":
-        return Restore(run=change.run, entry=change.entry, to=text[0], raw=raw)
-    if change.kind == "mkdir":
-        return Mkdir(path=text[0], raw=raw)
-    if change.kind == "copy":
-        return Copy(source=text[1], to=text[0], raw=raw)
-    if change.kind == "symlink":
-        text, raw = _written(to, change.link)
-        return Symlink(path=text[0], target=text[1], raw=raw)
-    mode = UNSET if change.mode is None else f"{change.mode:04o}"
-    mtime = UNSET if change.mtime is None else moment(change.mtime)
-    return Create(path=text[0], blob=f"sha256:{change.sha256}", mode=mode, mtime=mtime, raw=raw)
+def _old_place(effect: Effect) -> str:
+    """Where what an effect put into the vault was before."""
+    return untagged(effect.replaces if effect.replaces is not None else effect.path)
 
 
-def _written(*texts: str) -> tuple[list[str], Any]:
-    """Paths as a plan writes them: percent-encoded, all of them, where one is not UTF-8 (then with `raw`)."""
-    if all(map(paths.is_utf8, texts)):
-        return list(texts), UNSET
-    return [paths.to_raw(text) for text in texts], True
+def _looks(mode: str | None, mtime: str | None) -> tuple[int | None, int | None]:
+    return None if mode is None else int(mode, 8), None if mtime is None else int(mtime)
 
 
-def moment(nanoseconds: int) -> str:
-    """A time as plans write it: UTC, RFC 3339, with all nine digits."""
-    from datetime import UTC, datetime, timedelta
+def changes_of(effects: Iterable[Effect]) -> list[Change]:
+    """What makes these effects, on the tree that they were previewed on."""
+    return [change for effect in effects for change in _forward(effect)]
 
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
-    return f"{when:%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+def _forward(effect: Effect) -> Iterator[Change]:
+    path = untagged(effect.path)
+    if effect.effect == "deleted":
+        is_dir = effect.kind == "dir"
+        yield Change("delete", path, is_dir=is_dir, recursive=is_dir, effect=effect.id)
+        return
+    if effect.effect != "set":
+        change = _coming(effect, path)
+        yield change
+        if change.kind in ("create", "replace"):
+            return
+    mode, mtime = _looks(effect.mode, effect.mtime)
+    if effect.effect == "copied" and mode is not None and mode & _SPECIAL:
+        mode = None  # a folder's own: its copy has it without being told
+    if mode is not None or mtime is not None:
+        yield Change("set", target=path, mode=mode, mtime=mtime, effect=effect.id)
+
+
+def likeness(effect: Effect) -> Effect:
+    """What an effect says but for numbers; equal for effects that are one and the same in two previews.
+
+    A copy of what the plan itself made is made, too; whether a folder is only implied makes no difference, nor what a
+    moved folder happens to hold.
+    """
+    kind, files, size = effect.effect, effect.files, effect.size
+    if kind == "copied" and effect.source is None:
+        made: dict[str, EffectKind] = {"dir": "made", "link": "linked"}
+        kind = made.get(effect.kind, "created")
+    if effect.kind == "dir" and kind in ("made", "moved"):
+        files = size = 0
+    vault = None if effect.vault is None else 0
+    return structs.replace(
+        effect, id="", effect=kind, files=files, size=size, operations=(), implied=False, vault=vault, entry=-1
+    )
+
+
+def _coming(effect: Effect, path: str) -> Change:
+    """How the entry of an effect comes to its path."""
+    is_dir = effect.kind == "dir"
+    source = None if effect.source is None else untagged(effect.source)
+    mode, mtime = _looks(effect.mode, effect.mtime)
+    bare = Change("mkdir", target=path, is_dir=is_dir, effect=effect.id)
+    if effect.effect == "replaced":
+        bare = bare._replace(replaced=_old_place(effect))
+    if effect.by == "replace":
+        return bare._replace(kind="replace", sha256=effect.sha256, mode=mode, mtime=mtime)
+    if source is not None and _from_vault(effect):
+        run, _, entry = source.rpartition(":")[2].partition("/")
+        return bare._replace(kind="restore", run=run, entry=int(entry))
+    if source is not None:
+        return bare._replace(kind="move" if _stays_itself(effect) else "copy", source=source)
+    if effect.target is not None:
+        return bare._replace(kind="symlink", link=untagged(effect.target))
+    if effect.sha256:
+        return bare._replace(kind="create", sha256=effect.sha256, mode=mode, mtime=mtime)
+    return bare
 
 
 def closure(effects: list[Effect], wanted: set[str]) -> set[str]:
     """The ids of effects that have to be undone together with the wanted ones.
 
     What now lies where something goes back to has to leave; a folder on the way back has to be back itself; and what
-    was put into a folder that the run made has to leave it. A folder made only to hold what goes back goes as well.
+    was put into a folder that goes away by that has to leave it. A folder made only to hold what goes back goes too.
     """
-    by_path = {untagged(effect.path): effect for effect in effects if effect.effect != "deleted"}
-    by_source = {_source(effect): effect for effect in effects if _source(effect)}
-    inside = _insiders(effects)
+    ground = _Ground(effects)
     taken: set[str] = set()
     waiting = [effect for effect in effects if effect.id in wanted]
     while waiting:
         effect = waiting.pop()
-        if effect.id in taken:
-            continue
-        taken.add(effect.id)
-        waiting += _needed(effect, by_path, by_source)
-        if effect.effect in ("made", "copied", "created"):
-            waiting += inside.get(untagged(effect.path), [])
-    taken |= {
-        effect.id
-        for effect in effects
-        if effect.implied and all(one.id in taken for one in inside.get(untagged(effect.path), []) if not one.implied)
-    }
+        if effect.id not in taken:
+            taken.add(effect.id)
+            waiting += ground.needed(effect)
+    taken |= {effect.id for effect in effects if effect.implied and ground.only_holds(effect, taken)}
     return taken
 
 
-def _source(effect: Effect) -> str:
-    """Where the entry of an effect goes back to: '' for what has no place to go back to."""
-    if effect.effect == "deleted":
-        return untagged(effect.path)
-    if effect.effect in ("moved", "replaced") and effect.source is not None:
-        return untagged(effect.source)
-    return ""
+class _Ground:
+    """Which effects stand in each other's way back."""
+
+    def __init__(self, effects: list[Effect]) -> None:
+        self._by_path = {untagged(effect.path): effect for effect in effects if effect.effect != "deleted"}
+        self._by_home = {home: effect for effect in effects for home in _homes(effect)}
+        self._inside = _insiders(effects)
+
+    def needed(self, effect: Effect) -> Iterator[Effect]:
+        """The effects that have to be undone before, or with, this one."""
+        for home in _homes(effect):
+            yield from filter(None, (self._by_path.get(home), self._by_path.get(self._now(home))))
+            for above in _above(home):
+                if above in self._by_home:
+                    yield self._by_home[above]
+        yield from self._inside.get(untagged(effect.path), ())
+
+    def only_holds(self, folder: Effect, taken: set[str]) -> bool:
+        """Whether everything that the run put into a folder is taken back."""
+        inside = self._inside.get(untagged(folder.path), ())
+        return all(effect.id in taken for effect in inside if not effect.implied)
+
+    def _now(self, home: str) -> str:
+        """The path that a slot has after the run: of its folders, the innermost that moved says it."""
+        for above in _above(home):
+            effect = self._by_home.get(above)
+            if effect is not None and effect.effect != "deleted":
+                return untagged(effect.path) + home[len(above) :]
+        return home
 
 
-def _needed(effect: Effect, by_path: Mapping[str, Effect], by_source: Mapping[str, Effect]) -> Iterator[Effect]:
-    back = _source(effect)
-    if not back:
-        return
-    if back in by_path:
-        yield by_path[back]
-    above = paths.split(back)[0]
+def _homes(effect: Effect) -> Iterator[str]:
+    """Where what an effect took from its place goes back to."""
+    if effect.vault is not None:
+        yield _old_place(effect)
+    if _stays_itself(effect) and effect.source is not None:
+        yield untagged(effect.source)
+
+
+def _above(path: str) -> Iterator[str]:
+    above = paths.split(path)[0]
     while above:
-        if above in by_source:
-            yield by_source[above]
+        yield above
         above = paths.split(above)[0]
 
 
-def _insiders(effects: list[Effect]) -> dict[str, list[Effect]]:
-    """Which effects put something into each folder that the run made."""
-    made = {
-        untagged(effect.path) for effect in effects if effect.effect in ("made", "copied") and effect.kind == "dir"
+def _insiders(effects: list[Effect]) -> Mapping[str, list[Effect]]:
+    """Which effects put something into each folder that came by the run, and goes away when it is undone."""
+    came = {
+        untagged(effect.path)
+        for effect in effects
+        if effect.kind == "dir" and effect.effect != "deleted" and not _stays_itself(effect)
     }
     inside: dict[str, list[Effect]] = {}
     for effect in effects:
-        if effect.effect == "deleted":
-            continue
-        above = paths.split(untagged(effect.path))[0]
-        while above:
-            if above in made:
-                inside.setdefault(above, []).append(effect)
-            above = paths.split(above)[0]
+        if effect.effect != "deleted":
+            for above in _above(untagged(effect.path)):
+                if above in came:
+                    inside.setdefault(above, []).append(effect)
     return inside

@@ -8,7 +8,7 @@ when its line is written, so a million of them never stand in memory.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from treegate.model import paths
 from treegate.model.effects import Effect, EffectKind, Text, tagged
@@ -149,6 +149,7 @@ class Lines:
             old_mode=None if node.setting is None or mode is None else f"{net.forest.facts(node)[0] & 0o7777:04o}",
             old_mtime=None if node.setting is None or mtime is None else str(net.forest.facts(node)[7]),
             replaces=_elsewhere(old, net.path(node)) if old is not None else None,
+            by=_by(node) if old is not None else "",
             implied=made.implied if made is not None else False,
             vault=vault,
             entry=node.number,
@@ -162,6 +163,16 @@ class Lines:
             run = node.home.name.rpartition(":")[2]
             return f"vault:{run}/{node.home_name}"
         return tagged(node.home_path()) if node.moved and kind != "deleted" else None
+
+
+def _by(node: Node) -> Literal["move", "copy", "create", "replace"]:
+    """How an entry came that takes another's place; `replace` keeps the mode, owner and attributes of the old one."""
+    made = node.made
+    if made is None:
+        return "move"
+    if made.source is not None:
+        return "copy"
+    return "create" if made.like is None else "replace"
 
 
 def _elsewhere(old: Node, path: str) -> Text | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Self
 
 from msgspec import UNSET
 
 from treegate.model import paths
-from treegate.model.forest import Fault
+from treegate.model.forest import Fault, Ghostly
 from treegate.model.globs import Glob, PatternError, Template
 from treegate.model.operations import Copy, Delete, Move
 from treegate.model.simulate import Simulation
@@ -23,40 +24,74 @@ def transfer_all(sim: Simulation, operation: Move | Copy) -> None:
     try:
         template = Template.parse(operation.to)
     except PatternError as error:
-        raise Fault("bad-glob", f"the template {operation.to!r}: {error}", key="to") from None
-    faults = 0
-    for n, node in enumerate(_matched(sim, operation), 1):
-        try:
-            transfer(sim, node, _filled(sim, template, node, n), operation)
-        except Fault as fault:
-            faults += 1
-            fault.changes = None  # it would change the whole operation, not this entry
-            if faults <= MOST_FAULTS:
-                sim.report(fault, None)
-    if faults > MOST_FAULTS:
-        text = f"{faults - MOST_FAULTS:,} more entries of this glob have such faults"
-        raise Fault("same-target", text, key="match")
+        raise Fault("bad-glob", f"the template {operation.to!r}: {error}", key="to", path=operation.to) from None
+    found = _matched(sim, operation)
+    with _Faults(sim) as faults:
+        for n, node in enumerate(found, 1):
+            to = ""
+            try:
+                to = _filled(sim, template, node, n)
+                transfer(sim, node, to, operation)
+            except Fault as fault:
+                faults.tell(fault, paths.joined(sim.base, to + node.name if to.endswith("/") else to))
+
+
+class _Faults:
+    """What goes wrong with single entries of a glob: each is told, up to a bound; the others go on."""
+
+    def __init__(self, sim: Simulation) -> None:
+        self._sim = sim
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def tell(self, fault: Fault, destination: str = "") -> None:
+        """Reports a fault of one entry; no suggestion, for it would change the whole operation."""
+        self._count += 1
+        fault.changes = None
+        if destination:
+            self._sim.forest.haunt(destination)
+        if self._count <= MOST_FAULTS:
+            self._sim.report(fault, None)
+
+    def __exit__(self, *_: object) -> None:
+        if self._count > MOST_FAULTS:
+            text = f"{self._count - MOST_FAULTS:,} more entries of this glob have such faults"
+            self._sim.report(Fault("more-problems", text, key="match"), None)
 
 
 def _filled(sim: Simulation, template: Template, node: Node, n: int) -> str:
     above = node.parent
-    parent = sim.shown(above.path()) if above is not None and "parent" in template.placeholders else ""
-    mtime = 0
-    if "mtime" in template.placeholders and node.made is None:
-        mtime = sim.forest.facts(node)[_MTIME]
+    parent = above.path().partition("/")[2] if above is not None and "parent" in template.placeholders else ""
+    mtime = _mtime(sim, node) if "mtime" in template.placeholders else 0
     try:
         return template.fill(node.name, parent, mtime, n)
     except ValueError as error:
         raise Fault("bad-glob", f"{sim.shown(node.path())!r}: {error}", key="to", path=node.path()) from None
 
 
+def _mtime(sim: Simulation, node: Node) -> int:
+    """An entry's mtime as it is at this operation; raises Fault for what the plan makes without one."""
+    made = node.made
+    told = made.mtime if made is not None else node.setting[1] if node.setting is not None else None
+    if told is not None:
+        return told
+    if made is not None and made.source is None:
+        text = f"{sim.shown(node.path())!r} is made by this plan and has no time yet"
+        raise Fault("bad-glob", text, key="to", path=node.path(), hint="give it an `mtime`, or use no {mtime} here")
+    return int(sim.forest.facts(node if made is None or made.source is None else made.source)[_MTIME])
+
+
 def delete_all(sim: Simulation, operation: Delete) -> None:
     """Deletes everything that the operation's glob matches."""
-    for node in _matched(sim, operation):
-        try:
-            delete(sim, node, operation)
-        except Fault as fault:
-            sim.report(fault, None)
+    found = _matched(sim, operation)
+    with _Faults(sim) as faults:
+        for node in found:
+            try:
+                delete(sim, node, operation)
+            except Fault as fault:
+                faults.tell(fault)
 
 
 def delete(sim: Simulation, node: Node, operation: Delete) -> None:
@@ -67,6 +102,8 @@ def delete(sim: Simulation, node: Node, operation: Delete) -> None:
         raise Fault("folder-not-empty", text, key="recursive", path=node.path(), changes={"recursive": True})
     if node.made is None:
         sim.forest.packed(node)
+    else:
+        sim.left(node)
     sim.forest.remove(node, sim.number)
 
 
@@ -75,16 +112,26 @@ def _matched(sim: Simulation, operation: Move | Copy | Delete) -> list[Node]:
     assert operation.match is not UNSET
     glob = _parsed(operation.match, "match")
     excluded = [] if operation.exclude is UNSET else [_parsed(pattern, "except") for pattern in operation.exclude]
-    found = [
-        node
-        for node, path in _walk(sim, glob)
-        if not any(other.matches(path, node.kind is Kind.DIR) for other in excluded)
-    ]
+    start = paths.joined(sim.base, glob.literal_prefix) if sim.base else glob.literal_prefix
+    start = start.removesuffix("/")
+    try:
+        found = [
+            node
+            for node, path in _walk(sim, glob, start)
+            if not any(other.matches(path, node.kind is Kind.DIR) for other in excluded)
+        ]
+    except Fault as fault:
+        if fault.code == "parent-missing" and sim.forest.haunted(start):
+            raise Ghostly from None
+        if fault.code not in ("parent-missing", "unknown-case"):
+            raise fault.at("match") from None
+        found = []
+    path = paths.joined(sim.base, operation.match) if sim.base else operation.match
     if not found:
-        raise Fault("no-match", f"{operation.match!r} matches nothing", key="match")
+        raise Fault("no-match", f"{operation.match!r} matches nothing", key="match", path=path)
     if operation.count is not UNSET and len(found) != operation.count:
         text = f"{operation.match!r} matches {len(found):,} entries, not {operation.count:,}"
-        raise Fault("wrong-count", text, key="count", changes={"count": len(found)})
+        raise Fault("wrong-count", text, key="count", path=path, changes={"count": len(found)})
     return found
 
 
@@ -92,39 +139,43 @@ def _parsed(pattern: str, key: str) -> Glob:
     try:
         return Glob.parse(pattern)
     except PatternError as error:
-        raise Fault("bad-glob", f"the glob {pattern!r}: {error}", key=key) from None
+        raise Fault("bad-glob", f"the glob {pattern!r}: {error}", key=key, path=pattern) from None
 
 
-def _walk(sim: Simulation, glob: Glob) -> Iterator[tuple[Node, str]]:
+def _walk(sim: Simulation, glob: Glob, start: str) -> Iterator[tuple[Node, str]]:
     """(entry, its path as the plan writes it) of what a glob matches, only going where something can match."""
-    prefix = glob.literal_prefix
-    start = paths.joined(sim.base, prefix) if prefix else sim.base
-    try:
-        if start:
-            yield from _below(sim, glob, sim.forest.folder(start), prefix)
-            return
-        for case in paths.in_byte_order(list(sim.forest.cases)):
-            if glob.may_match_below(case):
-                yield from _below(sim, glob, sim.forest.case(case), case)
-    except Fault as fault:
-        if fault.code != "parent-missing":
-            raise
+    if start:
+        yield from _below(sim, glob, sim.forest.folder(start), sim.shown(start) if start != sim.base else "")
+        return
+    for case in paths.in_byte_order(list(sim.forest.cases)):
+        if glob.may_match_below(case):
+            yield from _below(sim, glob, sim.forest.case(case), case)
 
 
-def _below(sim: Simulation, glob: Glob, folder: Node, path: str) -> Iterator[tuple[Node, str]]:
+def _below(sim: Simulation, glob: Glob, top: Node, prefix: str) -> Iterator[tuple[Node, str]]:
+    """What matches below a folder, in byte order; folders that match are not entered."""
+    forest = sim.forest
+    todo: list[Iterator[tuple[Node, str]]] = [_here(sim, glob, top, prefix)]
+    while todo:
+        found = next(todo[-1], None)
+        if found is None:
+            todo.pop()
+        elif glob.matches(found[1], found[0].kind is Kind.DIR):
+            yield found
+        else:
+            todo.append(_here(sim, glob, forest.entered(*found), found[1]))
+
+
+def _here(sim: Simulation, glob: Glob, folder: Node, path: str) -> Iterator[tuple[Node, str]]:
+    """Of one folder: what matches, and the folders below which something may."""
     forest = sim.forest
     names = forest.names(folder)
     for name in paths.in_byte_order(list(names)):
-        kind = names[name]
-        if isinstance(kind, Node):
-            kind = kind.kind
+        found = names[name]
+        kind = found.kind if isinstance(found, Node) else found
         below = f"{path}/{name}" if path else name
         is_dir = kind is Kind.DIR
-        if kind is not Kind.OTHER and glob.matches(below, is_dir):
+        if (kind is not Kind.OTHER and glob.matches(below, is_dir)) or (is_dir and glob.may_match_below(below)):
             node = forest.child(folder, name)
             assert node is not None
             yield node, below
-        elif is_dir and glob.may_match_below(below):
-            node = forest.child(folder, name)
-            assert node is not None
-            yield from _below(sim, glob, forest.entered(node, below), below)

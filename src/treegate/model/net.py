@@ -40,13 +40,18 @@ class Net:
             self._sort(node)
 
     def _settle_replaced(self) -> None:
-        for new, old in self.outcome.replaced.items():
-            if new.parent is old.home and new.name == old.home_name and self.is_removed(old):
+        """A new entry replaces the one that had its slot before the plan, however many had it in between."""
+        before = self.outcome.replaced
+        for new in before:
+            old = before.get(new)
+            while old is not None and not (new.parent is old.home and new.name == old.home_name):
+                old = before.get(old)
+            if old is not None and self.is_removed(old) and self.forest.holds(new):
                 self.replaced[new] = old
 
     def is_removed(self, node: Node) -> bool:
         """Whether an existing entry goes to the vault."""
-        return node.made is None and node.parent is not None and node.parent.where.startswith("/vault:")
+        return node.parent in self.forest.vaults
 
     def _sort(self, node: Node) -> None:
         if node.made is not None:

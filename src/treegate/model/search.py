@@ -50,7 +50,7 @@ class Search:
         return None
 
     def restated(self, path: str) -> str:
-        """The existing path that is meant where one inside the case names `projects/` or the case once more, or ''."""
+        """The existing path that one means which names `projects/` or the case once more, or ''."""
         if not self.base:
             return ""
         inside = path[len(self.base) + 1 :]

@@ -81,6 +81,7 @@ class Simulation:
         self.problems: list[Problem] = []
         self.replaced: dict[Node, Node] = {}
         self.expected: dict[Node, str] = {}
+        self.kept: dict[tuple[str, int], Node] = {}  # (run, entry) -> what `restore` found
         self.claims: dict[str, list[tuple[int, str]]] = {}  # destination -> (operation, who) that could not have it
         self.patience = PATIENCE
         self._untold = 0
@@ -126,7 +127,9 @@ class Simulation:
         """Makes a problem of a fault, with its suggestion, and remembers what will now be missing."""
         if operation is not None:
             haunt_destination(self, operation)
-        suggestion = suggested(operation, fault.changes) if fault.changes and operation is not None else None
+        suggestion = fault.instead
+        if fault.changes and operation is not None:
+            suggestion = suggested(operation, fault.changes)
         self._tell(fault, None, suggestion)
 
     def warn(self, fault: Fault) -> None:

@@ -98,12 +98,14 @@ def wrap(text: str, room: int, most: int = 100) -> list[str]:
 
 def _pieces(word: str, room: int) -> list[str]:
     """A word in pieces that fit; nearly always one."""
-    pieces = []
-    while columns(word) > room:
-        piece = _head(word, room) or word[:1]
-        pieces.append(piece)
-        word = word[len(piece) :]
-    return [*pieces, word]
+    pieces, start, taken = list[str](), 0, 0
+    for at, character in enumerate(word):
+        wide = max(0, wcwidth(character))
+        if taken + wide > room and at > start:
+            pieces.append(word[start:at])
+            start, taken = at, 0
+        taken += wide
+    return [*pieces, word[start:]]
 
 
 # What could pass for the renderer's own marks: arrows, counts, columns, quotes.

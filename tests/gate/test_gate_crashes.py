@@ -1,0 +1,664 @@
+"""Crashes as the gate meets them: database, journal and tree tell one story, whoever was interrupted where."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from gatework import CRASHED, SURVIVED, Office, copy, create, delete, die, dies_after, in_child, move, replace
+
+from treegate.engine import apply as applying
+from treegate.engine import journal, locks, posix
+from treegate.engine.course import Course
+from treegate.errors import Busy, NeedsRecovery, NotVerified, RolledBack, TreegateError
+from treegate.gate import runs
+from treegate.gate.core import Core
+
+MIXED = (
+    move("in/a.txt", "b.tmp"),
+    move("in/b.txt", "in/a.txt"),
+    move("b.tmp", "in/b.txt"),
+    move("in/deep", "deep"),
+    copy("deep/c.txt", "copies/c.txt"),
+    create("INDEX.md", "# Index\n"),
+    replace("notes.md", "new notes\n"),
+    delete("tmp", recursive=True),
+    {"op": "set", "path": "in/a.txt", "mode": "0700"},
+)
+
+
+def filled(office: Office) -> Office:
+    office.put("Smith/in/a.txt", "alpha\n")
+    office.put("Smith/in/b.txt", "beta\n")
+    office.put("Smith/in/deep/c.txt", "gamma\n")
+    office.put("Smith/notes.md", "old\n")
+    office.put("Smith/tmp/x", "x")
+    return office
+
+
+def last_run(office: Office) -> str:
+    return office.open().list_runs()[0].id
+
+
+def small_steps(monkeypatch: pytest.MonkeyPatch, batch: int = 2) -> None:
+    """Batches of a few steps, so that a run has many borders."""
+    real = runs.context_of
+    from dataclasses import replace as changed
+
+    monkeypatch.setattr(runs, "context_of", lambda *given: changed(real(*given), batch=batch))
+
+
+# 16: the four borders between database and journal
+
+BORDERS = {
+    "before the run directory": ((runs, "_begun", die), "approved"),
+    "before the journal": ((applying.Journal, "create", die), "approved"),
+    "after the durable end": ((Course, "end", dies_after(Course.end)), "applied"),
+    "before the end in the store": ((runs, "_end", die), "applied"),
+    "before the clean-up": ((runs, "_clean", die), "applied"),
+}
+
+
+@pytest.mark.parametrize("border", BORDERS)
+@pytest.mark.parametrize("by", ["recover", "the next apply", "recover back"])
+def test_16_a_crash_between_database_and_journal_is_told_alike_by_both(office, border, by):
+    """Before the journal nothing happened and the approval is given back; after its end the run is applied, also
+    for who asks to go back; nothing is left over either way."""
+    patch, story = BORDERS[border]
+    before = filled(office).tree()
+    id = office.approved(*MIXED)
+    office.crash(lambda gate: gate.apply(id), patch)
+    untouched = office.tree() == before
+    assert untouched == (story == "approved")
+    gate = office.reopen()
+    if by == "the next apply":
+        assert gate.apply(id).state == "applied"
+        story = "applied"
+    else:
+        done = gate.recover(back=by == "recover back")
+        assert [one.state for one in done] == ([] if border == "before the clean-up" else [story])
+    assert gate.show(id).plan.state == story
+    if story == "approved":
+        assert office.tree() == before
+        assert gate.list_runs() == []
+        assert gate.apply(id).state == "applied"
+    office.sound()
+    run = gate.list_runs()[0].id
+    assert office.story(run) == "applied"
+    assert gate.run(run).receipt.touched == gate.show(id).preview.counts.effects
+    office.undone(run)
+    assert office.tree() == before
+
+
+def test_16_a_crash_of_the_recovery_at_each_border_is_recovered_too(office):
+    """The recovery of a recovery tells the same story."""
+    before = filled(office).tree()
+    id = office.approved(*MIXED)
+    office.crash(lambda gate: gate.apply(id), (Course, "end", die))
+    for patch in ((Course, "end", die), (Course, "end", dies_after(Course.end)), (runs, "_end", die)):
+        office.crash(lambda gate: gate.recover(), patch)
+    (done,) = office.reopen().recover()
+    assert done.state == "applied"
+    office.sound()
+    office.undone(done.run)
+    assert office.tree() == before
+
+
+# Crashes amid the steps
+
+
+@pytest.mark.parametrize("back", [False, True])
+@pytest.mark.parametrize("batches", [1, 2, 3])
+def test_a_crash_amid_the_steps_goes_forward_or_back_as_asked(office, monkeypatch, batches, back):
+    """`recover` finishes the run; `recover --back` gives the tree of before, byte for byte."""
+    small_steps(monkeypatch)
+    before = filled(office).tree()
+    id = office.approved(*MIXED)
+    office.crash(lambda gate: gate.apply(id), (Course, "append", dies_after(Course.append, 2 * batches)))
+    (done,) = office.reopen().recover(back=back)
+    assert done.state == ("rolled-back" if back else "applied")
+    assert (office.tree() == before) == back
+    office.sound()
+    if not back:
+        office.undone(done.run)
+        assert office.tree() == before
+
+
+def test_a_command_that_writes_recovers_first(office):
+    """The next apply on the case brings the unfinished run to its end before anything else."""
+    filled(office)
+    office.put("Smith/other", "other")
+    id, other = office.approved(*MIXED), office.approved(move("other", "moved"))
+    office.crash(lambda gate: gate.apply(id), (Course, "end", die))
+    office.reopen().apply(other)
+    assert [run.state for run in office.gate.list_runs()] == ["applied", "applied"]
+    office.sound()
+
+
+def test_a_preview_is_refused_while_a_run_is_unfinished(office):
+    """The tree is between two states; another case is not held up."""
+    filled(office)
+    office.put("Jones/j", "j")
+    id = office.approved(*MIXED)
+    office.crash(lambda gate: gate.apply(id), (Course, "end", die))
+    gate = office.reopen()
+    with pytest.raises(NeedsRecovery) as refused:
+        gate.check(office.document(move("notes.md", "x")))
+    assert (refused.value.exit_status, refused.value.next) == (7, "treegate recover")
+    assert gate.check(office.document(move("j", "k"), case="Jones")).valid
+    assert any("unfinished" in found.title for found in gate.fsck())
+    assert any("unfinished" in found.title for found in gate.doctor())
+
+
+def test_13_a_crash_during_undo_is_finished_or_taken_back(office):
+    """An undo is a run like any other: recovered forward it has undone, recovered back it has not begun."""
+    before = filled(office).tree()
+    run = office.carried_out(*MIXED).run
+    after = office.tree()
+    for back in (True, False):
+        undo = office.gate.undo(run).submitted
+        office.gate.approve(undo.id, undo.digest)
+        office.crash(lambda gate, id=undo.id: gate.apply(id), (Course, "end", die))
+        office.reopen().recover(back=back)
+        assert office.tree() == (after if back else before)
+        assert office.story(run) == ("applied" if back else "undone")
+    office.sound()
+
+
+def test_15_a_rollback_that_crashes_stays_a_rollback(office):
+    """Recovered without a wish, it goes on back."""
+    before = filled(office).tree()
+    id = office.approved(*MIXED)
+    office.crash(lambda gate: gate.apply(id), (Course, "end", die))
+    office.crash(lambda gate: gate.recover(back=True), (Course, "end", die))
+    (done,) = office.reopen().recover()
+    assert done.state == "rolled-back"
+    assert office.tree() == before
+    office.sound()
+
+
+# 14: two recoveries at once
+
+
+def test_14_of_two_recoveries_at_once_one_has_the_lock(office):
+    """The other is told who has it (8), and afterwards finds nothing to do."""
+    filled(office)
+    id = office.approved(*MIXED)
+    office.crash(lambda gate: gate.apply(id), (Course, "end", die))
+    office.configure(lock_wait="0s")
+    with locks.case_locks(office.state / "locks", ["Smith"], shared=False, wait=0):
+        with pytest.raises(Busy) as refused:
+            office.gate.recover()
+        assert (refused.value.code, refused.value.exit_status) == ("case-locked", 8)
+        assert str(os.getpid()) in refused.value.message
+    assert [one.state for one in office.gate.recover()] == ["applied"]
+    assert office.gate.recover() == []
+
+
+def test_14_two_recoveries_at_once_tell_one_story(office):
+    """Both end well, and the run was ended once."""
+    filled(office)
+    id = office.approved(*MIXED)
+    office.crash(lambda gate: gate.apply(id), (Course, "end", die))
+    assert together([office.open().recover] * 2) == [SURVIVED, SURVIVED]
+    run = last_run(office)
+    assert office.story(run) == "applied"
+    assert audited(office, "run-ended", run) == 1
+    office.sound()
+
+
+def audited(office: Office, event: str, run: str) -> int:
+    from treegate.engine import audit
+
+    return sum(row.event == event for row in audit.rows(office.gate.core.store, run=run))
+
+
+def together(acts: list) -> list[int]:
+    """Exit statuses of children that act at the same time."""
+    gate_read, gate_write = os.pipe()
+    pids = []
+    for act in acts:
+        pid = os.fork()
+        if pid == 0:
+            os.close(gate_write)
+            os.read(gate_read, 1)  # returns when the parent closes its end
+            os._exit(in_child(act))
+        pids.append(pid)
+    os.close(gate_read)
+    os.close(gate_write)
+    return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+
+
+def test_39_two_applies_at_once_are_one_run(office):
+    """Both answer with the same run."""
+    filled(office)
+    id = office.approved(*MIXED)
+    assert together([lambda: office.open().apply(id)] * 3) == [SURVIVED] * 3
+    assert len(office.gate.list_runs()) == 1
+    office.sound()
+
+
+def test_39_two_approvers_at_once_are_one_approval_and_one_run(office):
+    """Of two who say yes and apply at once, one run comes."""
+    filled(office)
+    done = office.submit(*MIXED)
+
+    def decide(gate):
+        try:
+            gate.approve(done.id, done.digest)
+        except TreegateError as error:
+            assert error.code in ("already-applying", "already-applied")  # who comes late
+        gate.apply(done.id)
+
+    from treegate.model.actors import Role
+
+    gates = [office.person(name, Role.REVIEWER) for name in ("ann", "bob")]
+    assert together([lambda gate=gate: decide(gate) for gate in gates]) == [SURVIVED, SURVIVED]
+    assert len(office.gate.list_runs()) == 1
+    office.sound()
+
+
+def test_an_apply_of_a_locked_case_says_who_holds_it(office):
+    """Locked (8), nothing happened, and it works once the lock is gone."""
+    before = filled(office).tree()
+    id = office.approved(*MIXED)
+    office.configure(lock_wait="0s")
+    with locks.case_locks(office.state / "locks", ["Smith"], shared=True, wait=0), pytest.raises(Busy):
+        office.gate.apply(id)
+    assert office.tree() == before
+    assert office.gate.apply(id).state == "applied"
+
+
+# 17: the database is older than the tree
+
+
+def test_17_a_database_restored_from_a_backup_is_noticed(office):
+    """An older database would apply what was applied: nothing is submitted or applied, and it is said (10)."""
+    filled(office)
+    id = office.approved(move("notes.md", "n"))
+    backup = office.state.parent / "backup"
+    office.gate.close()
+    shutil.copytree(office.state, backup)
+    office.reopen().apply(id)
+    office.put("Smith/notes.md", "a new file, of the same name")
+    after = office.tree()
+    office.gate.close()
+    for path in office.state.glob("treegate.db*"):
+        path.unlink()
+    for path in backup.glob("treegate.db*"):
+        shutil.copy2(path, office.state)
+    gate = office.reopen()
+    for act in (lambda: gate.apply(id), lambda: gate.submit(office.document(create("x")))):
+        with pytest.raises(NotVerified) as refused:
+            act()
+        assert (refused.value.code, refused.value.exit_status) == ("database-older-than-tree", 10)
+    assert office.tree() == after
+    assert any("older" in found.title for found in gate.fsck())
+    assert any("older" in found.title for found in gate.doctor())
+
+
+# Disks: 5, 8, 9, 10, 11, 18
+
+
+@pytest.fixture
+def apart(tmp_path):
+    """An office whose state is on another filesystem than its tree."""
+    if not os.access("/dev/shm", os.W_OK) or os.stat("/dev/shm").st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs /dev/shm as another filesystem")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        made = Office(tmp_path / "office", Path(folder) / "state")
+        yield made
+        made.close()
+
+
+def test_05_a_step_is_synced_at_the_tree_before_the_journal_says_done(apart, monkeypatch):
+    """With the journal elsewhere, its own sync says nothing of the tree's: the folders are synced before `done`."""
+    small_steps(monkeypatch)
+    filled(apart)
+    order = []
+    for name in ("fsync", "syncfs"):
+        real = getattr(posix, name)
+
+        def seen(fd, real=real):
+            order.append(("sync", os.fstat(fd).st_dev))
+            real(fd)
+
+        monkeypatch.setattr(posix, name, seen)
+    real_append, real_carry = Course.append, applying.Course.forward.__globals__["Carrier"].carry
+    monkeypatch.setattr(
+        Course, "append", lambda self, *r, **k: (order.append(("log", r[0])), real_append(self, *r, **k))[1]
+    )
+    carrier = applying.Course.forward.__globals__["Carrier"]
+    monkeypatch.setattr(carrier, "carry", lambda self, steps: (order.append(("carried", 0)), real_carry(self, steps))[1])
+    apart.carried_out(*MIXED)
+    tree = apart.root.stat().st_dev
+    dones = [at for at, (kind, what) in enumerate(order) if kind == "log" and isinstance(what, journal.Done)]
+    assert len(dones) > 1
+    for at in dones:
+        carried = max(n for n in range(at) if order[n][0] == "carried")
+        assert ("sync", tree) in order[carried:at]
+
+
+def test_05_a_crash_with_the_journal_on_another_filesystem_is_recovered(apart, monkeypatch):
+    """State on one disk, tree on another: recovered both ways."""
+    small_steps(monkeypatch)
+    before = filled(apart).tree()
+    for back in (True, False):
+        id = apart.approved(*MIXED)
+        apart.crash(lambda gate, id=id: gate.apply(id), (Course, "append", dies_after(Course.append, 4)))
+        apart.reopen().recover(back=back)
+        assert (apart.tree() == before) == back
+    apart.sound()
+
+
+def test_08_a_failed_sync_halts_the_run_until_the_filesystem_is_mounted_anew(office, monkeypatch):
+    """Never tried again: the run stops (7), and recovery waits, for what is read now may not be on the disk."""
+    filled(office)
+    id = office.approved(*MIXED)
+    from treegate.engine.carry import Carrier
+    from treegate.engine.durable import SyncFailed
+
+    def fails(self, steps):
+        fd = posix.open_root(str(office.root))
+        raise SyncFailed(OSError(errno.EIO, "Input/output error"), posix.mount_id(fd))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Carrier, "sync", fails)
+        with pytest.raises(NeedsRecovery) as halted:
+            office.gate.apply(id)
+    assert (halted.value.code, halted.value.exit_status) == ("sync-failed", 7)
+    halfway = office.tree()
+    assert office.story(last_run(office)) == "needs-recovery"
+    with pytest.raises(NeedsRecovery) as waits:
+        office.gate.recover()
+    assert waits.value.code == "remount-needed"
+    assert office.tree() == halfway
+
+
+def test_09_a_disk_that_fills_while_staging_leaves_nothing_begun(office, tmp_path, mount):
+    """The room that the preview saw is gone: failed (6), tree and vault as before, nothing left behind."""
+    room = mount(tmp_path / "small", "-t", "tmpfs", "-o", "size=2m", "none")
+    small = Office(room / "office", tmp_path / "small-state")
+    small.put("Smith/big", os.urandom(700_000))
+    before = small.tree()
+    id = small.approved(copy("big", "again"), move("big", "moved"))
+    (room / "filler").write_bytes(bytes(900_000))
+    with pytest.raises(RolledBack) as failed:
+        small.gate.apply(id)
+    assert failed.value.exit_status == 6
+    assert "space" in failed.value.message
+    assert small.tree() == before
+    small.sound()
+    (room / "filler").unlink()
+    assert small.carried_out(copy("big", "again"), move("big", "moved")).state == "applied"
+    small.close()
+
+
+def test_10_a_state_disk_that_is_full_is_found_before_the_first_step(tmp_path, mount):
+    """However much is left of it, the plan is applied whole or refused with the tree untouched; with room again
+    it goes through."""
+    room = mount(tmp_path / "small", "-t", "tmpfs", "-o", "size=4m", "none")
+    office = Office(tmp_path / "office", room / "state")
+    for number in range(40):
+        office.put(f"Smith/{number:04}" + "x" * 200, str(number))
+    outcomes = set()
+    for free in [*range(0, 100_000, 8_192), 400_000]:
+        before = office.tree()
+        id = office.approved(move("*", f"at-{free}/", match="*") if False else
+                             {"op": "move", "match": "*", "except": ["at-*"], "to": f"at-{free}/{{name}}"})  # fmt: skip
+        filler = room / "filler"
+        left = os.statvfs(room).f_bavail * 4096
+        filler.write_bytes(bytes(max(0, left - free)))
+        try:
+            done = office.gate.apply(id).state
+        except (TreegateError, OSError) as error:
+            done = getattr(error, "code", "system-error")
+            assert office.tree() == before, done
+        finally:
+            filler.unlink()
+        office.reopen().recover()
+        done = done if office.gate.show(id).plan.state == "applied" else f"refused: {done}"
+        if done.startswith("refused"):
+            assert office.tree() == before
+            assert office.gate.apply(id).state == "applied"
+        outcomes.add(done)
+        office.undone(last_run(office))
+    assert "applied" in outcomes
+    assert len(outcomes) > 1
+    office.sound()
+    office.close()
+
+
+def test_11_a_disk_that_becomes_read_only_midway_halts_the_run_and_it_can_go_on(tmp_path, mount, monkeypatch):
+    """The run stops where it was (7); mounted writable again, it goes on to its end."""
+    small_steps(monkeypatch)
+    room = mount(tmp_path / "disk", "-t", "tmpfs", "-o", "size=8m", "none")
+    office = filled(Office(room / "office", tmp_path / "state"))
+    before = office.tree()
+    id = office.approved(*MIXED)
+    from treegate.engine.carry import Carrier
+
+    def erofs(self, steps):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    real = Carrier.carry
+    calls = []
+
+    def carry(self, steps):
+        calls.append(1)
+        return erofs(self, steps) if len(calls) > 1 else real(self, steps)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Carrier, "carry", carry)
+        with pytest.raises(NeedsRecovery) as halted:
+            office.gate.apply(id)
+    assert (halted.value.code, halted.value.exit_status) == ("halted-read-only", 7)
+    subprocess.run(["mount", "-o", "remount,ro", str(room)], check=True)
+    with pytest.raises(TreegateError):
+        office.open().recover()
+    subprocess.run(["mount", "-o", "remount,rw", str(room)], check=True)
+    (done,) = office.reopen().recover()
+    assert done.state == "applied"
+    office.undone(done.run)
+    assert office.tree() == before
+    office.sound()
+    office.close()
+
+
+def test_18_mounted_anew_with_another_device_number_approvals_and_recovery_still_hold(tmp_path, monkeypatch):
+    """The same image on another loop device has another st_dev: an approval given before is carried out, and a
+    run that crashed before is recovered."""
+    if os.geteuid() != 0 or not shutil.which("mkfs.ext4"):
+        pytest.skip("needs root and mkfs.ext4, to mount a loop device")
+    small_steps(monkeypatch)
+    image, room = tmp_path / "image", tmp_path / "room"
+    room.mkdir()
+    with image.open("wb") as file:
+        file.truncate(32 << 20)
+    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+    devices: list[str] = []
+
+    def mounted() -> int:
+        taken = [subprocess.run(["losetup", "-f", "--show", str(image)], capture_output=True, text=True) for _ in "12"]
+        if any(one.returncode for one in taken):
+            pytest.skip("needs loop devices")
+        names = [one.stdout.strip() for one in taken]
+        use = next(name for name in names if name not in devices)
+        for name in names:
+            if name != use:
+                subprocess.run(["losetup", "-d", name], check=True)
+        devices.append(use)
+        subprocess.run(["mount", use, str(room)], check=True)
+        return room.stat().st_dev
+
+    def unmounted() -> None:
+        subprocess.run(["umount", str(room)], check=True)
+
+    try:
+        numbers = [mounted()]
+        office = filled(Office(room / "office", tmp_path / "state"))
+        before = office.tree()
+        id = office.approved(*MIXED)
+        unmounted()
+        numbers.append(mounted())
+        office.crash(lambda gate: gate.apply(id), (Course, "append", dies_after(Course.append, 4)))
+        unmounted()
+        numbers.append(mounted())
+        (done,) = office.reopen().recover()
+        assert done.state == "applied"
+        office.undone(done.run)
+        assert office.tree() == before
+        assert len(set(numbers)) > 1
+        office.sound()
+        office.close()
+    finally:
+        subprocess.run(["umount", "-l", str(room)], check=False, capture_output=True)
+        for name in devices:
+            subprocess.run(["losetup", "-d", name], check=False, capture_output=True)
+
+
+# Damage
+
+
+def test_07_a_damaged_journal_is_refused_and_nothing_is_touched(office, monkeypatch):
+    """A bad frame with a good one behind it: it does not verify (10), in the tree and in the store all stays."""
+    small_steps(monkeypatch, 1)
+    filled(office)
+    id = office.approved(*MIXED)
+    office.crash(lambda gate: gate.apply(id), (Course, "end", die))
+    halfway = office.tree()
+    (path,) = (office.state / "runs").glob("*/journal.1")
+    data = bytearray(path.read_bytes())
+    data[60] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(NotVerified) as refused:
+        office.reopen().recover()
+    assert refused.value.exit_status == 10
+    assert str(refused.value.message)
+    assert office.tree() == halfway
+
+
+def test_06_garbage_behind_the_journals_last_frame_is_ignored(office):
+    """What a power cut leaves behind the last whole frame hinders no recovery."""
+    filled(office)
+    id = office.approved(*MIXED)
+    office.crash(lambda gate: gate.apply(id), (Course, "end", die))
+    (path,) = (office.state / "runs").glob("*/journal.1")
+    with path.open("ab") as file:
+        file.write(os.urandom(500))
+    assert [one.state for one in office.reopen().recover()] == ["applied"]
+    office.sound()
+
+
+def test_a_damaged_step_table_is_refused_before_anything_is_done(office):
+    """It does not verify (10); the approval stands."""
+    before = filled(office).tree()
+    id = office.approved(*MIXED)
+    (path,) = (office.state / "previews").iterdir()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+    with pytest.raises(NotVerified) as refused:
+        office.gate.apply(id)
+    assert refused.value.exit_status == 10
+    assert office.tree() == before
+    assert office.gate.show(id).plan.state == "approved"
+    office.sound()
+
+
+def test_a_damaged_key_is_said_and_applies_nothing(office):
+    """Without its key a receipt cannot be signed: it does not verify (10), and the tree stays."""
+    before = filled(office).tree()
+    id = office.approved(*MIXED)
+    key = (office.state / "key").read_text()
+    (office.state / "key").write_text(key[:20] + ("A" if key[20] != "A" else "B") + key[21:])
+    with pytest.raises(NotVerified) as refused:
+        office.gate.apply(id)
+    assert (refused.value.code, refused.value.exit_status) == ("key-damaged", 10)
+    assert office.tree() == before
+    (office.state / "key").write_text(key)
+    assert office.gate.apply(id).state == "applied"
+    office.sound()
+
+
+def test_a_damaged_database_is_said(office):
+    """It does not verify (10), whatever is wrong with it."""
+    office.gate.close()
+    (office.state / "treegate.db").write_bytes(b"this is no database, and never was one" * 100)
+    for path in office.state.glob("treegate.db-*"):
+        path.unlink()
+    with pytest.raises(NotVerified) as refused:
+        office.open()
+    assert refused.value.exit_status == 10
+
+
+# Stopped on purpose
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_run_that_is_asked_to_stop_is_rolled_back(office, monkeypatch, after):
+    """Whenever it is asked, the run ends cleanly: rolled back (6), the tree as before."""
+    small_steps(monkeypatch)
+    before = filled(office).tree()
+    id = office.approved(*MIXED)
+    seen = []
+    office.gate.watch(lambda done, total: seen.append(done), lambda: len(seen) >= after)
+    with pytest.raises(RolledBack) as stopped:
+        office.gate.apply(id)
+    assert stopped.value.exit_status == 6
+    assert office.tree() == before
+    assert office.gate.show(id).plan.state == "rolled-back"
+    office.sound()
+
+
+def test_an_error_midway_is_rolled_back(office, monkeypatch):
+    """What fails midway is taken back, with the reason in the message."""
+    small_steps(monkeypatch)
+    before = filled(office).tree()
+    id = office.approved(*MIXED)
+    real, calls = os.lstat, []
+    from treegate.engine.carry import Carrier
+
+    carry = Carrier.carry
+
+    def fails(self, steps):
+        calls.append(1)
+        if len(calls) == 3:
+            self.made = 0
+            raise OSError(errno.EIO, "Input/output error")
+        return carry(self, steps)
+
+    monkeypatch.setattr(Carrier, "carry", fails)
+    with pytest.raises(RolledBack, match="Input/output error"):
+        office.gate.apply(id)
+    assert real is os.lstat
+    assert office.tree() == before
+    office.sound()
+
+
+def test_1_a_kill_amid_thousands_of_moves_is_recovered(office):
+    """SIGKILL while a few thousand files are moved: recovered, the tree is after; taken back, it is before."""
+    for number in range(3000):
+        office.put(f"Smith/in/{number:05}", str(number))
+    before = office.tree()
+    for back in (True, False):
+        id = office.approved({"op": "move", "match": "in/*", "to": "out/{name}"})
+
+        def killed(gate, id=id):
+            gate.core.progress = lambda done, total: os.kill(os.getpid(), signal.SIGKILL)
+            gate.apply(id)
+
+        assert in_child(lambda act=killed: act(office.open())) == -signal.SIGKILL
+        (done,) = office.reopen().recover(back=back)
+        assert done.state == ("rolled-back" if back else "applied")
+        assert (office.tree() == before) == back
+    assert len(list(office.path("Smith/out").iterdir())) == 3000
+    assert CRASHED != SURVIVED
+    office.sound()

@@ -1,0 +1,434 @@
+"""Undo through the gate: the old tree back byte for byte, also in part, and never over somebody's edit."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from gatework import OLD, Office, copy, create, delete, move, plan, replace
+
+from treegate.errors import Denied, NotFound, Stale
+from treegate.model.actors import Role
+
+
+def filled(office: Office) -> Office:
+    """A tree with what undo has to bring back: modes, times, links, folders, bytes."""
+    office.put("Smith/in/a.txt", "alpha\n", mode=0o604)
+    office.put("Smith/in/b.txt", b"\x00\xff" * 5000, mtime=OLD + 7)
+    office.put("Smith/in/deep/c.txt", "gamma\n", mode=0o755)
+    office.put("Smith/notes.md", "old\n", mtime=1)
+    office.put("Smith/run.sh", "true\n")
+    office.put("Smith/tmp/x", "x")
+    office.put("Smith/tmp/more/y", "yy")
+    office.put("Smith/Ä name with spaces", "")
+    office.path("Smith/latest").symlink_to("in/a.txt")
+    office.path("Smith/tmp/broken").symlink_to("/no/where")
+    return office
+
+
+EVERYTHING = (
+    {"op": "mkdir", "path": "Empty/Inside"},
+    move("in/a.txt", "b.tmp"),
+    move("in/b.txt", "in/a.txt"),
+    move("b.tmp", "in/b.txt"),
+    move("in/deep", "deep"),
+    move("in", "deep/in"),
+    copy("deep/c.txt", "copies/c.txt"),
+    copy("tmp/more", "copies/more"),
+    create("INDEX.md", "# Index\n"),
+    replace("notes.md", "new notes\n"),
+    delete("tmp", recursive=True),
+    delete("latest"),
+    {"op": "symlink", "path": "newest", "target": "deep"},
+    {"op": "set", "path": "run.sh", "mode": "0700", "mtime": "2024-03-01T09:00:00.000000001Z"},
+    {"op": "rename", "path": "Ä name with spaces", "name": "plain"},
+)
+
+
+def test_undo_brings_the_tree_back_byte_for_byte(office):
+    """Names, kinds, modes, contents, link targets and the mtimes of files are as they were."""
+    before = filled(office).tree()
+    run = office.carried_out(*EVERYTHING).run
+    assert office.tree() != before
+    undone = office.undone(run)
+    assert office.tree() == before
+    assert undone.receipt.undo_of == run
+    assert office.story(run) == "undone"
+    office.sound()
+
+
+def test_the_undo_of_an_undo_does_it_again(office):
+    """Undo is a plan like any other, so it can be undone; and that again."""
+    before = filled(office).tree()
+    run = office.carried_out(*EVERYTHING).run
+    after = office.tree()
+    undo = office.undone(run).run
+    redo = office.undone(undo).run
+    assert office.tree() == after
+    assert (office.story(run), office.story(undo)) == ("applied", "undone")
+    office.undone(redo)
+    assert office.tree() == before
+    office.sound()
+
+
+def test_undo_takes_the_last_run_if_none_is_named(office):
+    """Without a name, the newest run is meant."""
+    office.put("Smith/a", "a")
+    office.put("Smith/c", "c")
+    office.carried_out(move("a", "b"))
+    between = office.tree()
+    office.carried_out(move("c", "d"))
+    office.undone()
+    assert office.tree() == between
+
+
+def test_a_run_is_undone_once(office):
+    """A second undo of the same run is refused, and so is that of a plan that never ran."""
+    office.put("Smith/a", "a")
+    run = office.carried_out(move("a", "b")).run
+    office.undone(run)
+    with pytest.raises(Denied) as refused:
+        office.gate.undo(run)
+    assert refused.value.code == "not-undoable"
+
+
+def test_there_is_nothing_to_undo_in_a_new_workspace(office):
+    """No run: not found (9)."""
+    with pytest.raises(NotFound):
+        office.gate.undo()
+
+
+def test_undo_needs_an_approval_like_any_plan(firm):
+    """Who asked for the undo may not approve it either."""
+    firm.put("Smith/a", "a")
+    ann, bob = firm.person("ann", Role.REVIEWER), firm.person("bob", Role.REVIEWER)
+    done = firm.submit(move("a", "b"))
+    ann.approve(done.id, done.digest)
+    ann.apply(done.id)
+    undo = ann.undo().submitted
+    with pytest.raises(Denied):
+        ann.approve(undo.id, undo.digest)
+    assert bob.approve(undo.id, undo.digest).state == "approved"
+
+
+def test_undo_of_a_mode_that_was_set_under_a_folder_that_moved(office):
+    """The entry is found where it is by then."""
+    office.put("Smith/in/c", "c", mode=0o755)
+    before = office.tree()
+    run = office.carried_out(move("in", "out"), {"op": "set", "path": "out/c", "mode": "0700"}).run
+    office.undone(run)
+    assert office.tree() == before
+
+
+# In part
+
+
+def test_undo_of_one_path_leaves_the_rest_done(office):
+    """`--path` takes back what the run did there; the plan stays applied, and the rest can follow."""
+    before = filled(office).tree()
+    run = office.carried_out(replace("notes.md"), delete("tmp", recursive=True), create("INDEX.md")).run
+    office.undone(run, "tmp")
+    assert office.path("Smith/tmp/more/y").read_text() == "yy"
+    assert office.path("Smith/notes.md").read_text() == "new\n"
+    assert office.story(run) == "applied"
+    office.undone(run)
+    assert office.tree() == before
+    assert office.story(run) == "undone"
+    office.sound()
+
+
+def test_undo_of_one_path_takes_along_what_stands_in_its_way(office):
+    """One half of a swap cannot go back alone: the other is shown as having to go along."""
+    office.put("Smith/a", "alpha")
+    office.put("Smith/b", "beta")
+    office.put("Smith/c", "gamma")
+    before = office.tree()
+    run = office.carried_out(move("a", "t"), move("b", "a"), move("t", "b"), move("c", "d")).run
+    undo = office.gate.undo(run, ["Smith/a"])
+    assert undo.also or undo.effects == 2
+    office.gate.approve(undo.submitted.id, undo.submitted.digest)
+    office.gate.apply(undo.submitted.id)
+    left = office.tree()
+    assert (left[b"Smith/a"], left[b"Smith/b"]) == (before[b"Smith/a"], before[b"Smith/b"])
+    assert b"Smith/d" in left
+
+
+def test_undo_of_a_path_that_the_run_did_not_touch_is_refused(office):
+    """It names the path."""
+    office.put("Smith/a", "a")
+    run = office.carried_out(move("a", "b")).run
+    with pytest.raises(NotFound, match="Smith/zzz"):
+        office.gate.undo(run, ["Smith/zzz"])
+
+
+def test_the_case_may_be_left_out_of_a_path(office):
+    """Where the run touched one case, a path from there is understood, before or after the run, also under a
+    folder."""
+    for name in "abc":
+        office.put(f"Smith/in/{name}", name)
+    run = office.carried_out(move("in/a", "out/a"), move("in/b", "out/b")).run
+    office.undone(run, "in/a")
+    assert (office.path("Smith/in/a").exists(), office.path("Smith/out/b").exists()) == (True, True)
+
+
+# Somebody edited since
+
+
+@pytest.mark.parametrize("edit", ["content", "same size and time", "removed", "another file", "a folder"])
+def test_24_undo_after_someone_edited_is_refused_for_that_path_and_both_are_kept(office, edit):
+    """The edited path is named and nothing is done; the other paths can be undone by naming them."""
+    office.put("Smith/notes.md", "old notes\n")
+    office.put("Smith/a", "a")
+    run = office.carried_out(replace("notes.md", "new notes\n"), move("a", "b")).run
+    target = office.path("Smith/notes.md")
+    seen = target.stat()
+    if edit in ("removed", "another file", "a folder"):
+        target.unlink()
+    if edit == "a folder":
+        target.mkdir()
+    elif edit != "removed":
+        target.write_text("xxx notes\n" if edit == "same size and time" else "edited\n")
+        if edit == "same size and time":
+            os.utime(target, ns=(seen.st_mtime_ns, seen.st_mtime_ns))
+    edited = office.tree()
+    with pytest.raises(Stale) as refused:
+        office.gate.undo(run)
+    assert (refused.value.code, refused.value.path) == ("undo-conflict", "Smith/notes.md")
+    assert office.tree() == edited
+    kept = office.gate.list_vault(run)
+    assert [one.path for one in kept] == ["Smith/notes.md"]
+    office.undone(run, "Smith/b")
+    assert office.path("Smith/a").read_text() == "a"
+
+
+def test_24_an_edit_between_the_undo_and_its_approval_makes_it_stale(office):
+    """The undo's own fingerprints are checked again before its first step."""
+    office.put("Smith/notes.md", "old")
+    run = office.carried_out(replace("notes.md", "new")).run
+    undo = office.gate.undo(run).submitted
+    office.gate.approve(undo.id, undo.digest)
+    office.path("Smith/notes.md").write_text("edited")
+    with pytest.raises(Stale):
+        office.gate.apply(undo.id)
+    assert office.path("Smith/notes.md").read_text() == "edited"
+    assert [one.state for one in office.gate.list_vault(run)] == ["kept"]
+
+
+def test_24_what_was_put_into_a_new_folder_is_not_lost_by_undo(office):
+    """A folder that the run made, and somebody put a file into, is no run's to take away."""
+    office.put("Smith/a", "a")
+    run = office.carried_out(move("a", "new/a")).run
+    office.put("Smith/new/theirs", "theirs")
+    try:
+        undo = office.gate.undo(run).submitted
+        if undo.state == "pending":
+            office.gate.approve(undo.id, undo.digest)
+            office.gate.apply(undo.id)
+    except Stale:
+        pass
+    kept = [one.path for one in office.gate.list_vault()]
+    assert office.path("Smith/new/theirs").exists(), kept
+
+
+def test_undo_of_a_deletion_when_the_place_is_taken_is_a_problem(office):
+    """What is there now stays; the undo says that it cannot."""
+    office.put("Smith/a", "old")
+    run = office.carried_out(delete("a")).run
+    office.put("Smith/a", "someone's")
+    undo = office.gate.undo(run).submitted
+    assert undo.state == "invalid"
+    assert [problem.code for problem in undo.problems] == ["destination-exists"]
+    assert office.path("Smith/a").read_text() == "someone's"
+
+
+# The vault
+
+
+def test_a_vault_entry_is_restored_elsewhere(office):
+    """`vault restore` submits a plan; carried out, the vault keeps it no more."""
+    before = office.put("Smith/a", "old").stat()
+    run = office.carried_out(delete("a")).run
+    (kept,) = office.gate.list_vault(run)
+    done = office.gate.restore(run, [kept.entry], "Jones/back/a")
+    assert done.state == "pending"
+    office.gate.approve(done.id, done.digest)
+    office.gate.apply(done.id)
+    back = office.path("Jones/back/a").stat()
+    assert (back.st_ino, back.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert office.gate.list_vault() == []
+    with pytest.raises(NotFound):
+        office.gate.restore(run, [kept.entry])
+    office.sound()
+
+
+def test_an_entry_that_the_vault_never_had_is_not_found(office):
+    """It is named (9)."""
+    office.put("Smith/a", "old")
+    run = office.carried_out(delete("a")).run
+    with pytest.raises(NotFound, match="999"):
+        office.gate.restore(run, [999])
+
+
+def test_retention_lets_go_of_nothing_before_its_time(office):
+    """One millisecond early, nothing is due; then it is, and its bytes are gone."""
+    office.put("Smith/a", "old")
+    office.put("Smith/keep/b", "old")
+    run = office.carried_out(delete("a"), delete("keep", recursive=True)).run
+    (first, second) = office.gate.list_vault(run)
+    office.clock.now = first.until - 1
+    assert office.gate.prune() == []
+    office.clock.now = first.until
+    assert [one.path for one in office.gate.prune(dry=True)] == [first.path, second.path]
+    assert len(office.gate.list_vault()) == 2
+    assert len(office.gate.prune()) == 2
+    assert office.gate.list_vault() == []
+    assert list((office.root / ".treegate/vault").rglob("b")) == []
+    office.sound()
+
+
+def test_prune_never_takes_what_a_live_plan_names(office):
+    """While a plan that restores an entry may still be carried out, the entry stays."""
+    office.put("Smith/a", "a")
+    office.put("Smith/b", "b")
+    run = office.carried_out(delete("a"), delete("b")).run
+    entry = next(one for one in office.gate.list_vault(run) if one.path == "Smith/a")
+    waiting = office.gate.restore(run, [entry.entry])
+    office.clock.now = entry.until + 1
+    assert [one.path for one in office.gate.prune()] == ["Smith/b"]
+    office.gate.approve(waiting.id, waiting.digest)
+    office.gate.apply(waiting.id)
+    assert office.path("Smith/a").read_text() == "a"
+
+
+def test_after_pruning_an_undo_says_what_is_gone(office):
+    """What the vault let go cannot come back, and the undo's problem says so."""
+    office.put("Smith/a", "a")
+    run = office.carried_out(delete("a")).run
+    office.clock.now = office.gate.list_vault(run)[0].until
+    office.gate.prune()
+    undo = office.gate.undo(run).submitted
+    assert undo.state == "invalid"
+    assert undo.problems
+
+
+def test_only_who_may_prune_prunes(firm):
+    """An author has no right to."""
+    with pytest.raises(Denied):
+        firm.person("agent", Role.AUTHOR).prune()
+
+
+# Health
+
+
+def test_a_healthy_workspace_has_nothing_to_report(office):
+    """fsck and doctor find no error after a run and its undo."""
+    filled(office)
+    office.undone(office.carried_out(*EVERYTHING).run)
+    assert office.gate.fsck() == []
+    assert [found for found in office.gate.doctor() if found.severity == "error"] == []
+
+
+def test_fsck_finds_a_removed_vault_entry(office):
+    """It names the run and the path."""
+    office.put("Smith/a", "a")
+    run = office.carried_out(delete("a")).run
+    (entry,) = (office.root / ".treegate/vault" / run / "entries").iterdir()
+    entry.unlink()
+    (found,) = office.gate.fsck()
+    assert (found.severity, run in found.title, "Smith/a" in found.title) == ("error", True, True)
+
+
+def test_fsck_finds_a_changed_receipt(office):
+    """One word of it is enough."""
+    office.put("Smith/a", "a")
+    run = office.carried_out(move("a", "b"), title="Tidy").run
+    path = office.state / "receipts" / f"{run}.json"
+    path.write_bytes(path.read_bytes().replace(b"Tidy", b"Tidi"))
+    (found,) = office.gate.fsck()
+    assert run in found.title
+
+
+def test_fsck_finds_a_removed_receipt(office):
+    """Its absence is an error too."""
+    office.put("Smith/a", "a")
+    run = office.carried_out(move("a", "b")).run
+    (office.state / "receipts" / f"{run}.json").unlink()
+    (found,) = office.gate.fsck()
+    assert run in found.title
+
+
+def test_fsck_finds_a_changed_audit_row(office):
+    """The chain breaks at the row."""
+    import sqlite3
+
+    office.put("Smith/a", "a")
+    office.carried_out(move("a", "b"))
+    with sqlite3.connect(office.state / "treegate.db") as database:
+        database.execute("update audit set actor = 'eve' where seq = 3")
+    database.close()
+    found = office.open().fsck()
+    assert ["row 3" in one.title for one in found] == [True]
+
+
+def test_fsck_finds_folders_of_no_known_run(office):
+    """A vault, an area and a journal of runs that the store does not know are each named."""
+    for folder in (office.root / ".treegate/vault", office.root / ".treegate/runs", office.state / "runs"):
+        (folder / "run_x").mkdir(parents=True)
+    assert sum("run_x" in found.title for found in office.gate.fsck()) == 3
+
+
+def test_doctor_finds_an_open_state_directory(office):
+    """Others must not enter it."""
+    office.state.chmod(0o755)
+    assert any("0755" in found.title for found in office.gate.doctor() if found.severity == "error")
+
+
+# Tokens
+
+
+def test_a_token_is_of_no_use_once_revoked_or_expired(office):
+    """Denied (4), each with its own code; so is one that nobody made."""
+    text = office.token("ann", Role.REVIEWER)
+    assert office.open(text).actor.name == "ann"
+    office.gate.revoke_token("ann")
+    for given, code in [
+        (text, "token-revoked"),
+        (office.token("bob", Role.REVIEWER, expires_at=1), "token-expired"),
+        ("tg_nonsense", "token-unknown"),
+    ]:
+        with pytest.raises(Denied) as refused:
+            office.open(given)
+        assert (refused.value.code, refused.value.exit_status) == (code, 4)
+
+
+def test_only_an_admin_makes_tokens(firm):
+    """A reviewer could otherwise make a second self."""
+    ann = firm.person("ann", Role.REVIEWER)
+    with pytest.raises(Denied):
+        ann.create_token("bob", Role.REVIEWER)
+    with pytest.raises(Denied):
+        ann.list_tokens()
+    with pytest.raises(Denied):
+        ann.revoke_token("ann")
+
+
+def test_token_texts_are_kept_nowhere(office):
+    """The database holds only their hashes."""
+    text = office.token("ann", Role.REVIEWER)
+    assert all(text.encode() not in path.read_bytes() for path in office.state.rglob("*") if path.is_file())
+
+
+def test_a_single_folder_is_its_own_case(tmp_path):
+    """With `single` the folder itself is the case, undo included, and the area is no part of it."""
+    root = tmp_path / "Taxes"
+    root.mkdir()
+    (root / "a").write_text("a")
+    office = Office(root, tmp_path / "state", single=True)
+    done = office.gate.submit(plan(move("a", "sub/b"), case="Taxes"))
+    assert done.state == "pending", done.problems
+    office.gate.approve(done.id, done.digest)
+    run = office.gate.apply(done.id).run
+    assert (root / "sub/b").read_text() == "a"
+    office.undone(run)
+    assert sorted(path.name for path in root.iterdir()) == [".treegate", "a"]
+    office.close()
