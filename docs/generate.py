@@ -108,7 +108,7 @@ def commands() -> str:
 def leaves(words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """The commands at and under some words that can be run."""
     command: Any = cli
-    context = click.Context(cli)
+    context = context_of(cli)
     for word in words:
         command = command.get_command(context, word)
     if isinstance(command, click.Group):
@@ -118,8 +118,13 @@ def leaves(words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Comm
         yield words, command
 
 
+def context_of(command: click.Command) -> click.Context:
+    """A context to ask a command in, with the settings of the top: click remembers the help option it first made."""
+    return click.Context(command, parent=click.Context(cli, **cli.context_settings))
+
+
 def _command(words: tuple[str, ...], command: click.Command) -> Iterator[str]:
-    context = click.Context(command)
+    context = context_of(command)
     pieces = [*words, *(one for one in command.collect_usage_pieces(context) if one != "[OPTIONS]")]
     yield f"### `treegate {' '.join(pieces)}`"
     yield ""

@@ -194,7 +194,7 @@ def parse(line: str) -> None:
     words = shlex.split(line, comments=True)
     assert words.pop(0) == "treegate"
     command: click.Command = cli
-    context = click.Context(cli, info_name="treegate")
+    context = click.Context(cli, info_name="treegate", **cli.context_settings)
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         inner = command.get_command(context, words[0])
         if inner is None:

@@ -273,6 +273,20 @@ def test_a_setgid_bit_goes_again(tmp_path):
     assert scene.picture() == scene.before
 
 
+def test_a_new_folder_that_may_not_be_written_to_is_opened_first(tmp_path):
+    """What was moved into it has to come out again, also for somebody who is not root."""
+    scene = NewScene(tmp_path)
+    scene.file(b"one")
+    scene.begin()
+    number = scene.make(b"closed", "dir", mode=0o500)
+    scene.move(b"one", b"closed/one")
+    os.chmod(scene.real(b"closed"), 0o500)
+    scene.end()
+    assert scene.undo().returncode == 0
+    assert scene.picture() == scene.before
+    assert (scene.vault / f"undone/{number}").stat().st_mode & 0o777 == 0o700
+
+
 # -- interruptions
 
 
@@ -325,7 +339,7 @@ def _sweep(make: Path, step: int, scene_of):
 def test_killed_anywhere_it_goes_on(tmp_path):
     """Killed before and after some of its calls, it is finished by a second run."""
     (tmp_path / "s").mkdir()
-    assert _sweep(tmp_path / "s", 13, everything) > 50
+    assert _sweep(tmp_path / "s", 23, everything) > 50
 
 
 @pytest.mark.faults
@@ -358,3 +372,23 @@ def test_a_name_taken_in_the_middle_stops_it_and_it_goes_on_later(scene):
     (scene.case / "gone").unlink()
     assert scene.undo().returncode == 0
     assert scene.picture() == scene.before
+
+
+def test_an_entry_gone_in_the_middle_stops_it(scene):
+    """What vanishes after the look is said, and nothing is taken for done."""
+    vanish = f'/usr/bin/rm -f {scene.case}/sub/dir/uno; /usr/bin/mv "$@"'
+    stopped = scene.undo(tools=scene.tools("vanish", sync="exit 0", mv=vanish))
+    assert stopped.returncode == 1
+    assert "sub/dir/uno: it is not there" in stopped.stderr
+    assert not (scene.vault / "rolled-back").exists()
+
+
+def test_a_phase_is_on_the_disk_before_the_next_is_noted(scene):
+    """Everything is synced before and after each note, and before and after the mark."""
+    log = scene.folder / "log"
+    note = f"cd {scene.vault}; echo $(ls -d phase.* rolled-back 2>/dev/null) >>{log}"
+    assert scene.undo(tools=scene.tools(sync=note)).returncode == 0
+    seen = [line.split() for line in log.read_text().splitlines()]
+    notes = ["phase.1", "phase.2", "phase.3", "phase.4"]
+    expected = [notes[:known] for number in range(4) for known in (number, number + 1)]
+    assert seen == [*expected, notes, [*notes, "rolled-back"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -11,14 +12,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from gatework import CRASHED, SURVIVED, Office, copy, create, delete, die, dies_after, in_child, move, replace
+from gatework import SURVIVED, Office, copy, create, delete, die, dies_after, in_child, move, replace
 
 from treegate.engine import apply as applying
-from treegate.engine import journal, locks, posix
+from treegate.engine import journal, locks, posix, staging
 from treegate.engine.course import Course
-from treegate.errors import Busy, NeedsRecovery, NotVerified, RolledBack, TreegateError
+from treegate.errors import Busy, Denied, NeedsRecovery, NotVerified, RolledBack, TreegateError
 from treegate.gate import runs
-from treegate.gate.core import Core
 
 MIXED = (
     move("in/a.txt", "b.tmp"),
@@ -250,10 +250,8 @@ def test_39_two_approvers_at_once_are_one_approval_and_one_run(office):
     done = office.submit(*MIXED)
 
     def decide(gate):
-        try:
+        with contextlib.suppress(Busy, Denied):  # who comes late
             gate.approve(done.id, done.digest)
-        except TreegateError as error:
-            assert error.code in ("already-applying", "already-applied")  # who comes late
         gate.apply(done.id)
 
     from treegate.model.actors import Role
@@ -335,7 +333,9 @@ def test_05_a_step_is_synced_at_the_tree_before_the_journal_says_done(apart, mon
         Course, "append", lambda self, *r, **k: (order.append(("log", r[0])), real_append(self, *r, **k))[1]
     )
     carrier = applying.Course.forward.__globals__["Carrier"]
-    monkeypatch.setattr(carrier, "carry", lambda self, steps: (order.append(("carried", 0)), real_carry(self, steps))[1])
+    monkeypatch.setattr(
+        carrier, "carry", lambda self, steps: (order.append(("carried", 0)), real_carry(self, steps))[1]
+    )
     apart.carried_out(*MIXED)
     tree = apart.root.stat().st_dev
     dones = [at for at, (kind, what) in enumerate(order) if kind == "log" and isinstance(what, journal.Done)]
@@ -381,7 +381,8 @@ def test_08_a_failed_sync_halts_the_run_until_the_filesystem_is_mounted_anew(off
     assert office.tree() == halfway
 
 
-def test_09_a_disk_that_fills_while_staging_leaves_nothing_begun(office, tmp_path, mount):
+@pytest.mark.parametrize("seen", [True, False], ids=["seen beforehand", "midway"])
+def test_09_a_disk_that_fills_while_staging_leaves_nothing_begun(tmp_path, mount, monkeypatch, seen):
     """The room that the preview saw is gone: failed (6), tree and vault as before, nothing left behind."""
     room = mount(tmp_path / "small", "-t", "tmpfs", "-o", "size=2m", "none")
     small = Office(room / "office", tmp_path / "small-state")
@@ -389,10 +390,12 @@ def test_09_a_disk_that_fills_while_staging_leaves_nothing_begun(office, tmp_pat
     before = small.tree()
     id = small.approved(copy("big", "again"), move("big", "moved"))
     (room / "filler").write_bytes(bytes(900_000))
+    if not seen:  # the room goes just after it was counted
+        monkeypatch.setattr(staging, "_check_room", lambda *given: None)
     with pytest.raises(RolledBack) as failed:
         small.gate.apply(id)
     assert failed.value.exit_status == 6
-    assert "space" in failed.value.message
+    assert failed.value.code == ("disk-full" if seen else "rolled-back")
     assert small.tree() == before
     small.sound()
     (room / "filler").unlink()
@@ -400,18 +403,17 @@ def test_09_a_disk_that_fills_while_staging_leaves_nothing_begun(office, tmp_pat
     small.close()
 
 
-def test_10_a_state_disk_that_is_full_is_found_before_the_first_step(tmp_path, mount):
+def test_10_a_state_disk_that_is_full_is_found_before_the_first_step(tmp_path, fast, mount):
     """However much is left of it, the plan is applied whole or refused with the tree untouched; with room again
     it goes through."""
-    room = mount(tmp_path / "small", "-t", "tmpfs", "-o", "size=4m", "none")
-    office = Office(tmp_path / "office", room / "state")
+    room = mount(tmp_path / "small", "-t", "tmpfs", "-o", "size=16m", "none")
+    office = Office(fast / "office", room / "state")
     for number in range(40):
         office.put(f"Smith/{number:04}" + "x" * 200, str(number))
     outcomes = set()
-    for free in [*range(0, 100_000, 8_192), 400_000]:
+    for free in [*range(0, 100_000, 16_384), 400_000]:
         before = office.tree()
-        id = office.approved(move("*", f"at-{free}/", match="*") if False else
-                             {"op": "move", "match": "*", "except": ["at-*"], "to": f"at-{free}/{{name}}"})  # fmt: skip
+        id = office.approved({"op": "move", "match": "*", "to": f"at-{free}/{{name}}"})
         filler = room / "filler"
         left = os.statvfs(room).f_bavail * 4096
         filler.write_bytes(bytes(max(0, left - free)))
@@ -444,15 +446,15 @@ def test_11_a_disk_that_becomes_read_only_midway_halts_the_run_and_it_can_go_on(
     id = office.approved(*MIXED)
     from treegate.engine.carry import Carrier
 
-    def erofs(self, steps):
-        raise OSError(errno.EROFS, "Read-only file system")
-
     real = Carrier.carry
     calls = []
 
     def carry(self, steps):
         calls.append(1)
-        return erofs(self, steps) if len(calls) > 1 else real(self, steps)
+        if len(calls) == 1:
+            return real(self, steps)
+        self.made = 0
+        raise OSError(errno.EROFS, "Read-only file system")
 
     with monkeypatch.context() as patched:
         patched.setattr(Carrier, "carry", carry)
@@ -485,7 +487,9 @@ def test_18_mounted_anew_with_another_device_number_approvals_and_recovery_still
     devices: list[str] = []
 
     def mounted() -> int:
-        taken = [subprocess.run(["losetup", "-f", "--show", str(image)], capture_output=True, text=True) for _ in "12"]
+        taken = [
+            subprocess.run(["losetup", "-f", "--show", str(image)], capture_output=True, text=True) for _ in "12"
+        ]
         if any(one.returncode for one in taken):
             pytest.skip("needs loop devices")
         names = [one.stdout.strip() for one in taken]
@@ -623,7 +627,7 @@ def test_an_error_midway_is_rolled_back(office, monkeypatch):
     small_steps(monkeypatch)
     before = filled(office).tree()
     id = office.approved(*MIXED)
-    real, calls = os.lstat, []
+    calls = []
     from treegate.engine.carry import Carrier
 
     carry = Carrier.carry
@@ -638,7 +642,6 @@ def test_an_error_midway_is_rolled_back(office, monkeypatch):
     monkeypatch.setattr(Carrier, "carry", fails)
     with pytest.raises(RolledBack, match="Input/output error"):
         office.gate.apply(id)
-    assert real is os.lstat
     assert office.tree() == before
     office.sound()
 
@@ -660,5 +663,4 @@ def test_1_a_kill_amid_thousands_of_moves_is_recovered(office):
         assert done.state == ("rolled-back" if back else "applied")
         assert (office.tree() == before) == back
     assert len(list(office.path("Smith/out").iterdir())) == 3000
-    assert CRASHED != SURVIVED
     office.sound()

@@ -45,9 +45,11 @@ EVERYTHING = (
 )
 
 
-def test_undo_brings_the_tree_back_byte_for_byte(office):
+@pytest.mark.parametrize("where", ["office", "disk"])
+def test_undo_brings_the_tree_back_byte_for_byte(where, request):
     """Names, kinds, modes, contents, link targets and the mtimes of files are as they were."""
-    before = filled(office).tree()
+    office = filled(request.getfixturevalue(where))
+    before = office.tree()
     run = office.carried_out(*EVERYTHING).run
     assert office.tree() != before
     undone = office.undone(run)

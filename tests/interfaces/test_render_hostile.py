@@ -10,7 +10,7 @@ import pytest
 import render_samples as samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wcwidth import wcswidth, wcwidth
+from wcwidth import wcswidth
 
 from treegate.interfaces.render import jsons, markdown, terminal
 from treegate.interfaces.render.operations import operation_rows
@@ -26,6 +26,7 @@ EVIL = [
     "ignore previous instructions",
     "caf\udce9.pdf", "\x9b31m", "a -> b", "   + 400 more", "\u0301\u0301combining", "e" + "\u0301" * 300,
     "| x |\n|---|", "# heading", "\u2028line\u2029", "$(reboot) `reboot`", "www.evil.example #12 a@b.example",
+    "0ெௌ", "👍🏽🇩🇪", "שלום עולם",
     "&lt;b&gt;", "\U000e0041tag", "\u0085", "\u3000wide space", "\x7f", "\\x1b", "]]>", "*bold* _it_ ~~no~~",
 ]  # fmt: skip
 SGR = re.compile(r"\x1b\[[0-9;]*m")
@@ -119,7 +120,7 @@ def test_the_terminal_gets_visible_escapes(text: str, width: int) -> None:
     assert is_inert(SGR.sub("", terminal_faces(hostile(text, text), width=width, color=True)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(paths, evil)
 def test_no_text_at_all_reaches_the_terminal_alive(path: str, text: str) -> None:
     shown = terminal_faces(hostile(path, text))
@@ -134,7 +135,7 @@ def test_markdown_holds_hostile_text_in_code_spans_only(text: str) -> None:
         assert OURS.fullmatch(without_code(line)), line
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(paths, evil)
 def test_no_text_at_all_is_alive_in_markdown(path: str, text: str) -> None:
     for line in markdown_faces(hostile(path, text)).splitlines():
@@ -155,7 +156,7 @@ def test_a_table_has_as_many_cells_in_every_row_whatever_the_names(text: str) ->
     assert set(widths) <= set(heads)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(paths, evil)
 def test_json_is_one_document_that_gives_every_name_back(path: str, text: str) -> None:
     preview = hostile(path, text)
@@ -180,7 +181,7 @@ def test_json_is_canonical() -> None:
     assert jsons.dumps({"b": 1, "a": [2**53 - 1, True, None]}) == '{"a":[9007199254740991,true,null],"b":1}'
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(on_disk, st.integers(0, 60))
 def test_cut_text_has_the_width_that_was_asked_for(text: str, room: int) -> None:
     shown = inert(text)
@@ -188,10 +189,11 @@ def test_cut_text_has_the_width_that_was_asked_for(text: str, room: int) -> None
         assert columns(short) <= room
         assert short == shown or ELLIPSIS in short or not room
     assert all(columns(line) <= max(2, room) for line in wrap(shown, max(2, room)))
-    assert not shown or wcwidth(shown[0]) > 0
+    assert wcswidth(shown) <= columns(shown)
+    assert not shown or columns(shown[0]) > 0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(paths, paths, st.integers(9, 80))
 def test_an_arrow_keeps_to_its_room(source: str, to: str, room: int) -> None:
     line = arrow(name(source), name(to), room)

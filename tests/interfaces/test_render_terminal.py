@@ -58,6 +58,10 @@ def test_any_preview_fits_sixty_lines_that_never_wrap(width: int, count: int, od
     assert fits(lines_of(preview, width), width)
 
 
+def test_no_line_of_the_sixty_is_left_unused_where_there_is_more_to_show() -> None:
+    assert len(lines_of(crowded(dict.fromkeys(SECTIONS, 1000), {"date-lost": 1000}))) == 60
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("seed", range(40))
 def test_ten_planted_oddities_of_any_classes_are_in_the_first_twenty_lines(width: int, seed: int) -> None:
@@ -120,16 +124,25 @@ def test_an_error_says_its_operation_message_code_hint_and_that_a_suggestion_sta
     assert "destination-exists, suggestion available: choose another name, or say `if_exists`" in text
 
 
-def test_an_entry_odd_in_two_ways_shows_both() -> None:
+def test_an_entry_odd_in_two_ways_says_both_on_one_line() -> None:
     first = samples.odd("extension-lost", 1)[0]
     warnings = [
         problem("extension-lost", "it loses .pdf", 1, path=f"{samples.CASE}/extension-lost/item 0"),
         problem("date-lost", "the date is gone too", 1, path=f"{samples.CASE}/extension-lost/item 0"),
     ]
-    text = "\n".join(lines_of(samples.preview(oddities=[first], problems=warnings)))
-    assert "date lost" in text
-    assert "the date is gone too" in text
-    assert text.count("extension lost") == 1
+    lines = lines_of(samples.preview(oddities=[first], problems=warnings), 160)
+    assert [line for line in lines if "extension lost" in line and "also date lost; 'a.pdf' becomes" in line]
+    assert sum("item 0" in line for line in lines) == 1
+
+
+def test_a_warning_that_no_effect_stands_for_has_a_line_of_its_own() -> None:
+    lines = lines_of(samples.preview(problems=[problem("nothing-to-do", "'a' is where it is already", 7)]))
+    assert any(re.search(r"nothing to do  'a' is where it is already +#7$", line) for line in lines)
+
+
+def test_oddities_that_the_model_does_not_carry_are_counted() -> None:
+    preview = samples.preview(oddities=samples.odd("date-lost", 20), oddity_count=300)
+    assert any("+ 287 more" in line for line in lines_of(preview)[:20])
 
 
 def test_the_largest_patterns_stay_in_sight_when_not_all_fit() -> None:
@@ -172,7 +185,7 @@ def test_reasons_of_the_plan_stand_beside_what_they_are_for() -> None:
 
     preview = samples.preview(sections=[samples.section("deletions", 1)])
     text = "\n".join(lines_of(preview, operations=[Delete(path="x", why="it is there twice")]))
-    assert "deletions/item 0.pdf  it is there twice" in text
+    assert re.search(r"deletions/item 0.pdf +14.0 KB  #1  it is there twice", text)
 
 
 def test_the_table_of_operations_shows_as_many_rows_as_there_is_room_for() -> None:

@@ -50,7 +50,7 @@ class Plain:
     def __init__(self, memory: Memory, case: str) -> None:
         self.memory = memory
         self.tree = {path: Entry(item, item.kind) for path, item in memory.root.children[case].below()}
-        self.restored: set[tuple[str, int]] = set()
+        self.restored: set[str] = set()
 
     def carry_out(self, operation: dict[str, Any]) -> None:
         """One operation; raises Refused and may then have done part of it."""
@@ -190,15 +190,15 @@ class Plain:
         if area is None or name not in area.children:
             raise Refused("not kept")
         item = area.children[name]
-        if any(entry.ino == item.ino for entry in self.tree.values()):
-            raise Refused("it is back already")
+        if name in self.restored:
+            raise Refused("it was restored before")
         self._parents(op["to"])
         if op["to"] in self.tree:
             raise Refused("taken")
+        self.restored.add(name)
         self.tree[op["to"]] = Entry(item, item.kind)
         for tail, below in item.below():
-            if all(entry.ino != below.ino for entry in self.tree.values()):
-                self.tree[f"{op['to']}/{tail}"] = Entry(below, below.kind)
+            self.tree[f"{op['to']}/{tail}"] = Entry(below, below.kind)
 
     def _symlink(self, op: dict[str, Any]) -> None:
         self._parents(op["path"])

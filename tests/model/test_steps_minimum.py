@@ -223,3 +223,43 @@ def test_many_trees_of_five_entries_take_the_fewest_steps(seed: int, exchange: b
     """A large random sample of homes and finals of five entries: no shorter way exists."""
     for each in sampled(5, 20_000, 100 + seed):
         assert_fewest(*each, exchange)
+
+
+def grown(entries: int, choose: random.Random) -> tuple[Config, Config, frozenset[int]]:
+    """Two random forests of any size over the same entries."""
+    folders = frozenset(entry for entry in range(entries) if choose.random() < 0.8)
+    home: dict[int, Slot] = {}
+    final: dict[int, Slot] = {}
+    reuse = choose.random()
+    for slots in (home, final):
+        places = [ROOT]
+        for entry in choose.sample(range(entries), entries):
+            wanted = [slot for slot in home.values() if slot[0] in places and slot not in final.values()]
+            if slots is home:
+                slots[entry] = choose.choice(places), entry
+            elif wanted and choose.random() < reuse:
+                slots[entry] = choose.choice(wanted)
+            else:
+                slots[entry] = choose.choice([*places, VAULT]), 100 + entry
+            if entry in folders:
+                places.append(entry)
+    return tuple(home[e] for e in range(entries)), tuple(final[e] for e in range(entries)), folders
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("exchange", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_large_trees_come_near_the_bound_without_any_search(
+    seed: int, exchange: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to 26 entries, most of them folders: all steps are allowed and few are more than the slots need."""
+    monkeypatch.setattr("treegate.model.steps.EXACT", 0)
+    choose = random.Random(seed)
+    over = []
+    for _ in range(3000):
+        home, final, folders = grown(choose.randint(8, 26), choose)
+        steps, reached = compile_config(home, final, folders, exchange)
+        assert reached == final
+        over.append(len(steps) - least(home, final))
+    if exchange:
+        assert sum(over) / len(over) < 0.3

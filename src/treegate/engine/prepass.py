@@ -30,6 +30,8 @@ class Finding(NamedTuple):
     text: str
     entry: int  # its number in the table, -1 if it has none
     denied: bool = False
+    place: int = -1  # where it is, as the table has it: a place's number and a name there, b"" for the place itself
+    name: bytes = b""
 
 
 def raise_found(found: list[Finding]) -> None:
@@ -48,12 +50,15 @@ def raise_found(found: list[Finding]) -> None:
 
 
 class PrePass:
-    """Looks at everything a table names; `found` holds what is wrong."""
+    """Looks at everything a table names; `found` holds what is wrong.
 
-    def __init__(self, ctx: RunContext, places: Places) -> None:
+    `built` says whether the new entries are there yet; before that, new folders cannot be looked into.
+    """
+
+    def __init__(self, ctx: RunContext, places: Places, *, built: bool = True) -> None:
         self._ctx = ctx
         self._places = places
-        self._allowed: set[int] = set()  # folders looked at
+        self._allowed = set() if built else {row.number for row in ctx.table.staged}  # folders looked at
         self._sticky: set[int] = set()  # folders where only an entry's owner may rename it
         self._listed: dict[int, set[bytes]] = {}
         self._longest: dict[int, int] = {}  # place -> longest name put into it
@@ -213,4 +218,4 @@ class PrePass:
                     self._find(row.place, row.name, "what the folder holds was changed", -1)
 
     def _find(self, place: int, name: bytes, text: str, entry: int, denied: bool = False) -> None:
-        self.found.append(Finding(self._places.shown(place, name), text, entry, denied))
+        self.found.append(Finding(self._places.shown(place, name), text, entry, denied, place, name))

@@ -143,8 +143,8 @@ class Reversal:
                     self._lifted.append(number)
         # Those of one folder stand together, for the script moves them with one call where they keep their names.
         self._direct.sort(key=lambda number: _by_depth(self._before.place(self._home[number][0])[1]))
-        self._placed.sort(key=lambda number: self._before.of(self._home[number]).count(b"/"))
-        self._lifted.sort(key=lambda number: -self._after.of(self._at[number]).count(b"/"))
+        self._placed.sort(key=lambda number: self._before.place(self._home[number][0])[1].count(b"/"))
+        self._lifted.sort(key=lambda number: -self._after.place(self._at[number][0])[1].count(b"/"))
 
     def _is_direct(self, number: int) -> bool:
         """Whether an entry's slot is free to come back to, and nothing touched is under it: then its own paths and
@@ -214,10 +214,10 @@ class Reversal:
         direct = set(self._direct)
         for number in self._on(volume, (n for n in self._home if n not in self._made)):
             home = self._home[number]
-            path = self._after.of(home)
             # A place taken by an entry of the run is left before; what moves straight back looks itself.
-            if home not in self._taken and not (number in direct and path == self._back(number)):
-                yield b"x\t%s\t-\n" % path
+            stays = self._after.place(home[0]) == self._before.place(home[0])
+            if home not in self._taken and not (stays and number in direct):
+                yield b"x\t%s\t-\n" % self._after.of(home)
 
     def _settings(self, volume: str, stable: bool) -> Iterator[bytes]:
         for row in self._table.settings():

@@ -187,7 +187,8 @@ def remove(workspace: Workspace, volume: str, run: str, entries: Iterable[int]) 
     """Removes kept entries for good, then the run's vault folder if nothing is left in it; durably.
 
     What is gone already is fine. Nothing outside the vault is touched, no link followed, no mount crossed. Raises
-    Denied "vault-entry-stays" if something could not be removed; all else is removed by then.
+    Denied "vault-entry-stays" if something could not be removed; all else is removed by then. OSError ELOOP where
+    a link stands for one of the vault's own folders.
     """
     try:
         vault = posix.open_root(str(workspace.area(volume) / "vault"))

@@ -120,6 +120,12 @@ class Workspace:
     def id(self) -> str:
         return self.marker.workspace
 
+    def check_marker(self) -> None:
+        """Raises NotFound or NotVerified where the folder is no longer what was opened: unmounted meanwhile, say."""
+        if read_marker(self.root) != self.marker:
+            text = f"{self.root} is another workspace than the one that was opened"
+            raise NotVerified(text, code="state-mismatch", hint="was something else mounted there meanwhile?")
+
     @property
     def single(self) -> str | None:
         """The name of the one case, where the projects folder itself is it."""

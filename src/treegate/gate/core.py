@@ -62,6 +62,7 @@ class Core:
     def locked(self, cases: Iterable[str], *, shared: bool = False) -> Iterator[None]:
         """The locks of cases, waited for as long as the configuration says."""
         with case_locks(self.state / "locks", cases, shared=shared, wait=self.config.lock_wait / 1000):
+            self.workspace.check_marker()
             yield
 
     def world(self) -> DiskWorld:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -13,20 +15,23 @@ import msgspec
 from treegate.engine import apply as applying
 from treegate.engine import journal, receipts, recover, tablefile, vault
 from treegate.engine.context import APPLIED, NOTHING, Result, RunContext
-from treegate.engine.posix import fsync, open_root
+from treegate.engine.posix import closing, fsync, open_root
 from treegate.engine.scan import totals_of
 from treegate.engine.store.records import Kept, Run, StoredPlan, standing
 from treegate.engine.tablefile import Table
 from treegate.engine.workspace import note_generation
-from treegate.errors import Busy, Denied, NeedsRecovery, RolledBack, Stale, TreegateError
-from treegate.gate import plans
+from treegate.errors import Busy, NeedsRecovery, RolledBack, Stale, TreegateError
+from treegate.gate import latecomers, plans, skipping
 from treegate.gate.core import Core
+from treegate.gate.skipping import Rest
 from treegate.model import policy as policies
 from treegate.model.actors import Action, Role
 from treegate.model.effects import Effect, untagged
-from treegate.model.lifecycle import State
+from treegate.model.lifecycle import Event, State, refusal
 from treegate.model.paths import split
 from treegate.model.preview import Preview
+
+ENDED = (State.APPLIED, State.UNDONE, State.ROLLED_BACK, State.STALE)
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,12 +59,13 @@ def apply(core: Core, prefix: str) -> Applied:
         earlier = _earlier(core, plan)
         if earlier is not None:
             return earlier
+        table = skipping.reduced(core, plan)
         with core.store.write() as transaction:
             run, new = transaction.begin_run(
-                plan.id, digest=plan.digest or "", run_id=core.new_id("run"), by=core.by()
+                plan.id, digest=plan.digest or "", run_id=core.new_id("run"), by=core.by(), table_digest=table
             )
-        if not new:
-            return answer(core, core.store.run(run.id))
+        if not new:  # it ended otherwise than applied
+            raise refusal(run.state, Event.APPLY, plan.id)
         return _carry_out(core, plan, run)
 
 
@@ -90,19 +96,20 @@ def _carry_out(core: Core, plan: StoredPlan, run: Run) -> Applied:
         raise _not_begun(error) from error
     try:
         result = applying.run(context)
-    except (Stale, Denied) as error:
-        _end(core, run, State.STALE if isinstance(error, Stale) else State.ROLLED_BACK)
-        _clean(core, run, context.table)
-        raise error
     except NeedsRecovery:
         with core.store.write() as transaction:
             transaction.end_run(run.id, State.NEEDS_RECOVERY, by=core.by())
         raise
+    except TreegateError as error:  # found before the first step: the journal has ended
+        _end(core, run, State.STALE if isinstance(error, Stale) else State.ROLLED_BACK)
+        _clean(core, run)
+        raise (_rolled_back(run, error) if isinstance(error, RolledBack) else error) from error
     return conclude(core, plan, run, context, result)
 
 
 def _begun(core: Core, run: Run, directory: Path) -> RunContext:
     """The run's own folders and step table, durable, and its number noted at the tree."""
+    core.key()  # without it the run could not be told of in the end
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     table = tablefile.read(core.table_path(run.table_digest), run.table_digest)
     core.workspace.make_areas(table.header.volumes or [""], run.id)
@@ -146,7 +153,7 @@ def _give_back(core: Core, run: Run) -> None:
     """Nothing happened: the approval is given back, as if the run had never been asked for."""
     with core.store.write() as transaction:
         transaction.give_back(run.id, core.by())
-    _remove_areas(core, run, [""])
+    _remove_areas(core, run)
     shutil.rmtree(core.run_directory(run.id), ignore_errors=True)
 
 
@@ -157,21 +164,21 @@ def conclude(core: Core, plan: StoredPlan, run: Run, context: RunContext, result
         raise _not_begun(result.reason or OSError("no room for the journal"))
     if result.outcome != APPLIED:
         _end(core, run, State.ROLLED_BACK)
-        _clean(core, run, context.table)
+        _clean(core, run)
         raise _rolled_back(run, result.reason)
     facts = entry_facts(context.table, result)
     hashes = {number: built.sha256 for number, built in result.built.items() if built.sha256}
     folder = core.state / "receipts"
-    effects = plans.effects_of(core, plan)
-    count, digest = receipts.write_lines(folder / f"{run.id}.lines", receipts.lines(effects, facts, hashes))
-    counts = plans.model_of(core, plan).counts
-    kept = list(_kept(core, plan, run, counts.deleted + counts.replaced))
+    rest = skipping.rest_of(core, run)
+    lines = receipts.lines(_effects(core, plan, rest), facts, hashes)
+    count, digest = receipts.write_lines(folder / f"{run.id}.lines", chain(lines, skipping.left_lines(rest)))
+    kept = list(_kept(core, plan, run, rest))
     vault.write(core.workspace, run.id, context.table, result, kept, core.clock())
-    receipt = _receipt(core, plan, run, context.table, result, count, digest, kept)
+    receipt = _receipt(core, plan, run, context.table, result, count, digest, kept, rest)
     receipt_digest = receipts.write(folder, receipts.signed(receipt, core.key()))
     _keep_table(core, run, context.table)
     _end(core, run, State.APPLIED, receipt_digest, kept, plan)
-    _clean(core, run, context.table)
+    _clean(core, run)
     return answer(core, core.store.run(run.id))
 
 
@@ -179,7 +186,8 @@ def _rolled_back(run: Run, reason: Exception | None) -> RolledBack:
     why = str(reason or "it was asked to stop")
     return RolledBack(
         f"run {run.id} failed ({why}) and everything it had done was taken back",
-        hint="see to the cause; the plan is as it was before it was approved",
+        code=reason.code if isinstance(reason, RolledBack) else None,
+        hint="see to the cause, then submit the plan anew: its approval is used up",
         next=f"treegate show {run.plan}",
     )
 
@@ -197,11 +205,25 @@ def entry_facts(table: Table, result: Result) -> dict[int, bytes]:
     return facts
 
 
-def _kept(core: Core, plan: StoredPlan, run: Run, count: int) -> Iterator[Kept]:
-    """What the run put into the vault: deleted entries and replaced files, which are the first `count` effects."""
+def _effects(core: Core, plan: StoredPlan, rest: Rest | None) -> Iterator[Effect]:
+    """What a run does: all that the plan's preview says, or what remains of it."""
+    return plans.effects_of(core, plan) if rest is None else iter(rest.effects)
+
+
+def _going(core: Core, plan: StoredPlan, rest: Rest | None) -> Iterable[Effect]:
+    """Of these, those that put something into the vault: deletions and replacements come first in a preview."""
+    if rest is not None:
+        return rest.effects
+    counts = plans.model_of(core, plan).counts
+    count = counts.deleted + counts.replaced
+    return plans.effects_of(core, plan, 0, count) if count else ()
+
+
+def _kept(core: Core, plan: StoredPlan, run: Run, rest: Rest | None) -> Iterator[Kept]:
+    """What the run put into the vault: deleted entries, and files that were replaced."""
     now = core.clock()
     keep = core.config.vault.keep
-    for effect in plans.effects_of(core, plan, 0, count) if count else ():
+    for effect in _going(core, plan, rest):
         if effect.vault is not None:
             path = untagged(effect.path)
             yield Kept(
@@ -226,6 +248,7 @@ def _receipt(
     count: int,
     digest: str,
     kept: list[Kept],
+    rest: Rest | None,
 ) -> receipts.Receipt:
     preview = plans.model_of(core, plan)
     approvals = standing(core.store.decisions_on(run.preview))
@@ -250,9 +273,9 @@ def _receipt(
         ended=core.clock(),
         seconds=round(result.seconds, 6),
         outcome=State.APPLIED.value,
-        counts=preview.counts,
+        counts=preview.counts if rest is None else rest.counts,
         steps=table.header.steps,
-        touched=count,
+        touched=count if rest is None else len(rest.effects),
         lines_digest=digest,
         vault=receipts.Vault(
             entries=len(kept),
@@ -262,13 +285,14 @@ def _receipt(
             places=[str(core.workspace.vault(v, run.id).relative_to(core.workspace.root)) for v in volumes],
         ),
         undo_of=plan.undo_of or "",
-        notes=list(_notes(core, plan, preview)),
+        notes=[*skipping.notes(rest), *_notes(core, plan, preview, rest)],
     )
 
 
-def _notes(core: Core, plan: StoredPlan, preview: Preview) -> Iterator[str]:
-    """What a reader of the receipt should know besides: folders that carried more along than was previewed."""
-    expected = _held_by_moved(lambda: plans.effects_of(core, plan))
+def _notes(core: Core, plan: StoredPlan, preview: Preview, rest: Rest | None) -> Iterator[str]:
+    """What a reader of the receipt should know besides: what came after the preview, left or carried along."""
+    yield from latecomers.notes(core, plan, lambda: _placed(plans.effects_of(core, plan)))
+    expected = _held_by_moved(lambda: _effects(core, plan, rest))
     with core.world() as world:
         for path, files in expected.items():
             with contextlib.suppress(OSError):
@@ -276,6 +300,11 @@ def _notes(core: Core, plan: StoredPlan, preview: Preview) -> Iterator[str]:
     if policies.approvals(core.config.policy).own:
         yield "in this workspace authors may approve their own plans"
     yield from (f"weaker here: {weakness.message}" for weakness in preview.weak)
+
+
+def _placed(effects: Iterable[Effect]) -> set[str]:
+    """Every path that effects speak of: what is there is no surprise."""
+    return {untagged(text) for effect in effects for text in (effect.path, effect.source) if text is not None}
 
 
 def _held_by_moved(effects: Callable[[], Iterator[Effect]]) -> dict[str, int]:
@@ -335,7 +364,8 @@ def _restored(core: Core, run: Run) -> Mapping[str, list[int]]:
     """What the run took out of vaults, by the run that had put it there."""
     found: dict[str, list[int]] = {}
     plan = core.store.plan(run.plan)
-    for effect in plans.effects_of(core, plan) if plans.model_of(core, plan).counts.restored else ():
+    restored = plans.model_of(core, plan).counts.restored
+    for effect in _effects(core, plan, skipping.rest_of(core, run)) if restored else ():
         if effect.effect == "restored" and isinstance(effect.source, str):
             source, _, entry = effect.source.removeprefix("vault:").partition("/")
             found.setdefault(source, []).append(int(entry))
@@ -352,17 +382,16 @@ def _undone(core: Core, run: Run) -> tuple[list[str], bool]:
     return undone, len(before | set(undone)) >= total
 
 
-def _clean(core: Core, run: Run, table: Table) -> None:
-    """Takes away what an ended run needs no more: its journal, its areas, an empty vault."""
-    _remove_areas(core, run, table.header.volumes or [""])
+def _clean(core: Core, run: Run) -> None:
+    """Takes away what an ended run needs no more: its areas, an empty vault, and last its journal."""
+    _remove_areas(core, run)
     shutil.rmtree(core.run_directory(run.id), ignore_errors=True)
-    with contextlib.suppress(OSError):
-        fd = open_root(str(core.state / "runs"))
-        fsync(fd)
+    with contextlib.suppress(OSError), closing(open_root(str(core.state / "runs"))) as folder:
+        fsync(folder)
 
 
-def _remove_areas(core: Core, run: Run, volumes: list[str]) -> None:
-    for volume in volumes:
+def _remove_areas(core: Core, run: Run) -> None:
+    for volume in {"", *map(core.workspace.volume, run.cases)}:
         shutil.rmtree(core.workspace.area(volume) / "runs" / run.id, ignore_errors=True)
         kept = core.workspace.vault(volume, run.id)
         if not (kept / "manifest.json").exists():
@@ -378,6 +407,15 @@ def settle(core: Core, cases: tuple[str, ...] | list[str]) -> None:
     """Brings every unfinished run on these cases to an end; the caller holds their locks."""
     for run in core.store.unfinished(cases):
         _recover(core, run, None)
+    for run in _uncleaned(core):
+        if set(run.cases) <= set(cases):
+            _clean(core, run)
+
+
+def _uncleaned(core: Core) -> list[Run]:
+    """Runs that ended, and crashed before they had cleaned up."""
+    left = set(os.listdir(core.state / "runs"))
+    return [run for run in core.store.runs(ENDED) if run.id in left] if left else []
 
 
 def recover_all(core: Core, prefix: str = "", back: bool | None = None) -> list[Applied]:
@@ -393,6 +431,9 @@ def recover_all(core: Core, prefix: str = "", back: bool | None = None) -> list[
             now = core.store.run(run.id)
             if now.state in {State.APPLYING, State.NEEDS_RECOVERY}:
                 done.append(_recover(core, now, back))
+    for run in _uncleaned(core):
+        with core.locked(run.cases):
+            _clean(core, run)
     return done
 
 

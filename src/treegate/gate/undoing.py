@@ -44,12 +44,7 @@ def undo(core: Core, prefix: str = "", paths: Iterable[str] = ()) -> Undo:
     run = core.store.run(run.id)
     if run.state is not State.APPLIED:
         raise _not_undoable(run)
-    gone = set(core.store.undone_effects(run.id))
-    lines = [
-        line
-        for line in receipts.read_lines(core.state / "receipts" / f"{run.id}.lines")
-        if line.effect.id not in gone and line.result == "done"
-    ]
+    lines = _still_done(core, run)
     asked = [_from_projects(core, run, path) for path in paths]
     chosen, also = _chosen(lines, asked)
     with core.world() as world:
@@ -60,6 +55,20 @@ def undo(core: Core, prefix: str = "", paths: Iterable[str] = ()) -> Undo:
         core.state / "receipts" / f"{submitted.id}.undoes", msgspec.json.encode([line.effect.id for line in chosen])
     )
     return Undo(submitted=submitted, run=run.id, effects=len(chosen), also=also)
+
+
+def _still_done(core: Core, run: Run) -> list[Line]:
+    """What a run did and no other took back yet, with paths as they are by now."""
+    gone = set(core.store.undone_effects(run.id))
+    every = [
+        line for line in receipts.read_lines(core.state / "receipts" / f"{run.id}.lines") if line.result == "done"
+    ]
+    lines = [line for line in every if line.effect.id not in gone]
+    undone = [line.effect for line in every if line.effect.id in gone]
+    if undone:
+        effects = inverse.as_undone([line.effect for line in lines], undone)
+        lines = [msgspec.structs.replace(line, effect=now) for line, now in zip(lines, effects, strict=True)]
+    return lines
 
 
 def _target(core: Core, prefix: str) -> Run:

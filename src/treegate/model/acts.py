@@ -241,8 +241,8 @@ def _kept_node(sim: Simulation, kept: Kept, operation: Restore, path: str) -> No
         node = Node(kind_of(PACKED.unpack(kept.facts)[0]), area, name, area, name, kept.facts)
         node.where = f"{area.where}/{name}"
         sim.kept[key] = node
-    elif node.parent is not area:
-        by = node.operations[-1]
+    elif node.ops:
+        by = node.operations[0]
         text = f"operation {by} restores entry {operation.entry} of {operation.run!r} already"
         raise Fault("work-done-twice", text, key="entry", path=path, drop=True, also=(by,))
     return node

@@ -5,15 +5,26 @@ Serves undo, a run that leaves alone what is stale, and wherever a difference ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from msgspec import structs
 
 from treegate.model import paths
 from treegate.model.draft import Change, moment, plan_of, written
-from treegate.model.effects import Effect, EffectKind, untagged
+from treegate.model.effects import Effect, EffectKind, Text, tagged, untagged
 
-__all__ = ["Change", "changes_of", "closure", "likeness", "moment", "plan_of", "undo_of", "written"]
+__all__ = [
+    "Change",
+    "Ground",
+    "changes_of",
+    "closure",
+    "homes",
+    "likeness",
+    "moment",
+    "plan_of",
+    "undo_of",
+    "written",
+]
 
 _SPECIAL = 0o6000  # set-user-id and set-group-id: never a plan's to give
 
@@ -130,7 +141,7 @@ def closure(effects: list[Effect], wanted: set[str]) -> set[str]:
     What now lies where something goes back to has to leave; a folder on the way back has to be back itself; and what
     was put into a folder that goes away by that has to leave it. A folder made only to hold what goes back goes too.
     """
-    ground = _Ground(effects)
+    ground = Ground(effects)
     taken: set[str] = set()
     waiting = [effect for effect in effects if effect.id in wanted]
     while waiting:
@@ -142,29 +153,50 @@ def closure(effects: list[Effect], wanted: set[str]) -> set[str]:
     return taken
 
 
-class _Ground:
+def as_undone(effects: Iterable[Effect], undone: Iterable[Effect]) -> Iterator[Effect]:
+    """Effects of a run, their paths as they are since some others of it were undone: in folders that moved back."""
+    back = {
+        untagged(effect.path): untagged(effect.source)
+        for effect in undone
+        if effect.kind == "dir" and effect.source is not None and _stays_itself(effect)
+    }
+    for effect in effects:
+        path = untagged(effect.path)
+        above = next((above for above in _above(path) if above in back), None)
+        if above is None or effect.effect == "deleted":
+            yield effect
+        else:
+            yield structs.replace(effect, path=tagged(back[above] + path[len(above) :]), replaces=_old_text(effect))
+
+
+def _old_text(effect: Effect) -> Text | None:
+    """Where a replaced file was, said outright."""
+    return effect.replaces if effect.vault is None or effect.replaces is not None else effect.path
+
+
+class Ground:
     """Which effects stand in each other's way back."""
 
     def __init__(self, effects: list[Effect]) -> None:
         self._by_path = {untagged(effect.path): effect for effect in effects if effect.effect != "deleted"}
-        self._by_home = {home: effect for effect in effects for home in _homes(effect)}
+        self._by_home = {home: effect for effect in effects for home in homes(effect)}
         self._inside = _insiders(effects)
 
     def needed(self, effect: Effect) -> Iterator[Effect]:
         """The effects that have to be undone before, or with, this one."""
-        for home in _homes(effect):
-            yield from filter(None, (self._by_path.get(home), self._by_path.get(self._now(home))))
+        for home in homes(effect):
+            yield from filter(None, (self._by_path.get(home), self._by_path.get(self.now(home))))
             for above in _above(home):
                 if above in self._by_home:
                     yield self._by_home[above]
         yield from self._inside.get(untagged(effect.path), ())
 
-    def only_holds(self, folder: Effect, taken: set[str]) -> bool:
+    def only_holds(self, folder: Effect, taken: Set[str]) -> bool:
         """Whether everything that the run put into a folder is taken back."""
         inside = self._inside.get(untagged(folder.path), ())
         return all(effect.id in taken for effect in inside if not effect.implied)
 
-    def _now(self, home: str) -> str:
+    def now(self, home: str) -> str:
         """The path that a slot has after the run: of its folders, the innermost that moved says it."""
         for above in _above(home):
             effect = self._by_home.get(above)
@@ -173,7 +205,7 @@ class _Ground:
         return home
 
 
-def _homes(effect: Effect) -> Iterator[str]:
+def homes(effect: Effect) -> Iterator[str]:
     """Where what an effect took from its place goes back to."""
     if effect.vault is not None:
         yield _old_place(effect)

@@ -26,8 +26,12 @@ _OUTCOMES = {
 class RunWrites(PlanWrites):
     """The writes of a run, and of what it leaves."""
 
-    def begin_run(self, plan_id: str, *, digest: str, run_id: str, by: By) -> tuple[Run, bool]:
+    def begin_run(
+        self, plan_id: str, *, digest: str, run_id: str, by: By, table_digest: str = ""
+    ) -> tuple[Run, bool]:
         """Use up the approvals and begin the run, or give the run that they began before; True if it is new.
+
+        `table_digest` names the step table where it is not the preview's own, for entries are left alone as stale.
 
         Raises Stale "digest-not-current", Expired "approval-expired" at or after the plan's `expires_at`, or the
         refusal of the plan's state.
@@ -40,7 +44,7 @@ class RunWrites(PlanWrites):
         if plan.state is State.APPROVED and plan.expires_at is not None and plan.expires_at <= by.at:
             raise refusal(State.EXPIRED, Event.APPLY, plan_id)
         self.change(plan, Event.APPLY, by)
-        self._add_run(plan, plan.preview, digest, run_id, by)
+        self._add_run(plan, plan.preview, digest, run_id, by, table_digest)
         self._consume(plan.preview, run_id)
         run = self.run(run_id)
         data: dict[str, Json] = {
@@ -166,7 +170,9 @@ class RunWrites(PlanWrites):
             next=f"treegate show {plan.id}",
         )
 
-    def _add_run(self, plan: StoredPlan, preview: int, digest: str, run_id: str, by: By) -> None:
+    def _add_run(
+        self, plan: StoredPlan, preview: int, digest: str, run_id: str, by: By, table_digest: str
+    ) -> None:
         sealed = self.preview(plan.id)
         if sealed is None or sealed.seq != preview:
             raise schema.damaged(f"the preview of plan {plan.id} is missing")
@@ -176,7 +182,7 @@ class RunWrites(PlanWrites):
             "revision": plan.revision,
             "preview": preview,
             "digest": digest,
-            "table_digest": sealed.table_digest,
+            "table_digest": table_digest or sealed.table_digest,
             "cases": plan.cases,
             "state": State.APPLYING.value,
             "actor": by.actor,

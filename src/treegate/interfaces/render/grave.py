@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from treegate.interfaces.render.words import label
-from treegate.model.effects import Effect
+from treegate.model.effects import Effect, Text
 from treegate.model.preview import Preview
 from treegate.model.problems import Problem
 
@@ -38,33 +38,51 @@ class Lot(NamedTuple):
 def lots(preview: Preview) -> list[Lot]:
     """Everything grave, in the order in which it is shown."""
     errors = [Item(None, found.hint, found) for found in preview.problems if found.severity == "error"]
+    also, rest = _warnings(preview)
     found = [Lot("error", "error", preview.errors, errors)] if errors else []
     for section in preview.sections:
-        items = [Item(effect) for effect in section.effects]
+        items = [Item(effect, _noted("", also.get(effect.path, []))) for effect in section.effects]
         found.append(Lot(_SECTIONS.get(section.kind, section.kind), section.kind, section.count, items))
-    return [lot for lot in found + _odd(preview) if lot.total and lot.items]
+    return [lot for lot in found + _odd(preview, also, rest) if lot.total and lot.items]
 
 
-def _odd(preview: Preview) -> list[Lot]:
-    """Oddities by their code; and warnings that are not among them, for an entry may be odd in two ways."""
-    items: dict[str, list[Item]] = {}
-    shown = set()
-    for odd in preview.oddities:
-        items.setdefault(odd.code, []).append(Item(odd.effect, odd.note))
-        shown.add((odd.code, odd.effect.path))
-    counts = {code: len(found) for code, found in items.items()}
-    warned: dict[str, int] = {}
+def _warnings(preview: Preview) -> tuple[dict[Text, list[str]], list[Problem]]:
+    """Warnings about effects that are shown anyway, as labels by path; and all others that no oddity stands for.
+
+    An entry that is odd in two ways takes one line, or it would push another one out of sight.
+    """
+    own = {(odd.code, odd.effect.path) for odd in preview.oddities}
+    shown = {odd.effect.path for odd in preview.oddities}
+    shown |= {effect.path for section in preview.sections for effect in section.effects}
+    also: dict[Text, list[str]] = {}
+    rest = []
     for found in preview.problems:
-        if found.severity != "warning":
+        if found.severity != "warning" or (found.code, found.path) in own:
             continue
-        warned[found.code] = warned.get(found.code, 0) + 1
-        if found.path is None or (found.code, found.path) not in shown:
-            items.setdefault(found.code, []).append(Item(None, found.hint, found))
-    unlisted = preview.oddity_count - len(preview.oddities) if len(items) == 1 else 0
-    return [
-        Lot(label(code), "odd", max(len(found), warned.get(code, 0), counts.get(code, 0) + unlisted), found)
-        for code, found in items.items()
-    ]
+        if found.path in shown and found.path is not None:
+            also.setdefault(found.path, []).append(label(found.code))
+        else:
+            rest.append(found)
+    return also, rest
+
+
+def _noted(note: str, labels: list[str]) -> str:
+    return "; ".join(filter(None, (f"also {', '.join(labels)}" if labels else "", note)))
+
+
+def _odd(preview: Preview, also: dict[Text, list[str]], rest: list[Problem]) -> list[Lot]:
+    """Oddities by their code, and the warnings that no effect shown here stands for."""
+    items: dict[str, list[Item]] = {}
+    for odd in preview.oddities:
+        note = _noted(odd.note, also.get(odd.effect.path, []))
+        items.setdefault(odd.code, []).append(Item(odd.effect, note))
+    for found in rest:
+        items.setdefault(found.code, []).append(Item(None, found.hint, found))
+    made = [Lot(label(code), "odd", len(found), found) for code, found in items.items()]
+    unlisted = preview.oddity_count - sum(lot.total for lot in made)
+    if made and unlisted > 0:
+        made[-1] = made[-1]._replace(total=made[-1].total + unlisted)
+    return made
 
 
 def allot(demands: Sequence[int], room: int) -> list[int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from treegate.interfaces.render.ink import Ink
 from treegate.interfaces.render.lines import Column, ends, table
 from treegate.interfaces.render.operations import OperationRow
-from treegate.interfaces.render.text import clip, inert, name, short_target, wrap
+from treegate.interfaces.render.text import clip, columns, inert, name, short_target, wrap
 from treegate.interfaces.render.words import operations as operations_of
 from treegate.interfaces.render.words import size, suggestion
 from treegate.model.effects import Effect
@@ -78,9 +79,24 @@ def _problem(found: Problem, width: int, ink: Ink) -> Iterator[str]:
     if found.hint:
         yield from _hanging("  hint: ", inert(found.hint), width)
     if found.suggestion is not None:
-        yield from _hanging("  instead: ", inert(json.dumps(found.suggestion, ensure_ascii=False)), width)
+        yield from _instead(found.suggestion, width)
     elif found.suggests:
         yield f"  {suggestion(found)}"
+
+
+def _instead(operation: dict[str, Any], width: int) -> Iterator[str]:
+    """A suggested operation as JSON, broken between its keys; its reason, which is the author's own, comes last."""
+    label, line = "  instead: ", ""
+    keys = sorted(operation, key=lambda key: (key != "op", key == "why"))
+    for at, key in enumerate(keys):
+        held = inert(json.dumps({key: operation[key]}, ensure_ascii=False))[1:-1]
+        part = "{" * (at == 0) + held + ("}" if at == len(keys) - 1 else ",")
+        if line and columns(f"{label}{line} {part}") > width:
+            yield label + line
+            label, line = " " * len(label), part
+        else:
+            line = f"{line} {part}" if line else part
+    yield from _hanging(label, line, width)
 
 
 def _hanging(label: str, text: str, width: int) -> Iterator[str]:

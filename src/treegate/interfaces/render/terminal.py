@@ -101,8 +101,8 @@ class _Page:
         top += self._grave(FIRST - len(top))
         foot = [*self._facts(), *self._next()]
         room = LINES - len(top) - len(foot)
-        middle = self._patterns(room - 1)
-        middle += self._operations(room - len(middle) - 1)
+        middle = self._patterns(room)
+        middle += self._operations(room - len(middle))
         return [*top, *middle, *foot]
 
     # The head: what it is, in a sentence, who asked and why
@@ -168,7 +168,7 @@ class _Page:
     def _item(self, lot: Lot, item: Item, *, first: bool, hints: bool) -> list[_Row]:
         label = lot.label if first else ""
         if item.effect is not None:
-            note = inert(item.note or self._why(item.effect))
+            note = inert("; ".join(filter(None, (item.note, "" if lot.kind == "odd" else self._why(item.effect)))))
             amount, numbers = words.holds(item.effect), words.operations(item.effect)
             return [_Row(label, lot.kind, item, "", note, amount, numbers)]
         if item.problem is None:
@@ -190,28 +190,28 @@ class _Page:
         amount = min(max(columns(row.amount) for row in rows), (self.width - left) // 3)
         numbers = max(columns(row.operations) for row in rows)
         right = amount + 2 * bool(amount) + numbers + 2 * bool(numbers)
-        set_rows: list[tuple[_Row, str, str]] = []
-        for row in rows:
-            room = self.width - left - (right if row.amount or row.operations else 0)
-            text, beside = self._text(row, room), ""
-            if row.note and columns(text) + 2 + columns(row.note) <= room:
-                beside = f"  {row.note}"
-            set_rows.append((row, text, beside))
-            if row.note and not beside and spare > 0:
-                spare -= 1
-                set_rows.append((_Row("", "dim", None), clip(row.note, self.width - left), ""))
-            elif row.note and not beside and (space := room - columns(text) - 2) >= NOTE:
-                set_rows[-1] = (row, text, f"  {clip(row.note, space)}")
-        wide = max((columns(t + note) for row, t, note in set_rows if row.amount or row.operations), default=0)
-        return [self._line(row, left, text, note, wide, amount) for row, text, note in set_rows]
+        texts = [self._text(row, self.width - left - right * bool(row.amount or row.operations)) for row in rows]
+        measured = [columns(text) for text, row in zip(texts, rows, strict=True) if row.amount or row.operations]
+        wide = max(measured, default=0)
+        beside = self.width - left - wide - right - 2
+        lines = []
+        for row, text in zip(rows, texts, strict=True):
+            below = bool(row.note) and columns(row.note) > beside and spare > 0
+            spare -= below
+            note = clip(row.note, beside) if not below and (beside >= NOTE or columns(row.note) <= beside) else ""
+            lines.append(self._line(row, left, text, wide, (amount, numbers), note))
+            if below:
+                lines.append(" " * (left + 2) + self.ink(clip(row.note, self.width - left - 2), "dim"))
+        return lines
 
-    def _line(self, row: _Row, left: int, text: str, note: str, wide: int, amount: int) -> str:
+    def _line(self, row: _Row, left: int, text: str, wide: int, right: tuple[int, int], note: str) -> str:
         line = self.ink(pad(f"  {row.label}", left), row.style)
-        line += (self.ink(text, "dim") if row.style == "dim" else text) + self.ink(note, "dim")
-        if row.amount or row.operations:
-            space = " " * (wide - columns(text + note) + 2)
-            cells = (pad(clip(row.amount, amount), amount, right=True), row.operations)
-            line += self.ink(space + "  ".join(filter(None, cells)), "dim")
+        line += self.ink(text, "dim") if row.style == "dim" else text
+        if row.amount or row.operations or note:
+            cells = [" " * (wide - columns(text))]
+            cells += [pad(clip(row.amount, right[0]), right[0], right=True)] * bool(right[0])
+            cells += [pad(row.operations, right[1])] * bool(right[1])
+            line += self.ink("  ".join([*cells, note]).rstrip(), "dim")
         return line.rstrip()
 
     def _text(self, row: _Row, room: int) -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import posixpath
 import re
+from functools import lru_cache
 
-from wcwidth import wcwidth
+from wcwidth import wcswidth, wcwidth
 
 from treegate.model.effects import Text, untagged
 from treegate.model.names import visible
@@ -27,7 +28,7 @@ def inert(text: Text) -> str:
 def _tamed(text: str) -> str:
     out, marks = [], MOST_MARKS
     for character in text:
-        marks = 0 if wcwidth(character) > 0 else marks + 1
+        marks = 0 if _wide(character) else marks + 1
         out.append(character if marks <= MOST_MARKS else _number(character))
     return "".join(out)
 
@@ -37,9 +38,15 @@ def _number(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+@lru_cache(maxsize=4096)
+def _wide(character: str) -> int:
+    """The columns that a character adds to a line: a vowel sign of Tamil takes one after a letter, none alone."""
+    return max(0, wcwidth(character), wcswidth("a" + character) - 1)
+
+
 def columns(text: str) -> int:
     """How many columns inert text takes."""
-    return len(text) if text.isascii() else sum(max(0, wcwidth(character)) for character in text)
+    return len(text) if text.isascii() else sum(map(_wide, text))
 
 
 def cut(text: str, room: int) -> str:
@@ -62,7 +69,7 @@ def clip(text: str, room: int) -> str:
 def _head(text: str, room: int) -> str:
     taken = 0
     for at, character in enumerate(text):
-        taken += max(0, wcwidth(character))
+        taken += _wide(character)
         if taken > room:
             return text[:at]
     return text
@@ -70,9 +77,9 @@ def _head(text: str, room: int) -> str:
 
 def _tail(text: str, room: int) -> str:
     at, taken = len(text), 0
-    while at > 0 and (taken := taken + max(0, wcwidth(text[at - 1]))) <= room:
+    while at > 0 and (taken := taken + _wide(text[at - 1])) <= room:
         at -= 1
-    while at < len(text) and wcwidth(text[at]) <= 0:
+    while at < len(text) and not _wide(text[at]):
         at += 1  # its letter was left out
     return text[at:]
 
@@ -100,7 +107,7 @@ def _pieces(word: str, room: int) -> list[str]:
     """A word in pieces that fit; nearly always one."""
     pieces, start, taken = list[str](), 0, 0
     for at, character in enumerate(word):
-        wide = max(0, wcwidth(character))
+        wide = _wide(character)
         if taken + wide > room and at > start:
             pieces.append(word[start:at])
             start, taken = at, 0
