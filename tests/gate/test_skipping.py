@@ -238,7 +238,7 @@ def test_an_edit_between_the_look_and_the_seal_is_not_taken_for_approved(office:
 
     def meddled(*args: Any) -> Any:
         if office.path("Smith/b").read_text() == "b":
-            edit(office.path("Smith/b"))
+            edit(office.path("Smith/b"), "B")  # of the same size: the effect would say the same
         return real(*args)
 
     monkeypatch.setattr(runs.plans, "previewed", meddled)

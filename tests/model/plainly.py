@@ -220,7 +220,10 @@ class Plain:
         found = self.matches(op["match"], op.get("except", []))
         if not found or len(found) != op.get("count", len(found)):
             raise Refused("no match, or a wrong count")
-        for n, path in enumerate(found, 1):
+        entries = [self.tree[path] for path in found]
+        for n, (path, entry) in enumerate(zip(found, entries, strict=True), 1):
+            if self.tree.get(path) is not entry:
+                raise Refused(f"{path} was replaced on the way")
             if op["op"] == "delete":
                 self._delete({**op, "path": path})
             else:

@@ -31,6 +31,9 @@ def transfer_all(sim: Simulation, operation: Move | Copy) -> None:
             to = ""
             try:
                 to = _filled(sim, template, node, n)
+                if not sim.forest.holds(node):
+                    text = f"{node.home_name or node.name!r} was replaced by another match of the same glob"
+                    raise Fault("source-taken", text, key="match", path=to)
                 transfer(sim, node, to, operation)
             except Fault as fault:
                 faults.tell(fault, paths.joined(sim.base, to + node.name if to.endswith("/") else to))

@@ -36,8 +36,8 @@ from treegate.model.table import Row
 from treegate.model.tree import Node
 
 _encode = msgspec.json.Encoder(order="sorted").encode
-MOST_PATTERNS = 200  # that the model itself carries, rarest first; the others are counted
-MOST_ODDITIES = 200
+MOST_PATTERNS = 200  # that the model itself carries: the rarest, and the largest few; the others are counted
+MOST_LARGEST = 10
 
 
 class About(NamedTuple):
@@ -244,6 +244,7 @@ class _Shown:
         grave = (("deletions", lines.deletions), ("replacements", lines.replacements), ("crossings", lines.crossings))
         self._sections = [(kind, len(nodes), list[Effect]()) for kind, nodes in grave]
         self.oddities: list[Oddity] = []
+        self._odd_counts: dict[str, int] = {}
         self.patterns: list[Pattern] = []
         self.implied: list[Text] = []
         self.implied_count = 0
@@ -268,21 +269,20 @@ class _Shown:
                     effects.append(effect)
                 return
         _, code, note = self.lines.oddities[position - self._ends[-1]]
-        if len(self.oddities) < MOST_ODDITIES:
+        count = self._odd_counts[code] = self._odd_counts.get(code, 0) + 1
+        if count <= SHOWN:  # of each code, so that a flood of one does not hide the others
             self.oddities.append(Oddity(code=code, note=note, effect=effect))
 
     def sections(self) -> list[Section]:
         return [Section(kind=kind, count=count, effects=effects) for kind, count, effects in self._sections if count]
 
-    def pattern(self, shape: Shape, nodes: list[Node], first: int) -> None:
+    def pattern(self, id: str, shape: Shape, nodes: list[Node], first: int) -> None:
         """Notes a pattern, whose effects begin at position `first`."""
-        if len(self.patterns) >= MOST_PATTERNS:
-            return
         net = self.lines.net
         held = [net.held(node) for node in nodes]
         self.patterns.append(
             Pattern(
-                id=f"p{len(self.patterns) + 1}",
+                id=id,
                 effect=shape.effect,
                 source=None if shape.source is None else tagged(_glob(shape)),
                 to=tagged(_into(net, shape, nodes)),
@@ -332,8 +332,10 @@ def _write(lines: Lines, keep: Callable[[list[bytes]], None], shown: _Shown) -> 
         keep(chunk)
     _digest_rest(lines, digest.update)
     first = shown._odd_end
-    for shape, nodes in lines.patterns:
-        shown.pattern(shape, nodes, first)
+    rarest = MOST_PATTERNS - MOST_LARGEST
+    for index, (shape, nodes) in enumerate(lines.patterns):
+        if index < rarest or index >= len(lines.patterns) - MOST_LARGEST:
+            shown.pattern(f"p{index + 1}", shape, nodes, first)
         first += len(nodes)
     return digest.hexdigest()
 

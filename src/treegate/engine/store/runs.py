@@ -170,9 +170,7 @@ class RunWrites(PlanWrites):
             next=f"treegate show {plan.id}",
         )
 
-    def _add_run(
-        self, plan: StoredPlan, preview: int, digest: str, run_id: str, by: By, table_digest: str
-    ) -> None:
+    def _add_run(self, plan: StoredPlan, preview: int, digest: str, run_id: str, by: By, table_digest: str) -> None:
         sealed = self.preview(plan.id)
         if sealed is None or sealed.seq != preview:
             raise schema.damaged(f"the preview of plan {plan.id} is missing")

@@ -84,9 +84,7 @@ class Story:
     def _repair(self, agent: Any, document: bytes) -> bytes:
         from treegate.model.repair import repaired
 
-        self.chapter(
-            "The agent hands in a plan", "It slipped twice. Nothing happens: the plan is only looked at."
-        )
+        self.chapter("The agent hands in a plan", "It slipped twice. Nothing happens: the plan is only looked at.")
         preview = agent.check(document)
         self.say(terminal.problems(preview.problems, width=common.width(), color=common.color()))
         fixed, taken = repaired(document, preview.problems)

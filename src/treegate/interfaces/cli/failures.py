@@ -78,7 +78,7 @@ def document(error: TreegateError) -> dict[str, Any]:
         "code": error.code,
         "message": error.message,
         "hint": error.hint,
-        "next": error.next,
+        "next": next_command(error),
         "exit_status": error.exit_status,
     }
     if error.path:
@@ -100,10 +100,18 @@ def text(error: TreegateError, *, color: bool) -> str:
             lines.append(f"      write: {visible(jsons.dumps(found.suggestion))}")
     if error.hint:
         lines.append(f"  {_lines(error.hint)}")
-    if error.next:
-        next = error.next if error.next.startswith("treegate ") else f"treegate {error.next}"
-        lines.append(f"  next: {visible(next)}")
+    lines.append(f"  next: {visible(next_command(error))}")
     return "\n".join(lines)
+
+
+# What to type where the error itself does not know better, by its exit status.
+_NEXT = {3: "check PLAN --fix", 4: "token list", 5: "list", 6: "doctor", 7: "recover", 8: "list", 10: "fsck"}
+
+
+def next_command(error: TreegateError) -> str:
+    """The next command to type, whole."""
+    known = error.next or _NEXT.get(error.exit_status, "--help")
+    return known if known.startswith("treegate ") else f"treegate {known}"
 
 
 def _lines(message: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from treegate.interfaces.cli import common, running
 from treegate.interfaces.render import terminal, words
 from treegate.model.lifecycle import State
 from treegate.model.names import visible
+from treegate.model.operations import Operation
+from treegate.model.plan import Plan
 from treegate.model.preview import Preview
 
 PLAN_HAS_ERRORS = 3
@@ -32,7 +35,7 @@ def check_command(
     if as_json:
         common.emit(preview)
     else:
-        common.say(terminal.preview(preview, width=common.width(), color=common.color()))
+        show_preview(preview, Plan.decode(document).operations)
     if fix and preview.problems:
         _write_fixed(plan, document, preview, output, as_json)
     if preview.errors:
@@ -66,10 +69,15 @@ def submit_command(plan: str, workspace: str | None, state: str | None, as_json:
         raise click.exceptions.Exit(PLAN_HAS_ERRORS)
 
 
+def show_preview(preview: Preview, operations: Iterable[Operation]) -> None:
+    """A preview for a person, each grave effect with the `why` of its operation."""
+    width, color = common.width(), common.color()
+    common.say(terminal.preview(preview, width=width, color=color, operations=operations))
+
+
 def tell_submitted(gate: Any, done: Any) -> None:
     """What to say of a plan that was just stored."""
-    shown = gate.show(done.id)
-    common.say(terminal.preview(shown.preview, width=common.width(), color=common.color()))
+    show_preview(gate.show(done.id).preview, gate.document(done.id).operations)
     if done.waiting_for:
         common.say(f"{done.id} is {done.state} and waits for {visible(done.waiting_for)}.")
 
@@ -161,9 +169,9 @@ def show_command(
     elif as_markdown:
         from treegate.interfaces.render import markdown
 
-        common.say(markdown.preview(shown.preview))
+        common.say(markdown.preview(shown.preview, operations=gate.document(shown.plan.id).operations))
     else:
-        common.say(terminal.preview(shown.preview, width=common.width(), color=common.color()))
+        show_preview(shown.preview, gate.document(shown.plan.id).operations)
         run = f"; run {shown.run.id}" if shown.run else ""
         common.say(f"{shown.plan.id} is {shown.plan.state}{run}")
 
@@ -212,7 +220,7 @@ def approve_command(
     reviewer's token in TREEGATE_TOKEN."""
     gate = common.open_gate(workspace, state)
     at_terminal = common.interactive() and not as_json
-    _identify(gate, at_terminal, "approve")
+    identify(gate, at_terminal, "approve")
     if digest is None:
         if not at_terminal:
             raise UsageError("without a terminal, --digest is needed", code="digest-needed", next=f"show {id}")
@@ -231,7 +239,7 @@ def approve_command(
         common.say(f"{plan.id} is {plan.state}" + (f"; next: treegate apply {plan.id}" * (plan.state == "approved")))
 
 
-def _identify(gate: Any, at_terminal: bool, verb: str) -> None:
+def identify(gate: Any, at_terminal: bool, verb: str) -> None:
     """A person at a terminal is the OS user; anything else has to show a token."""
     if not at_terminal and gate.actor.via != "token":
         raise Denied(
@@ -245,7 +253,7 @@ def _identify(gate: Any, at_terminal: bool, verb: str) -> None:
 def _asked(gate: Any, id: str) -> str:
     """The digest of the preview, once it was shown and the person said yes."""
     shown = gate.show(id)
-    common.say(terminal.preview(shown.preview, width=common.width(), color=common.color()))
+    show_preview(shown.preview, gate.document(shown.plan.id).operations)
     if shown.plan.digest is None:
         raise NotFound(f"{shown.plan.id} has no preview", code="not-previewed", next="treegate submit PLAN")
     click.confirm(f"Approve exactly this ({shown.plan.digest[:12]})?", abort=True, err=True)
@@ -264,6 +272,7 @@ def reject_command(
 ) -> None:
     """Say no to what the preview shows, and why."""
     gate = common.open_gate(workspace, state)
+    identify(gate, common.interactive() and not as_json, "reject")
     current = gate.show(id).plan.digest
     plan = gate.reject(id, digest or current or "", comment)
     if as_json:

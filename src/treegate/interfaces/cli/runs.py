@@ -35,6 +35,7 @@ def undo_command(
     done = made.submitted
     applied = None
     if now and done.state == "pending":
+        plans.identify(gate, common.interactive() and not as_json, "undo --now")
         plan = gate.approve(done.id, done.digest, "undo --now")
         if plan.state == "approved":
             applied = running.applied(gate, done.id)

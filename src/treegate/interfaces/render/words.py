@@ -125,7 +125,7 @@ def next_commands(preview: Preview, document: str = "PLAN") -> list[tuple[str, s
     plan = shlex.quote(preview.plan)
     show = (f"treegate show {plan} --effects", f"all {plural(preview.counts.effects, 'effect')}")
     if not preview.valid:
-        return [(f"treegate revise {plan} PLAN", "hand in a mended plan"), show]
+        return [("treegate submit PLAN", "hand in the mended plan"), show]
     digest = shlex.quote(preview.digest[:DIGEST])
     return [
         (f"treegate approve {plan} --digest {digest}", "approve exactly this"),
