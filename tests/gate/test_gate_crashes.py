@@ -183,6 +183,23 @@ def test_15_a_rollback_that_crashes_stays_a_rollback(office):
     office.sound()
 
 
+def test_a_run_that_cannot_be_recovered_holds_up_no_other(office):
+    """The one is told, after the others were brought to their end."""
+    office.put("Smith/a", "a")
+    office.put("Jones/a", "a")
+    for case in ("Smith", "Jones"):
+        id = office.approved(move("a", "b"), case=case)
+        office.crash(lambda gate, id=id: gate.apply(id), (Course, "end", die))
+    first = office.open().list_runs(case="Smith")[0].id
+    (office.state / "runs" / first / "table").write_bytes(b"garbage")
+    with pytest.raises(NotVerified):
+        office.reopen().recover()
+    assert {run.cases[0]: run.state.value for run in office.gate.list_runs()} == {
+        "Smith": "applying",
+        "Jones": "applied",
+    }
+
+
 # 14: two recoveries at once
 
 

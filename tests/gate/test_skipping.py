@@ -304,3 +304,19 @@ def test_what_was_put_into_a_folder_can_be_undone_after_the_folder_moved_back(of
     office.undone(done.run)
     assert office.tree() == before
     assert office.story(done.run) == "undone"
+
+
+def test_a_kept_file_that_takes_anothers_place_is_noted_as_restored(office: Office):
+    """It is not in the vault any more, and the store knows; undo keeps it again."""
+    office.put("Smith/a", "first")
+    first = office.carried_out(delete("a"))
+    (kept,) = office.gate.list_vault()
+    office.put("Smith/b", "second")
+    restore = {"op": "restore", "run": first.run, "entry": kept.entry, "to": "t"}
+    second = office.carried_out(restore, move("t", "b", if_exists="replace"))
+    assert office.path("Smith/b").read_text() == "first"
+    assert [one.path for one in office.gate.list_vault()] == ["Smith/b"]
+    office.sound()
+    office.undone(second.run)
+    assert office.path("Smith/b").read_text() == "second"
+    office.sound()

@@ -154,7 +154,7 @@ class Workspace:
         try:
             if self.single is not None:
                 return {self.single: ""}
-            own = (self.root / AREA).stat().st_dev
+            own = self._own_device()
             with os.scandir(self.projects) as entries:
                 names = [e.name for e in entries if e.is_dir(follow_symlinks=False) and e.name not in self.hidden]
             return {name: "" if self._device(name) == own else name for name in names}
@@ -163,6 +163,11 @@ class Workspace:
             raise NotFound(text, code="projects-missing", hint="is the workspace mounted?") from None
         except OSError as error:
             raise UsageError(f"{self.projects}: {error.strerror}", code="workspace-unreadable") from None
+
+    def _own_device(self) -> int:
+        """The filesystem of treegate's own folder; where there is none yet, that of the workspace."""
+        area = self.root / AREA
+        return (area if area.exists() else self.root).stat().st_dev
 
     def _device(self, case: str) -> int:
         return os.lstat(self.projects / case).st_dev

@@ -1,10 +1,12 @@
-"""Previews without a workspace: any folder, taken as the one case."""
+"""Previews without a workspace: on any folder, by what its mount is assumed to do."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from treegate.engine.config import Config, Folders
 from treegate.engine.workspace import Marker, Workspace
@@ -17,16 +19,21 @@ from treegate.model.seal import About, seal
 
 
 def check(plan: bytes | str | dict[str, Any], root: Path | str) -> Preview:
-    """The preview of a plan on a folder, under the default policy; a plan's `case` has to be the folder's name.
+    """The preview of a plan on a folder, under the default policy.
 
-    Nothing is written, so what the mount can do is assumed from its type, not tried.
+    A plan's `case` is a folder in `root`, or `root` itself; without one, paths are relative to `root`. Nothing is
+    written, so what the mount can do is assumed from its type, not tried. Raises PlanError or NotFound.
     """
     folder = Path(root).resolve()
     if not folder.is_dir():
         raise NotFound(f"there is no folder {root}", code="workspace-missing")
-    document = json.dumps(plan) if isinstance(plan, dict) else plan
-    decoded = Plan.decode(document)
-    config = Config(workspace=Folders(projects=".", single=True))
+    decoded = Plan.decode(json.dumps(plan) if isinstance(plan, dict) else plan)
+    if decoded.case is None:
+        head = msgspec.structs.asdict(decoded.head) | {"case": folder.name}
+        del head["version"]
+        decoded = Plan.of(decoded.operations, **head)
+    single = decoded.case == folder.name and not (folder / folder.name).is_dir()
+    config = Config(workspace=Folders(projects=".", single=single))
     workspace = _Assumed(folder, Marker(1, "", ""), folder, config)
     with DiskWorld(workspace, lambda run, entry: None, lambda sha256: None) as world:
         return seal(simulate(decoded, world), config.policy, About("")).preview

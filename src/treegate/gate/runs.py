@@ -24,6 +24,7 @@ from treegate.errors import Busy, NeedsRecovery, RolledBack, Stale, TreegateErro
 from treegate.gate import latecomers, plans, skipping
 from treegate.gate.core import Core
 from treegate.gate.skipping import Rest
+from treegate.model import inverse
 from treegate.model import policy as policies
 from treegate.model.actors import Action, Role
 from treegate.model.effects import Effect, untagged
@@ -364,11 +365,12 @@ def _restored(core: Core, run: Run) -> Mapping[str, list[int]]:
     """What the run took out of vaults, by the run that had put it there."""
     found: dict[str, list[int]] = {}
     plan = core.store.plan(run.plan)
-    restored = plans.model_of(core, plan).counts.restored
-    for effect in _effects(core, plan, skipping.rest_of(core, run)) if restored else ():
-        if effect.effect == "restored" and isinstance(effect.source, str):
-            source, _, entry = effect.source.removeprefix("vault:").partition("/")
-            found.setdefault(source, []).append(int(entry))
+    counts = plans.model_of(core, plan).counts
+    if counts.restored or counts.replaced:  # what comes out of a vault may also take another's place
+        for effect in _effects(core, plan, skipping.rest_of(core, run)):
+            source = inverse.kept_source(effect)
+            if source is not None:
+                found.setdefault(source[0], []).append(source[1])
     return found
 
 
@@ -422,19 +424,25 @@ def recover_all(core: Core, prefix: str = "", back: bool | None = None) -> list[
     """Brings unfinished runs to an end: forward if the tree lets them, or back."""
     core.actor.require(Action.RECOVER)
     runs = [core.store.find_run(prefix)] if prefix else core.store.unfinished()
-    done = []
+    done, stuck = [], None
     for run in runs:
-        if run.state not in {State.APPLYING, State.NEEDS_RECOVERY}:
-            done.append(answer(core, run))
-            continue
-        with core.locked(run.cases):
-            now = core.store.run(run.id)
-            if now.state in {State.APPLYING, State.NEEDS_RECOVERY}:
-                done.append(_recover(core, now, back))
+        try:
+            done += [answer(core, run)] if run.state in ENDED else _recovered(core, run, back)
+        except TreegateError as error:  # the others are no worse for it
+            stuck = stuck or error
     for run in _uncleaned(core):
         with core.locked(run.cases):
             _clean(core, run)
+    if stuck is not None:
+        raise stuck
     return done
+
+
+def _recovered(core: Core, run: Run, back: bool | None) -> list[Applied]:
+    """The run brought to an end; nothing, if another process did that while this one waited."""
+    with core.locked(run.cases):
+        unfinished = [now for now in core.store.unfinished(run.cases) if now.id == run.id]
+        return [_recover(core, now, back) for now in unfinished]
 
 
 def _recover(core: Core, run: Run, back: bool | None) -> Applied:

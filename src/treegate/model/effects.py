@@ -36,6 +36,7 @@ def untagged(text: Text) -> str:
 
 
 EffectKind = Literal["made", "moved", "copied", "created", "replaced", "deleted", "restored", "linked", "set"]
+By = Literal["", "move", "copy", "create", "replace"]
 
 
 class Effect(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename={"source": "from"}):
@@ -60,9 +61,7 @@ class Effect(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename={
     old_mode: str | None = None  # what they were before, where they are set
     old_mtime: str | None = None
     replaces: Text | None = None  # where the replaced file was before, if not at `path`
-    by: Literal["", "move", "copy", "create", "replace"] = (
-        ""  # of replaced: how the new one came; `replace` keeps looks
-    )
+    by: By = ""  # how the file came that replaces the old one; by `replace`, it keeps the old one's looks
     implied: bool = False  # a folder made because something is put into it
     vault: int | None = None  # the entry number under which the vault keeps what goes away
     entry: int = -1  # its number in the step table

@@ -54,13 +54,19 @@ def _inverse(effect: Effect, run: str) -> Iterator[Change]:
 
 def _stays_itself(effect: Effect) -> bool:
     """Whether the entry was in the tree before and after."""
-    return effect.effect in ("moved", "set") or (effect.by == "move" and not _from_vault(effect))
+    return effect.effect in ("moved", "set") or (effect.by == "move" and kept_source(effect) is None)
 
 
-def _from_vault(effect: Effect) -> bool:
-    """Whether the entry came out of a vault; it stands there as `vault:RUN/12`, or as a path in the vault's area."""
+def kept_source(effect: Effect) -> tuple[str, int] | None:
+    """The run and entry of the vault that an effect takes from; None if it takes from none.
+
+    A restored entry has it as `vault:RUN/12`; one that also replaces another, as its place in the vault's area.
+    """
     source = effect.source
-    return isinstance(source, str) and (effect.effect == "restored" or source.startswith("/"))
+    if not isinstance(source, str) or not (effect.effect == "restored" or source.startswith("/")):
+        return None
+    run, _, entry = source.rpartition(":")[2].partition("/")
+    return run, int(entry)
 
 
 def _old_place(effect: Effect) -> str:
@@ -123,9 +129,9 @@ def _coming(effect: Effect, path: str) -> Change:
         bare = bare._replace(replaced=_old_place(effect))
     if effect.by == "replace":
         return bare._replace(kind="replace", sha256=effect.sha256, mode=mode, mtime=mtime)
-    if source is not None and _from_vault(effect):
-        run, _, entry = source.rpartition(":")[2].partition("/")
-        return bare._replace(kind="restore", run=run, entry=int(entry))
+    kept = kept_source(effect)
+    if kept is not None:
+        return bare._replace(kind="restore", run=kept[0], entry=kept[1])
     if source is not None:
         return bare._replace(kind="move" if _stays_itself(effect) else "copy", source=source)
     if effect.target is not None:

@@ -8,10 +8,10 @@ when its line is written, so a million of them never stand in memory.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from treegate.model import paths
-from treegate.model.effects import Effect, EffectKind, Text, tagged
+from treegate.model.effects import By, Effect, EffectKind, Text, tagged
 from treegate.model.net import Net
 from treegate.model.notice import Notice
 from treegate.model.tree import Kind, Node
@@ -165,7 +165,7 @@ class Lines:
         return tagged(node.home_path()) if node.moved and kind != "deleted" else None
 
 
-def _by(node: Node) -> Literal["move", "copy", "create", "replace"]:
+def _by(node: Node) -> By:
     """How an entry came that takes another's place; `replace` keeps the mode, owner and attributes of the old one."""
     made = node.made
     if made is None:

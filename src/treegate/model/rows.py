@@ -52,11 +52,13 @@ class Rows:
     def header(self) -> table.Header:
         """What stands first: the cases to lock and how many rows follow."""
         roots = [place.name.decode("utf-8", "surrogateescape") for place in self.places if place.parent == table.ROOT]
+        volumes = {key.split(":")[1] for key in roots if not key.startswith("case:")}
+        volumes |= {self.forest.volumes.get(key[5:], "") for key in roots if key.startswith("case:")}
         return table.Header(
             format=table.FORMAT,
             plan_digest=self.net.outcome.plan.digest,
             cases=sorted(key[5:] for key in roots if key.startswith("case:")),
-            volumes=sorted({key.split(":")[1] for key in roots if not key.startswith("case:")}),
+            volumes=sorted(volumes),
             places=len(self.places),
             checks=len(self.checks),
             staged=len(self.staged),
