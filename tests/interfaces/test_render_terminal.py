@@ -251,7 +251,7 @@ def test_what_to_type_next_depends_on_where_the_plan_stands() -> None:
     assert commands(samples.preview())[0] == "treegate approve pl_7f3k2m --digest 3f2a9c1b0d4e"
     assert commands(samples.preview(plan="")) == ["treegate submit 'my plan.json'"]
     assert commands(samples.preview(plan="", problems=samples.errors(1))) == ["treegate check 'my plan.json' --fix"]
-    assert commands(samples.preview(problems=samples.errors(1)))[0] == "treegate revise pl_7f3k2m PLAN"
+    assert commands(samples.preview(problems=samples.errors(1)))[0] == "treegate submit PLAN"
 
 
 def test_problems_are_shown_whole_and_wrapped() -> None:

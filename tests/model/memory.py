@@ -193,7 +193,9 @@ class Memory:
             raise PermissionError(13, "Permission denied", path)
         inside = list(self.at(path).below())
         files = [item for _, item in inside if item.kind in (Kind.FILE, Kind.LINK)]
-        digest = hashlib.sha256(repr([(name, item.facts) for name, item in inside]).encode("utf-8", "surrogateescape"))
+        digest = hashlib.sha256(
+            repr([(name, item.facts) for name, item in inside]).encode("utf-8", "surrogateescape")
+        )
         return Totals(
             files=len(files),
             folders=sum(item.kind is Kind.DIR for _, item in inside),

@@ -99,7 +99,9 @@ def means_the_same(tree: Recipe, plan: Recipe, exchange: bool = True) -> None:
         if "/" in path
     }
     assert now == plain.picture()
-    after = {item.ino for _, item in memory.root.below()} | {item.ino for a in memory.vaults.values() for _, item in a.below()}
+    after = {item.ino for _, item in memory.root.below()} | {
+        item.ino for a in memory.vaults.values() for _, item in a.below()
+    }
     assert old - {1} <= after, "nothing is ever destroyed"
 
 

@@ -21,22 +21,31 @@ from treegate.model.seal import About, seal
 def check(plan: bytes | str | dict[str, Any], root: Path | str) -> Preview:
     """The preview of a plan on a folder, under the default policy.
 
-    A plan's `case` is a folder in `root`, or `root` itself; without one, paths are relative to `root`. Nothing is
-    written, so what the mount can do is assumed from its type, not tried. Raises PlanError or NotFound.
+    A plan's `case` is a folder in `root`, or `root` itself; without one, paths begin with the name of `root`, or are
+    relative to it. Nothing is written, so what the mount can do is assumed from its type, not tried. Raises PlanError
+    or NotFound.
     """
     folder = Path(root).resolve()
     if not folder.is_dir():
         raise NotFound(f"there is no folder {root}", code="workspace-missing")
     decoded = Plan.decode(json.dumps(plan) if isinstance(plan, dict) else plan)
-    if decoded.case is None:
+    inside = (folder / folder.name).is_dir()
+    if decoded.case is None and (inside or not _names(decoded, folder.name)):
         head = msgspec.structs.asdict(decoded.head) | {"case": folder.name}
         del head["version"]
         decoded = Plan.of(decoded.operations, **head)
-    single = decoded.case == folder.name and not (folder / folder.name).is_dir()
+    single = (decoded.case or folder.name) == folder.name and not inside
     config = Config(workspace=Folders(projects=".", single=single))
     workspace = _Assumed(folder, Marker(1, "", ""), folder, config)
     with DiskWorld(workspace, lambda run, entry: None, lambda sha256: None) as world:
         return seal(simulate(decoded, world), config.policy, About("")).preview
+
+
+def _names(plan: Plan, case: str) -> bool:
+    """Whether a plan's first operation names a case by the first component of its path."""
+    first = msgspec.to_builtins(plan.operations[0])
+    given = next((first[key] for key in ("from", "path", "match", "to") if key in first), "")
+    return str(given).partition("/")[0] == case
 
 
 class _Assumed(Workspace):

@@ -32,6 +32,7 @@ from treegate.model.lifecycle import Event, State, refusal
 from treegate.model.paths import split
 from treegate.model.preview import Preview
 
+ROOM = 1 << 20  # bytes that the state's disk must have for a run's record, beside four times its step table
 ENDED = (State.APPLIED, State.UNDONE, State.ROLLED_BACK, State.STALE)
 
 
@@ -105,7 +106,12 @@ def _carry_out(core: Core, plan: StoredPlan, run: Run) -> Applied:
         _end(core, run, State.STALE if isinstance(error, Stale) else State.ROLLED_BACK)
         _clean(core, run)
         raise (_rolled_back(run, error) if isinstance(error, RolledBack) else error) from error
-    return conclude(core, plan, run, context, result)
+    try:
+        return conclude(core, plan, run, context, result)
+    except OSError as error:
+        text = f"run {run.id} is carried out, and its record could not be written: {error}"
+        hint = "put right what the message names, then recover: nothing else of the tree is touched"
+        raise NeedsRecovery(text, code="record-unwritten", hint=hint, next="treegate recover") from error
 
 
 def _begun(core: Core, run: Run, directory: Path) -> RunContext:
@@ -113,9 +119,23 @@ def _begun(core: Core, run: Run, directory: Path) -> RunContext:
     core.key()  # without it the run could not be told of in the end
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     table = tablefile.read(core.table_path(run.table_digest), run.table_digest)
+    _check_room(core, table)
     core.workspace.make_areas(table.header.volumes or [""], run.id)
     note_generation(core.workspace.root, run.generation)
     return context_of(core, run, table)
+
+
+def _check_room(core: Core, table: Table) -> None:
+    """Raises RolledBack where the state's disk has no room for the journal and the record of the run."""
+    found = os.statvfs(core.state)
+    need = ROOM + 4 * table.path.stat().st_size
+    if need > found.f_bavail * found.f_frsize:
+        raise RolledBack(
+            f"the disk of the state directory {core.state} is too full: a run like this wants {need:,} bytes there",
+            code="state-disk-full",
+            hint="make room and apply again; nothing was done, and the approval stands",
+            next="treegate doctor",
+        )
 
 
 def context_of(core: Core, run: Run, table: Table) -> RunContext:

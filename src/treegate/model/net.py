@@ -55,7 +55,7 @@ class Net:
 
     def _sort(self, node: Node) -> None:
         if node.made is not None:
-            if not self._inside_copy(node):
+            if not self.inside_copy(node):
                 self.new.append(node)
             return
         if self.is_removed(node):
@@ -68,7 +68,7 @@ class Net:
         if node.setting is not None:
             self.set.append(node)
 
-    def _inside_copy(self, node: Node) -> bool:
+    def inside_copy(self, node: Node) -> bool:
         """Whether the entry came as part of a copied folder and still lies in it as it came."""
         above = node.parent
         made = node.made
@@ -86,13 +86,20 @@ class Net:
 
     def path(self, node: Node) -> str:
         """The final path of an entry, from `projects/`."""
-        parent = node.parent
-        if parent is None:
+        if node.parent is None:
             return node.name
-        above = self._folders.get(parent)
+        above = self._folders.get(node.parent)
         if above is None:
-            above = self._folders[parent] = self.path(parent) if parent.parent is not None else parent.where
+            above = self._folders[node.parent] = node.parent.path() or node.parent.where
         return f"{above}/{node.name}" if above else node.name
+
+    def home(self, node: Node) -> str:
+        """Where an entry is before the run, for people: a path, or `vault:RUN/ENTRY` and what is below."""
+        path = node.home_path()
+        if not path.startswith("/"):
+            return path
+        area, _, rest = path[1:].partition("/")
+        return f"vault:{area.rpartition(':')[2]}/{rest}"
 
     def case(self, path: str) -> str:
         """The case that a path lies in."""
@@ -113,10 +120,11 @@ class Net:
 
     def _subtract_leavers(self, whole: set[Node]) -> None:
         carriers: dict[Node | None, Node | None] = {None: None}
-        for node in (*self.moved, *self.deleted):
+        on_disk = dict(self.totals)
+        for node in (*self.moved, *self.restored, *self.deleted):
             carrier = _carrier(node.home, whole, carriers)
             if carrier is not None:
-                held, own = self.totals[carrier], self.held(node)
+                held, own = self.totals[carrier], on_disk.get(node) or self.held(node)
                 left = held._replace(files=held.files - own.files, size=held.size - own.size)
                 self.totals[carrier] = left
 
@@ -137,11 +145,15 @@ class Net:
 
 def _carrier(folder: Node | None, whole: set[Node], known: dict[Node | None, Node | None]) -> Node | None:
     """The nearest folder, from this one upwards on disk, that goes as a whole."""
-    if folder in known:
-        return known[folder]
-    assert folder is not None
-    found = folder if folder in whole else _carrier(folder.home, whole, known)
-    known[folder] = found
+    way = []
+    while folder not in known and folder is not None:
+        way.append(folder)
+        if folder in whole:
+            known[folder] = folder
+            break
+        folder = folder.home
+    found = known[folder]
+    known.update(dict.fromkeys(way, found))
     return found
 
 
@@ -150,11 +162,22 @@ def _held_by_new(folder: Node, net: Net) -> Totals:
     if folder.made is None or folder.made.effect != "copied":
         return NOTHING
     files = size = 0
-    for child in new_children(folder):
-        held = net.held(child)
-        files += held.files
-        size += held.size
+    for child in new_below(folder):
+        if child.kind is not Kind.DIR and (not child.ops or net.inside_copy(child)):
+            held = net.held(child)
+            files += held.files
+            size += held.size
     return Totals(files, 0, size, (), (), 0, b"")
+
+
+def new_below(folder: Node) -> Iterator[Node]:
+    """What the plan itself makes in a new folder, all the way down; nothing for what is no folder."""
+    folders = [folder]
+    for each in folders:
+        for child in new_children(each):
+            yield child
+            if child.kind is Kind.DIR:
+                folders.append(child)
 
 
 def new_children(folder: Node) -> Iterator[Node]:

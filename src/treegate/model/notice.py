@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import struct
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -82,13 +83,21 @@ def _suggestion(net: Net, notice: Notice, operation: int | None) -> dict[str, An
 
 
 def _bounded(found: Iterable[Notice]) -> Iterable[Notice]:
+    """At most so many of each code, and then one that says how many more there are."""
     counts: dict[str, int] = {}
+    last: dict[str, Notice] = {}
     for notice in found:
         counts[notice.code] = counts.get(notice.code, 0) + 1
-        if counts[notice.code] <= MOST_OF_A_CODE or notice.severity == "error":
+        if counts[notice.code] <= MOST_OF_A_CODE:
             yield notice
+        else:
+            last[notice.code] = notice
+    for code, notice in last.items():
+        more = counts[code] - MOST_OF_A_CODE
+        yield notice._replace(message=f"{more:,} more like this, such as: {notice.message}")
 
 
+_LINKS = struct.Struct("<I")
 _DATE = re.compile(r"(?<!\d)(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])(?!\d)")
 
 
@@ -114,11 +123,13 @@ def _digits(text: str) -> str:
 
 
 def _hard_links(net: Net) -> Iterable[Notice]:
-    for node in (*net.moved, *net.deleted):
-        if node.kind is Kind.FILE and node.facts is not None and PACKED.unpack(node.facts)[1] > 1:
-            others = PACKED.unpack(node.facts)[1] - 1
-            name = "one other name" if others == 1 else f"{others} other names"
-            yield Notice("several-hard-links", node, f"{node.home_path()!r} has {name}", node.home_path())
+    set_too = set(net.set)
+    for node in dict.fromkeys((*net.moved, *net.deleted, *net.set)):
+        if node.kind is Kind.FILE and node.facts is not None and (links := _LINKS.unpack_from(node.facts, 4)[0]) > 1:
+            path = net.home(node)
+            name = "one other name" if links == 2 else f"{links - 1} other names"
+            text = f"{path!r} has {name}" + (", which the setting changes too" if node in set_too else "")
+            yield Notice("several-hard-links", node, text, path)
 
 
 def _collisions(net: Net) -> Iterable[Notice]:
@@ -185,7 +196,10 @@ def _links(net: Net) -> Iterable[Notice]:
         if node.kind is not Kind.LINK:
             continue
         path = net.path(node)
-        target = node.made.target if node.made is not None else net.forest.tree.target(node.home_path())
+        try:
+            target = node.made.target if node.made is not None else net.forest.tree.target(node.home_path())
+        except OSError:
+            continue  # it went away just now: the run will see it as stale
         case = net.case(path)
         inner = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
         if target.startswith("/") or not (inner == case or inner.startswith(case + "/")):
@@ -227,7 +241,7 @@ def _obstacles(net: Net) -> Iterable[Notice]:
     """What the operating system would refuse: asked once for each folder that is left or entered."""
     tree = net.forest.tree
     known: dict[Node, tuple[str, str] | None] = {}
-    for node in (*net.moved, *net.deleted, *net.new):
+    for node in (*net.moved, *net.restored, *net.deleted, *net.new):
         for folder in (node.home, node.parent):
             if folder is None or folder.made is not None or folder.where.startswith("/"):
                 continue

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from treegate.model import table
 from treegate.model.names import fold_key
 from treegate.model.net import Net, new_children
-from treegate.model.paths import raw_bytes
+from treegate.model.paths import raw_bytes, split
 from treegate.model.steps import Step, compile_steps
 from treegate.model.tree import Kind, Level, Node
 
@@ -25,21 +25,25 @@ def number_entries(net: Net) -> None:
 
 
 class Rows:
-    """The table of one outcome. `exchange` says whether every mount that it touches can swap two entries."""
+    """The table of one outcome.
 
-    def __init__(self, net: Net, *, exchange: bool, concerned: Callable[[Node], bool]) -> None:
+    `exchange` says whether every mount that it touches can swap two entries, `folds` whether any takes names for one
+    that differ in case or Unicode form; `concerned` of a folder that moves, whether a rule may name what is in it.
+    """
+
+    def __init__(self, net: Net, *, exchange: bool, concerned: Callable[[Node], bool], folds: bool = False) -> None:
         self.net = net
         self.forest = net.forest
         self._next = len(net.outcome.touched)
         self.places: list[table.Place] = []
         self._placed: set[Node] = set()
-        self.steps = self._steps(exchange)
-        self.staged = list(self._staged())
-        self.checks = list(self._checks(concerned))
-        self.settings = list(self._settings())
+        self.steps = self._steps(exchange, folds)
         for step in self.steps:
             self._place(step.src)
             self._place(step.dst)
+        self.staged = list(self._staged())
+        self.settings = list(self._settings())
+        self.checks = list(self._checks(concerned))
 
     def __iter__(self) -> Iterator[table.Row]:
         yield self.header()
@@ -68,13 +72,10 @@ class Rows:
 
     # Steps
 
-    def _steps(self, exchange: bool) -> list[Step]:
+    def _steps(self, exchange: bool, folds: bool) -> list[Step]:
         touched = [node for node in self.net.outcome.touched if node.home is not None and node.moved]
         steps = compile_steps(touched, self._park, exchange=exchange)
-        folding = {case for case, mount in self.forest.cases.items() if mount.folds_case or mount.folds_unicode}
-        if folding:
-            steps = [part for step in steps for part in self._unfolded(step)]
-        return steps
+        return [part for step in steps for part in self._unfolded(step)] if folds else steps
 
     def _park(self, node: Node) -> Node:
         return self.forest.area(f"park:{self.forest.volume_of_home(node)}")
@@ -123,27 +124,35 @@ class Rows:
         """The number of a folder as a place; it and those above it get their rows the first time."""
         if folder in self._placed:
             return folder.number
+        missing: list[Node] = []
+        above: Node | None = folder
+        while above is not None and above not in self._placed:
+            missing.append(above)
+            above = self._above(above)
+        for node in reversed(missing):
+            self._add_place(node)
+        return folder.number
+
+    def _above(self, folder: Node) -> Node | None:
+        """The folder that a place is in before the run; None for a case and for treegate's own areas."""
+        if folder.home is self.forest.root:
+            return None
+        return folder.home if folder.home is not None else folder.parent
+
+    def _add_place(self, folder: Node) -> None:
         self._placed.add(folder)
-        above = table.ROOT
-        name = raw_bytes(folder.home_name)
-        facts = b""
-        if folder.parent is self.forest.root and folder.home is self.forest.root:
-            name = b"case:" + name
+        above = self._above(folder)
+        name, facts = folder.home_name, b""
+        if folder.home is self.forest.root:
+            name = f"case:{name}"
+        elif folder.home is None:
+            name = folder.name
+        if folder.home is not None and folder.made is None:
             facts = self.forest.packed(folder)
-        elif folder.home is None and folder.where.startswith("/"):
-            name = raw_bytes(folder.name)
-        else:
-            home = folder.home if folder.home is not None else folder.parent
-            assert home is not None
-            above = self._place(home)
-            if folder.home is None:
-                name = raw_bytes(folder.name)
-            elif folder.made is None:
-                facts = self.forest.packed(folder)
         if folder.number < 0:
             folder.number = self._number()
-        self.places.append(table.Place(folder.number, above, name, facts))
-        return folder.number
+        number = table.ROOT if above is None else above.number
+        self.places.append(table.Place(folder.number, number, raw_bytes(name), facts))
 
     def _number(self) -> int:
         self._next += 1
@@ -152,20 +161,27 @@ class Rows:
     # What is built beforehand
 
     def _staged(self) -> Iterator[table.Staged]:
-        for node in self.net.outcome.touched:
-            if node.made is not None and node.home is not None:
-                yield from self._stage(node, self._place(node.home), raw_bytes(node.home_name))
+        todo = [
+            (node, self._place(node.home), raw_bytes(node.home_name))
+            for node in reversed(self.net.outcome.touched)
+            if node.made is not None and node.home is not None
+        ]
+        while todo:
+            node, parent, name = todo.pop()
+            yield self._stage(node, parent, name)
+            if node.kind is Kind.DIR:
+                below = self._place(node)
+                todo += [(child, below, raw_bytes(child.name)) for child in reversed(list(new_children(node)))]
 
-    def _stage(self, node: Node, parent: int, name: bytes) -> Iterator[table.Staged]:
-        made = node.made
+    def _stage(self, node: Node, parent: int, name: bytes) -> table.Staged:
+        made, into = node.made, node.parent
         assert made is not None
+        assert into is not None
         if node.number < 0:
             node.number = self._number()
-        into = node.parent
-        assert into is not None
         source, like = made.source, made.like
         file_source = source if node.kind is Kind.FILE and not made.blob else None
-        yield table.Staged(
+        return table.Staged(
             number=node.number,
             parent=parent,
             name=name,
@@ -179,10 +195,6 @@ class Rows:
             mode=made.mode,
             mtime=made.mtime,
         )
-        if node.kind is Kind.DIR:
-            below = self._place(node)
-            for child in new_children(node):
-                yield from self._stage(child, below, raw_bytes(child.name))
 
     def _slot(self, node: Node) -> tuple[int, bytes]:
         assert node.home is not None
@@ -192,8 +204,10 @@ class Rows:
 
     def _checks(self, concerned: Callable[[Node], bool]) -> Iterator[table.Check]:
         for node, totals in self.net.totals.items():
-            if self.net.is_removed(node) or concerned(node):
+            if self.net.is_removed(node):
                 yield self._check(node, Level.IDENTITY, digest=totals.digest)
+            elif concerned(node):
+                yield from self._folders_in(node)
         for node in self.net.new:
             made = node.made
             if node.kind is Kind.DIR and made is not None and made.source is not None:
@@ -202,6 +216,28 @@ class Rows:
         for node, sha256 in self.net.outcome.expected.items():
             if node.home is not None:
                 yield self._check(node, Level.CONTENT, sha256=sha256)
+
+    def _folders_in(self, top: Node) -> Iterator[table.Check]:
+        """A folder and each one in it, exactly: what is added, removed or renamed anywhere below changes one of them.
+
+        Dearer to ask would be the facts of every file, which a rule about paths does not need.
+        """
+        yield self._check(top, Level.EXACT)
+        known = {folder.where: folder for folder in self._placed if folder.where}
+        tree, above = self.forest.tree, top.home_path()
+        folders = {"": known.get(above, top)}
+        for path, kind, _ in tree.walk(above):
+            if kind is not Kind.DIR:
+                continue
+            within, name = split(path)
+            parent = folders[within]
+            node = known.get(f"{above}/{path}")
+            if node is None:
+                node = Node(Kind.DIR, parent, name, parent, name, tree.facts(parent.where, name))
+                node.where = f"{above}/{path}"
+            folders[path] = node
+            if node.facts is not None:
+                yield table.Check(self._place(parent), raw_bytes(name), node.facts, int(Level.EXACT), b"", "")
 
     def _check(self, node: Node, level: Level, digest: bytes = b"", sha256: str = "") -> table.Check:
         place, name = self._slot(node)

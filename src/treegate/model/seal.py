@@ -13,7 +13,7 @@ from treegate.model import policy as policies
 from treegate.model.capabilities import Capabilities
 from treegate.model.effects import Effect, Text, tagged
 from treegate.model.lines import Lines, Shape
-from treegate.model.net import Net
+from treegate.model.net import Net, new_below
 from treegate.model.notice import as_problems, concerned, notices
 from treegate.model.plan import Plan
 from treegate.model.policy import Gatekeeper, Policy
@@ -29,11 +29,11 @@ from treegate.model.preview import (
     Weakness,
     digest_of,
 )
-from treegate.model.problems import Problem, problem
+from treegate.model.problems import MOST_PROBLEMS, Problem, problem
 from treegate.model.rows import Rows, number_entries
-from treegate.model.simulate import Outcome
+from treegate.model.simulate import Outcome, unreadable
 from treegate.model.table import Row
-from treegate.model.tree import Node
+from treegate.model.tree import Kind, Node
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 MOST_PATTERNS = 200  # that the model itself carries: the rarest, and the largest few; the others are counted
@@ -72,16 +72,21 @@ def seal(
     problems = [*outcome.problems, *as_problems(net, found)]
     counts = _counts(net, lines)
     problems += _limits(net, counts, policy, about, len(outcome.plan.operations))
-    problems += _room(net, counts, cases)
+    problems += _room(net)
     problems += [_too_weak(weakness) for weakness in weak if weakness.code == "fsync-not-durable"] * (
         policy.weak_mounts == "refuse"
     )
-    problems.sort(key=lambda found: found.operation or 0)
+    problems = _bounded(problems)
     preview = _preview(outcome.plan, lines, policy, about, counts, cases, weak, problems, keep)
     rows: Rows | None = None
     if preview.valid:
-        exchange = all(net.forest.cases[case].exchange for case in cases if case in net.forest.cases)
-        rows = Rows(net, exchange=exchange, concerned=lambda node: concerned(net, gatekeeper, node))
+        mounts = [net.forest.cases[case] for case in cases if case in net.forest.cases]
+        rows = Rows(
+            net,
+            exchange=all(mount.exchange for mount in mounts),
+            folds=any(mount.folds_case or mount.folds_unicode for mount in mounts),
+            concerned=lambda node: concerned(net, gatekeeper, node),
+        )
     return Sealed(preview, rows)
 
 
@@ -155,22 +160,27 @@ def _limits(net: Net, counts: Counts, policy: Policy, about: About, operations: 
         case_deletes=deletes,
     )
     if policies.needs_case_files(policy, tally) and not about.undo_of:
-        files = {case: net.forest.tree.totals(case).files for case, count in deletes.items() if count}
+        try:
+            files = {case: net.forest.tree.totals(case).files for case, count in deletes.items() if count}
+        except OSError as error:
+            fault = unreadable(error)
+            return [problem(fault.code, f"the case cannot be counted: {fault.message}", path=fault.path)]
         tally = tally._replace(case_files=files, case_deletes={case: deletes[case] for case in files})
     passed = policies.over_limits(policy, tally, undoing=bool(about.undo_of))
     return [problem("limit-passed", limit.sentence, hint=limit.hint) for limit in passed]
 
 
-def _room(net: Net, counts: Counts, cases: list[str]) -> list[Problem]:
+def _room(net: Net) -> list[Problem]:
     """Whether what the plan brings fits on the filesystems that it goes to."""
-    needs: dict[str, tuple[int, int]] = {}
+    needs: dict[str, tuple[str, int, int]] = {}
     for node in net.new:
         case = net.case(net.path(node))
-        size, entries = needs.get(case, (0, 0))
+        volume = net.forest.volumes.get(case, "")
+        first, size, entries = needs.get(volume, (case, 0, 0))
         held = net.held(node)
-        needs[case] = (size + held.size, entries + 1 + held.files)
+        needs[volume] = first, size + held.size, entries + held.files + (node.kind is Kind.DIR)
     found = []
-    for case, (size, entries) in needs.items():
+    for case, size, entries in needs.values():
         free_bytes, free_inodes = net.forest.tree.free(case)
         if size > free_bytes:
             text = f"the new contents need {size:,} bytes; {free_bytes:,} are free under {case!r}"
@@ -179,6 +189,25 @@ def _room(net: Net, counts: Counts, cases: list[str]) -> list[Problem]:
             text = f"the new entries need {entries:,} inodes; {free_inodes:,} are free under {case!r}"
             found.append(problem("no-inodes", text, path=case))
     return found
+
+
+def _bounded(problems: list[Problem]) -> list[Problem]:
+    """The problems in operation order; beyond the bound, errors go before warnings, and the others are counted."""
+    problems.sort(key=lambda found: found.operation or 0)
+    more = len(problems) - MOST_PROBLEMS
+    if more <= 0:
+        return problems
+    kept = sorted(problems, key=lambda found: found.severity)[: MOST_PROBLEMS - 1]
+    left = problem(
+        "more-problems",
+        f"{more + 1:,} more problems are not listed",
+        severity="error" if _any_error(kept) else "warning",
+    )
+    return [*sorted(kept, key=lambda found: found.operation or 0), left]
+
+
+def _any_error(problems: list[Problem]) -> bool:
+    return any(found.severity == "error" for found in problems)
 
 
 def _preview(
@@ -347,9 +376,10 @@ def _digest_rest(lines: Lines, update: Callable[[bytes], object]) -> None:
         if net.is_removed(node):
             update(b"\0folder" + str(node.number).encode() + totals.digest)
     for node in net.new:
-        made = node.made
-        if made is not None and made.source is not None:
-            update(b"\0source" + str(node.number).encode() + (made.source.facts or b""))
+        for each in (node, *new_below(node)):
+            made = each.made
+            if made is not None and made.source is not None:
+                update(b"\0source" + str(node.number).encode() + (made.source.facts or b""))
     for node, sha256 in net.outcome.expected.items():
         update(b"\0expect" + str(node.number).encode() + sha256.encode())
 
