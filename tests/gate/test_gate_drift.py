@@ -69,11 +69,8 @@ OPERATIONS = {
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("drift", [edited, edited_in_place, gone, another, became_a_folder])
-def test_19_a_source_that_changed_after_approval_is_stale_and_nothing_is_done(office, drift, operation, request):
+def test_19_a_source_that_changed_after_approval_is_stale_and_nothing_is_done(office, drift, operation):
     """Not even the operations whose own sources are as they were."""
-    if (drift, operation) == (gone, "replace"):
-        why = "a successor takes its mode from the file it replaces before the pre-pass has looked: exit 6, not 5"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=why))
     if drift is edited_in_place and operation == "move":
         pytest.skip("a move takes the bytes along, whichever they are")
     office.put("Smith/a", "a")

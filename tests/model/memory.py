@@ -109,7 +109,7 @@ class Memory:
         reserved: Iterable[str] = (),
     ) -> None:
         self.cases = dict(cases) if isinstance(cases, Mapping) else {case: Capabilities() for case in cases}
-        self.volumes = dict(volumes or {case: "" for case in self.cases})
+        self.volumes = dict(volumes or dict.fromkeys(self.cases, ""))
         self.reserved = frozenset(reserved)
         self.root = folder(**{case: folder() for case in self.cases})
         self.vaults: dict[tuple[str, str], Item] = {}

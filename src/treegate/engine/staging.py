@@ -14,9 +14,9 @@ from treegate.engine.context import RunContext
 from treegate.engine.durable import sync_volume
 from treegate.engine.journal import Entry
 from treegate.engine.places import Places
-from treegate.errors import RolledBack
+from treegate.errors import RolledBack, Stale
 from treegate.model.table import Staged
-from treegate.model.tree import pack, unpack
+from treegate.model.tree import Facts, pack, unpack
 
 
 class Cancelled(RolledBack):
@@ -28,7 +28,9 @@ class Cancelled(RolledBack):
 def stop_if_cancelled(ctx: RunContext) -> None:
     """Raise Cancelled if the run was asked to stop."""
     if ctx.cancelled():
-        raise Cancelled("the run was stopped on request", hint="apply the plan again when it suits")
+        raise Cancelled(
+            "the run was stopped on request", hint="nothing stays changed; hand the plan in again when it suits"
+        )
 
 
 def stage(ctx: RunContext, places: Places) -> dict[int, Entry]:
@@ -43,12 +45,22 @@ def stage(ctx: RunContext, places: Places) -> dict[int, Entry]:
     built: dict[int, Entry] = {}
     for row in ctx.table.staged:
         stop_if_cancelled(ctx)
-        facts, digest = stagers[places.root(row.parent)].build(row)
+        facts, digest = _built(stagers[places.root(row.parent)], row)
         built[row.number] = Entry(row.number, pack(facts), digest)
         places.expect(row.number, built[row.number].facts)
     for area in stagers:
         sync_volume(places.handle(area))
     return built
+
+
+def _built(stager: Stager, row: Staged) -> tuple[Facts, str]:
+    """One entry, built; raises Stale where the file it is made from, or takes the place of, is gone."""
+    try:
+        return stager.build(row)
+    except FileNotFoundError as error:
+        slot = row.like or row.source
+        name = os.fsdecode(slot[1] if slot else row.name)
+        raise Stale(f"{name!r} is not there any more", hint="preview the plan again", path=name) from error
 
 
 def _by_area(staged: list[Staged], places: Places) -> dict[int, list[Staged]]:
@@ -65,7 +77,7 @@ def _check_room(stager: Stager, rows: list[Staged], area: int) -> None:
         raise RolledBack(
             f"the disk is too full: {need.size} bytes and {need.inodes} entries are to be made",
             code="disk-full",
-            hint="make room and apply again; nothing was changed",
+            hint="nothing was changed; make room, and hand the plan in again",
         )
 
 

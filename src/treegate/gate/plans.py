@@ -11,6 +11,7 @@ import msgspec
 
 from treegate.engine import tablefile
 from treegate.engine.store.records import Run, StoredPlan, Verdict
+from treegate.engine.unhurried import unhurried_gc
 from treegate.errors import Denied, NeedsRecovery, PlanError, Stale
 from treegate.gate.core import Core
 from treegate.model import policy as policies
@@ -86,7 +87,7 @@ def decode(document: bytes) -> Plan:
 def check(core: Core, plan: Plan) -> Preview:
     """The preview of a plan, stored nowhere."""
     core.actor.require(Action.READ, [plan.case] if plan.case else [])
-    with looking(core, plan):
+    with looking(core, plan), unhurried_gc():
         return previewed(core, plan, About(core.workspace.id, author=core.actor.name), lambda chunk: None).preview
 
 
@@ -123,7 +124,7 @@ def submit(core: Core, plan: Plan, *, undo_of: str = "") -> Submitted:
     core.blobs.put_all(plan.contents())
     id = core.new_id("pl")
     about = About(core.workspace.id, id, 1, core.actor.name, undo_of)
-    with looking(core, plan), spooled(core) as spool:
+    with looking(core, plan), spooled(core) as spool, unhurried_gc():
         preview, rows = previewed(core, plan, about, spool.keep)
         core.actor.require(Action.PROPOSE, preview.cases)
         table = kept_table(core, rows)

@@ -21,7 +21,7 @@ from treegate.model.operations import Move, Rename
 from treegate.model.policy import Gatekeeper
 from treegate.model.problems import Problem, Severity, problem
 from treegate.model.simulate import suggested
-from treegate.model.tree import PACKED, Kind, Node
+from treegate.model.tree import Kind, Node
 
 MOST_OF_A_CODE = 1000  # findings of one code that are listed; the rest is counted
 
