@@ -2,8 +2,8 @@
 
     python bench/preview.py SCRATCH [COUNT...]     (default: 10000 100000)
 
-Each count runs in a process of its own, which prints microseconds of the processor an operation, stage by stage, and its peak
-resident memory. SCRATCH is on the filesystem that is to be measured; what is made there is removed again.
+Each count runs in a process of its own, which prints microseconds of the processor an operation, stage by stage, and
+its peak resident memory. SCRATCH is on the filesystem that is to be measured; what is made there is removed again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def grow(projects: Path, count: int) -> None:
 def document(count: int) -> bytes:
     """A plan that moves every file into a new folder under a new name."""
     lines = [
-        b'{"op":"move","from":"Case-%03d/Scans/scan%05d.pdf","to":"Case-%03d/Correspondence/2024-03-01 letter %05d.pdf"}'
+        b'{"op":"move","from":"Case-%03d/Scans/scan%05d.pdf",'
+        b'"to":"Case-%03d/Correspondence/2024-03-01 letter %05d.pdf"}'
         % (case, number, case, number)
         for number in range(count // CASES)
         for case in range(CASES)

@@ -29,7 +29,7 @@ def stop_if_cancelled(ctx: RunContext) -> None:
     """Raise Cancelled if the run was asked to stop."""
     if ctx.cancelled():
         raise Cancelled(
-            "the run was stopped on request", hint="nothing stays changed; hand the plan in again when it suits"
+            "the run was stopped on request", hint="nothing stays changed; submit the plan again"
         )
 
 

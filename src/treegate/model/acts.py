@@ -63,7 +63,8 @@ def _move(sim: Simulation, operation: Move) -> None:
         node = sim.existing(operation.source, "from")
     except Fault as fault:
         raise _maybe_done(sim, operation, fault) from None
-    sim.expect(node, operation.expect, operation.source)
+    if operation.expect is not UNSET:
+        sim.expect(node, operation.expect, operation.source)
     transfer(sim, node, operation.to, operation)
 
 
@@ -84,7 +85,8 @@ def _copy(sim: Simulation, operation: Copy) -> None:
         return
     assert operation.source is not UNSET
     node = sim.existing(operation.source, "from")
-    sim.expect(node, operation.expect, operation.source)
+    if operation.expect is not UNSET:
+        sim.expect(node, operation.expect, operation.source)
     transfer(sim, node, operation.to, operation)
 
 

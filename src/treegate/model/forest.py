@@ -6,6 +6,7 @@ untouched entries stay plain kinds, and become nodes only when one is needed.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from treegate.model.capabilities import Capabilities
 from treegate.model.names import nearest
 from treegate.model.tree import MOUNT_ROOT, PACKED, Kind, Made, Node, Tree
 
-_ATTRS = 4  # index of `attrs` in packed facts
+_ATTRS_IN, _ATTRS_AT = struct.Struct("<I").unpack_from, 16  # `attrs` in packed facts
 
 
 class Fault(Exception):
@@ -68,6 +69,7 @@ class Forest:
         self.volumes = volumes  # case -> the name of its volume, "" for the workspace's own
         self.root = Node(Kind.DIR, None, "")
         self.root.names = {}
+        self.several_volumes = len(set(volumes.values())) > 1
         self.touched: list[Node] = []
         self.ghosts: set[str] = set()
         self._folders: dict[str, Node] = {}
@@ -126,7 +128,7 @@ class Forest:
 
     def not_mounted(self, node: Node, path: str) -> None:
         """Raises Fault for an existing folder that another filesystem is mounted on."""
-        if self.facts(node)[_ATTRS] & MOUNT_ROOT:
+        if self.marks(node) & MOUNT_ROOT:
             raise Fault("mount-inside", f"another filesystem is mounted at {path!r}", path=path)
 
     def names(self, folder: Node) -> dict[str, Kind | Node]:
@@ -170,6 +172,14 @@ class Forest:
         if packed is None:
             packed = self.packed(node)
         return PACKED.unpack(packed)
+
+    def marks(self, node: Node) -> int:
+        """The attributes of an existing entry (STATX_ATTR_* bits, see model.tree)."""
+        packed = node.facts
+        if packed is None:
+            packed = self.packed(node)
+        marks: int = _ATTRS_IN(packed, _ATTRS_AT)[0]
+        return marks
 
     def packed(self, node: Node) -> bytes:
         """The packed facts of an existing entry, read from disk the first time."""

@@ -47,11 +47,11 @@ class Lines:
     def _sort(self) -> None:
         shapes: dict[Shape, list[Node]] = {}
         graver = {*self.replacements}
-        many_cases = len(self.net.forest.cases) > 1
+        crossing = self._crossing()
         for node in (*self.net.moved, *self.net.restored, *self.net.new):
             if node in graver:
                 continue
-            if many_cases and self._crosses(node):
+            if (node.home, node.parent) in crossing:
                 self.crossings.append(node)
             elif node in self.odd:
                 first = self.odd[node][0]
@@ -65,11 +65,11 @@ class Lines:
             if node not in moved:
                 self.settings.append(node)
 
-    def _crosses(self, node: Node) -> bool:
-        home = node.home
-        if home is None or node.made is not None or home.where.startswith("/"):
-            return False
-        return self.net.case(home.where) != self.net.case(self.net.path(node))
+    def _crossing(self) -> set[tuple[Node | None, Node | None]]:
+        """The pairs of folders, of those that moves go between, that lie in different cases."""
+        pairs = {(node.home, node.parent) for node in self.net.moved}
+        case, path = self.net.case, self.net.path
+        return {(home, to) for home, to in pairs if home and to and case(home.where) != case(path(to))}
 
     def shape(self, node: Node) -> Shape:
         """The pattern that an entry's effect belongs to."""

@@ -111,6 +111,7 @@ class NameCheck:
         self._asked = re.compile(f"[{asked}]")
         needs_look = any(self._asked.match(chr(code)) for code in range(32, 127) if chr(code) != "/")
         self._look = self._asked.search if needs_look else None
+        self._plain_path = self._sure_length(root_bytes)
 
     def name(self, name: str) -> tuple[Finding, ...]:
         """What is wrong with a name, errors first; () for nearly all. A suggestion mends everything at once."""
@@ -135,6 +136,8 @@ class NameCheck:
 
     def path(self, path: str) -> tuple[Finding, ...]:
         """What is wrong with a path as a whole: its length, its depth, how it begins."""
+        if len(path) <= self._plain_path:
+            return ()
         return tuple(finding for rule in self.rules for finding in _path_findings(rule, path)) + self._path_length(
             path
         )
@@ -142,6 +145,15 @@ class NameCheck:
     def key(self, name: str) -> str:
         """What two names have in common where this place takes them for one."""
         return fold_key(name, *self._folds)
+
+    def _sure_length(self, root_bytes: int) -> int:
+        """The number of characters up to which no path can be wrong as a whole; -1 if there is none."""
+        if any(rule.prefixes for rule in self.rules):
+            return -1
+        most = [rule.path_bytes for rule in self.rules] + [rule.path_characters for rule in self.rules]
+        parts = [rule.path_parts for rule in self.rules]
+        sure = min(each for each in (self._path_max - root_bytes - 1, *most) if each) // 4  # UTF-8: 4 bytes at most
+        return min(sure, *(each for each in parts if each), sure)
 
     def _path_length(self, path: str) -> tuple[Finding, ...]:
         size = self._root_bytes + byte_length(path)

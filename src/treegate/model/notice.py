@@ -18,7 +18,7 @@ from treegate.model.forest import Fault
 from treegate.model.names import fold_key, nearest
 from treegate.model.net import Net
 from treegate.model.operations import Move, Rename
-from treegate.model.policy import Gatekeeper
+from treegate.model.policy import Gatekeeper, Refusal
 from treegate.model.problems import Problem, Severity, problem
 from treegate.model.simulate import suggested
 from treegate.model.tree import Kind, Node
@@ -259,19 +259,19 @@ def _obstacles(net: Net) -> Iterable[Notice]:
 def _policy(net: Net, gatekeeper: Gatekeeper) -> Iterable[Notice]:
     """Paths that policy protects or does not allow; what lies in folders that go as a whole counts too."""
     for node in (*net.moved, *net.deleted, *net.set):
-        yield from _refused(gatekeeper, node, node.home_path())
+        if (refusal := gatekeeper.refusal(node.home_path())) is not None:
+            yield _refused(node, refusal)
     for node in (*net.new, *net.moved, *net.restored, *net.set):
         implied = node.made is not None and node.made.implied
-        yield from _refused(gatekeeper, node, net.path(node), implied)
+        if (refusal := gatekeeper.refusal(net.path(node), implied=implied)) is not None:
+            yield _refused(node, refusal)
     for node in (*net.moved, *net.deleted, *net.restored):
         if node.kind is Kind.DIR:
             yield from _refused_inside(net, gatekeeper, node)
 
 
-def _refused(gatekeeper: Gatekeeper, node: Node, path: str, implied: bool = False) -> Iterable[Notice]:
-    refusal = gatekeeper.refusal(path, implied=implied)
-    if refusal is not None:
-        yield Notice(refusal.code, node, refusal.sentence, path, refusal.hint)
+def _refused(node: Node, refusal: Refusal) -> Notice:
+    return Notice(refusal.code, node, refusal.sentence, refusal.path, refusal.hint)
 
 
 def _refused_inside(net: Net, gatekeeper: Gatekeeper, node: Node) -> Iterable[Notice]:
@@ -281,9 +281,9 @@ def _refused_inside(net: Net, gatekeeper: Gatekeeper, node: Node) -> Iterable[No
         if not gatekeeper.concerns(path):
             continue
         for below, _, _ in net.forest.tree.walk(node.home_path()):
-            refusals = list(_refused(gatekeeper, node, f"{path}/{below}"))
-            if refusals:
-                yield from refusals
+            refusal = gatekeeper.refusal(f"{path}/{below}")
+            if refusal is not None:
+                yield _refused(node, refusal)
                 break  # the first says it; a folder of thousands would say it thousands of times
 
 

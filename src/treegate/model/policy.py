@@ -135,12 +135,12 @@ class Gatekeeper:
     def refusal(self, path: str, *, implied: bool = False) -> Refusal | None:
         """Why `path` may not be touched, or None. A folder that is only implied needs no leave of its own."""
         pattern = self.protected(path)
+        if pattern is None and (implied or self.allowed(path)):
+            return None
         shown = visible(path)
         if pattern is not None:
             hint = f"leave it where it is and as it is; policy.protect.paths holds '{pattern}'"
             return Refusal("path-protected", path, f"'{shown}' is protected by '{pattern}'", hint)
-        if implied or self.allowed(path):
-            return None
         hint = f"plans may touch only what policy.allow.paths names: {_listed(self._policy.allow.paths)}"
         return Refusal("path-not-allowed", path, f"'{shown}' lies outside the allowed paths", hint)
 

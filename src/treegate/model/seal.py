@@ -70,14 +70,16 @@ def seal(
     cases = _cases(net)
     weak = _weaknesses(net.forest.cases, cases, policy)
     problems = [*outcome.problems, *as_problems(net, found)]
-    counts = _counts(net, lines)
+    shown, tally = _Shown(lines), _Tally()
+    effects_digest = _write(lines, keep, shown, tally)
+    counts = tally.counts(sum(net.held(node).size for node in net.new), len(lines.crossings))
     problems += _limits(net, counts, policy, about, len(outcome.plan.operations))
     problems += _room(net)
     problems += [_too_weak(weakness) for weakness in weak if weakness.code == "fsync-not-durable"] * (
         policy.weak_mounts == "refuse"
     )
     problems = _bounded(problems)
-    preview = _preview(outcome.plan, lines, policy, about, counts, cases, weak, problems, keep)
+    preview = _preview(outcome.plan, lines, policy, about, counts, cases, weak, problems, shown, effects_digest)
     rows: Rows | None = None
     if preview.valid:
         mounts = [net.forest.cases[case] for case in cases if case in net.forest.cases]
@@ -97,8 +99,10 @@ def table_rows(sealed: Sealed) -> list[Row]:
 
 def _cases(net: Net) -> list[str]:
     """The cases that the difference touches, sorted."""
-    cases = {net.case(net.path(node)) for node in (*net.new, *net.moved, *net.restored, *net.set)}
-    cases |= {net.case(node.home_path()) for node in (*net.moved, *net.deleted)}
+    entered = {node.parent for node in (*net.new, *net.moved, *net.restored, *net.set)}
+    left = {node.home for node in (*net.moved, *net.deleted)}
+    cases = {net.case(net.path(folder)) for folder in entered if folder is not None}
+    cases |= {net.case(folder.where) for folder in left if folder is not None}
     if not cases and net.outcome.plan.case:
         cases = {net.outcome.plan.case}
     return sorted(cases)
@@ -116,33 +120,34 @@ def _too_weak(weakness: Weakness) -> Problem:
     return problem("weak-mount", f"{', '.join(weakness.cases)}: {weakness.message}")
 
 
-def _counts(net: Net, lines: Lines) -> Counts:
-    kinds: dict[str, int] = {}
-    files = moved_files = deleted_files = moved_bytes = deleted_bytes = new_bytes = 0
-    for node in lines.nodes():
-        kind = lines.effect_of(node)
-        kinds[kind] = kinds.get(kind, 0) + 1
-        held = net.held(node)
-        files += held.files
-        if kind == "moved":
-            moved_files += held.files
-            moved_bytes += held.size
-        elif kind == "deleted":
-            deleted_files += held.files
-            deleted_bytes += held.size
-        elif node.made is not None:
-            new_bytes += held.size
-    return Counts(
-        **kinds,
-        effects=sum(kinds.values()),
-        files=files,
-        moved_files=moved_files,
-        deleted_files=deleted_files,
-        moved_bytes=moved_bytes,
-        deleted_bytes=deleted_bytes,
-        new_bytes=new_bytes,
-        crossing=len(lines.crossings),
-    )
+class _Tally:
+    """The counts of a preview, taken while its effects are written."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, int] = {}
+        self.files: dict[str, int] = {}
+        self.sizes: dict[str, int] = {}
+
+    def take(self, effect: Effect) -> None:
+        """Adds one effect."""
+        kind = effect.effect
+        self.kinds[kind] = self.kinds.get(kind, 0) + 1
+        self.files[kind] = self.files.get(kind, 0) + effect.files
+        self.sizes[kind] = self.sizes.get(kind, 0) + effect.size
+
+    def counts(self, new_bytes: int, crossing: int) -> Counts:
+        """What it all comes to."""
+        return Counts(
+            **self.kinds,
+            effects=sum(self.kinds.values()),
+            files=sum(self.files.values()),
+            moved_files=self.files.get("moved", 0),
+            deleted_files=self.files.get("deleted", 0),
+            moved_bytes=self.sizes.get("moved", 0),
+            deleted_bytes=self.sizes.get("deleted", 0),
+            new_bytes=new_bytes,
+            crossing=crossing,
+        )
 
 
 def _limits(net: Net, counts: Counts, policy: Policy, about: About, operations: int) -> list[Problem]:
@@ -219,11 +224,10 @@ def _preview(
     cases: list[str],
     weak: list[Weakness],
     problems: list[Problem],
-    keep: Callable[[list[bytes]], None],
+    shown: _Shown,
+    effects_digest: str,
 ) -> Preview:
     head = plan.head
-    shown = _Shown(lines)
-    effects_digest = _write(lines, keep, shown)
     errors = sum(found.severity == "error" for found in problems)
     asked = policies.approvals(policy)
     preview = Preview(
@@ -339,7 +343,7 @@ def _into(net: Net, shape: Shape, nodes: list[Node]) -> str:
     return (net.path(shape.to) if shape.to.parent is not None else shape.to.name) + "/"
 
 
-def _write(lines: Lines, keep: Callable[[list[bytes]], None], shown: _Shown) -> str:
+def _write(lines: Lines, keep: Callable[[list[bytes]], None], shown: _Shown, tally: _Tally) -> str:
     """Writes the full list in chunks and returns the digest over it and over the facts of what it touches."""
     digest = hashlib.sha256()
     chunk: list[bytes] = []
@@ -357,6 +361,7 @@ def _write(lines: Lines, keep: Callable[[list[bytes]], None], shown: _Shown) -> 
         if node in old:
             digest.update(old[node].facts or b"")
         shown.take(effect, position)
+        tally.take(effect)
     if chunk:
         keep(chunk)
     _digest_rest(lines, digest.update)

@@ -25,7 +25,7 @@ from treegate.model.search import Gone, Search
 from treegate.model.tree import APPEND, IMMUTABLE, MOUNT_ROOT, Kind, Made, Node, Tree
 
 PATIENCE = 256 * 1024 * 1024  # bytes read to say whether two files are identical; then that is no longer said
-_ATTRS, _SIZE = 4, 6  # indices in packed facts
+_SIZE = 6  # index in packed facts
 
 
 class Kept(NamedTuple):
@@ -201,12 +201,12 @@ class Simulation:
             raise self.missing(path, key)
         if node.kind is Kind.OTHER:
             raise Fault("special-file", f"{given!r} is a FIFO, a socket or a device", key=key, path=node.path())
-        if node.made is None and (marks := self.forest.facts(node)[_ATTRS]):
-            self._refuse_marked(node, marks, key)
+        if node.made is None and self.forest.marks(node):
+            self._refuse_marked(node, key)
         return node
 
-    def _refuse_marked(self, node: Node, marks: int, key: str) -> None:
-        path = node.path()
+    def _refuse_marked(self, node: Node, key: str) -> None:
+        marks, path = self.forest.marks(node), node.path()
         if marks & (IMMUTABLE | APPEND):
             raise Fault("immutable", f"{self.shown(path)!r} is marked immutable or append-only", key=key, path=path)
         if marks & MOUNT_ROOT:

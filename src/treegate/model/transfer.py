@@ -41,7 +41,8 @@ def transfer(sim: Simulation, node: Node, to: str, operation: Move | Copy | Rena
             raise _folder_in_the_way(sim, node, to, into, path, key)
         name = make_room(sim, there, folder, name, operation, node, key)
     sim.check_name(folder, name, path, key, node.name)
-    _across(sim, node, folder, path, isinstance(operation, Copy))
+    if sim.forest.several_volumes:
+        _across(sim, node, folder, path, isinstance(operation, Copy))
     if there is not None and name == there.name:
         sim.forest.remove(there, sim.number)
     if isinstance(operation, Copy):
@@ -174,8 +175,7 @@ def numbered(sim: Simulation, folder: Node, name: str) -> str:
 
 def _across(sim: Simulation, node: Node, folder: Node, path: str, copying: bool) -> None:
     """Refuses a move to another filesystem, which could not be one act."""
-    volumes = sim.world.volumes
-    if copying or len(set(volumes.values())) < 2 or node.made is not None:
+    if copying or node.made is not None:
         return
     if sim.forest.volume_of_home(node) != sim.forest.volume(folder):
         raise Fault("other-filesystem", f"{sim.shown(path)!r} is on another filesystem", key="to", path=path)
