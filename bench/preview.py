@@ -44,8 +44,7 @@ def document(count: int) -> bytes:
     """A plan that moves every file into a new folder under a new name."""
     lines = [
         b'{"op":"move","from":"Case-%03d/Scans/scan%05d.pdf",'
-        b'"to":"Case-%03d/Correspondence/2024-03-01 letter %05d.pdf"}'
-        % (case, number, case, number)
+        b'"to":"Case-%03d/Correspondence/2024-03-01 letter %05d.pdf"}' % (case, number, case, number)
         for number in range(count // CASES)
         for case in range(CASES)
     ]

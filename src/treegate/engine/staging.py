@@ -28,9 +28,7 @@ class Cancelled(RolledBack):
 def stop_if_cancelled(ctx: RunContext) -> None:
     """Raise Cancelled if the run was asked to stop."""
     if ctx.cancelled():
-        raise Cancelled(
-            "the run was stopped on request", hint="nothing stays changed; submit the plan again"
-        )
+        raise Cancelled("the run was stopped on request", hint="nothing stays changed; submit the plan again")
 
 
 def stage(ctx: RunContext, places: Places) -> dict[int, Entry]:

@@ -28,9 +28,9 @@ class Malformed(ValueError):
 
 def check(path: str) -> None:
     """Raises Malformed unless every component is plain; '' is malformed too."""
-    if path[:1] not in _ODD_STARTS and path[-1] != "/" and len(path) <= LONGEST:
-        if "//" not in path and "/." not in path and "\0" not in path:
-            return  # the way that nearly all take
+    plain = path[:1] not in _ODD_STARTS and path[-1] != "/" and len(path) <= LONGEST
+    if plain and "//" not in path and "/." not in path and "\0" not in path:
+        return  # the way that nearly all take
     if len(path) > LONGEST:
         raise Malformed("path-too-long", f"the path {path[:40]!r}… has {len(path):,} characters")
     if path.startswith("/"):
