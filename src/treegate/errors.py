@@ -18,6 +18,8 @@ A problem *in a plan* is a value (model/problems.py), not an exception.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class TreegateError(Exception):
     """Base of all: `code` is stable and kebab-case, `hint` says what to change, `next` is a command to type."""
@@ -48,7 +50,7 @@ class PlanError(TreegateError):
 
     code, exit_status, http_status = "plan-invalid", 3, 422
 
-    def __init__(self, message: str, *, problems: list[object] | None = None, **kwargs: str) -> None:
+    def __init__(self, message: str, *, problems: list[Any] | None = None, **kwargs: str) -> None:
         super().__init__(message, **kwargs)
         self.problems = problems or []
 

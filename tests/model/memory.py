@@ -65,17 +65,20 @@ class Item:
         self.ctime = self.mtime = Clock.tick()
         return self.children.pop(name)
 
-    def below(self, prefix: str = "") -> Iterator[tuple[str, Item]]:
+    def below(self) -> Iterator[tuple[str, Item]]:
         """Everything in a folder, depth first and in byte order."""
-        for name in sorted(self.children, key=lambda name: name.encode("utf-8", "surrogateescape")):
-            item = self.children[name]
-            yield prefix + name, item
-            if item.kind is Kind.DIR and not item.attrs & MOUNT_ROOT:
-                yield from item.below(f"{prefix}{name}/")
+        todo = [("", self)]
+        while todo:
+            path, item = todo.pop()
+            if path:
+                yield path, item
+            if item.kind is Kind.DIR and not (path and item.attrs & MOUNT_ROOT):
+                names = sorted(item.children, key=lambda name: name.encode("utf-8", "surrogateescape"), reverse=True)
+                todo += [(f"{path}/{name}" if path else name, item.children[name]) for name in names]
 
     def holds(self, other: Item) -> bool:
         """Whether another is this one or lies in it."""
-        return other is self or any(child.holds(other) for child in self.children.values())
+        return other is self or any(item is other for _, item in self.below())
 
     def __repr__(self) -> str:
         return f"<{self.kind.value} {self.ino}>"

@@ -19,11 +19,8 @@ from treegate.model.plan import Plan
 def listing(core: Core, prefix: str = "", case: str | None = None) -> list[Kept]:
     """What the vault still keeps, oldest first."""
     run = core.store.find_run(prefix).id if prefix else None
-    return [
-        kept
-        for kept in core.store.vault(run=run, case=case)
-        if kept.state is VaultState.KEPT and core.actor.sees([kept.case])
-    ]
+    found = [kept for kept in core.store.vault(run=run, case=case) if core.actor.sees([kept.case])]
+    return sorted(found, key=lambda kept: (kept.kept_at, kept.run, kept.entry))
 
 
 def restore(core: Core, prefix: str, entries: Iterable[int] = (), to: str = "") -> Submitted:

@@ -47,6 +47,7 @@ def undo(core: Core, prefix: str = "", paths: Iterable[str] = ()) -> Undo:
     lines = _still_done(core, run)
     asked = [_from_projects(core, run, path) for path in paths]
     chosen, also = _chosen(lines, asked)
+    _refuse_moved_on(core, run, chosen)
     with core.world() as world:
         _refuse_changed(world, chosen, run)
     plan = _plan(core, run, chosen)
@@ -118,6 +119,21 @@ def _concerns(effect: Effect, path: str) -> bool:
     if effect.source is not None:
         places.append(untagged(effect.source))
     return any(place == path or place.startswith(path + "/") for place in places)
+
+
+def _refuse_moved_on(core: Core, run: Run, lines: list[Line]) -> None:
+    """What the run kept may lie in another vault by now: it was undone, and that undo was undone."""
+    wanted = {line.effect.vault for line in lines if line.effect.vault is not None}
+    for kept in core.store.vault(run=run.id, state=None) if wanted else ():
+        if kept.entry in wanted and kept.state is VaultState.RESTORED:
+            later = next((one for one in core.store.runs() if one.undo_of == kept.by_run is not None), None)
+            holder = later if later is not None and later.state is State.APPLIED else None
+            raise Denied(
+                f"the vault of run {run.id} no longer holds {kept.path!r}: it was {kept.state.value}",
+                code="not-undoable",
+                hint="a later run holds it; undo that one" if holder else "see what the vaults still keep",
+                next=f"treegate undo {holder.id}" if holder else "treegate vault list",
+            )
 
 
 def _refuse_changed(world: DiskWorld, lines: list[Line], run: Run) -> None:

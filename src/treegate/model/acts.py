@@ -136,7 +136,10 @@ def _create(sim: Simulation, operation: Create) -> None:
 
 def _symlink(sim: Simulation, operation: Symlink) -> None:
     made = Made("linked")
-    made.target = paths.from_raw(operation.target) if sim.raw else operation.target
+    try:
+        made.target = paths.from_raw(operation.target) if sim.raw else operation.target
+    except paths.Malformed as error:
+        raise Fault(error.code, error.message, key="target", path=operation.path) from None
     if not made.target or "\0" in made.target:
         raise Fault("path-malformed", "a link needs a target without a NUL", key="target", path=operation.path)
     place(sim, Kind.LINK, made, operation.path, operation)

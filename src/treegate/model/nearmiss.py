@@ -33,7 +33,10 @@ _KEYS = {
     "filename": "path", "reason": "why", "comment": "why", "text": "content", "contents": "content",
     "new_name": "name", "pattern": "match", "glob": "match", "exclude": "except", "overwrite": "if_exists",
 }  # fmt: skip
-_TAKES_TARGET = {"symlink"}
+_WISHES: dict[object, str] = {
+    True: "replace", False: "fail", "overwrite": "replace", "rename": "number", "error": "fail", "skip": "fail",
+}  # fmt: skip
+_OF_A_LINK = {"to": "target", "points_to": "target", "link_target": "target", "link": "path", "link_name": "path"}
 
 
 def corrected(raw: bytes, kinds: Iterable[type[msgspec.Struct]]) -> Correction | None:
@@ -77,21 +80,22 @@ def _with_keys(given: dict[str, Any], kind: type[msgspec.Struct]) -> dict[str, A
         made.setdefault(better, value)
     if made["op"] == "rename":
         made = _rename_with_to(made)
-    if made.get("if_exists") is True:
-        made["if_exists"] = "replace"
-    elif made.get("if_exists") is False:
-        made["if_exists"] = "fail"
+    wish = made.get("if_exists")
+    if isinstance(wish, bool | str):
+        made["if_exists"] = _WISHES.get(wish, wish)
+    if isinstance(made.get("mode"), int):
+        made["mode"] = f"{made['mode']:04}"  # 755 is meant as the octal digits that it shows
     return made
 
 
 def _nearest_key(key: str, keys: set[str], verb: str) -> str:
-    if verb in ("rename", "mkdir", "delete", "set", "create", "replace") and _KEYS.get(key) == "from":
+    if verb in ("rename", "mkdir", "delete", "set", "create", "replace") and _KEYS.get(key, key) == "from":
         return "path"
-    alias = _KEYS.get(key, "")
-    if alias in keys and not (verb in _TAKES_TARGET and alias == "to"):
+    if verb in ("mkdir", "create") and key == "name":
+        return "path"
+    alias = _OF_A_LINK.get(key, "") if verb == "symlink" else _KEYS.get(key, "")
+    if alias in keys or alias in ("from", "to"):  # `rename` sorts these out
         return alias
-    if alias in ("from", "to"):
-        return alias  # `rename` and `symlink` sort these out
     return next(iter(get_close_matches(key, keys, 1, 0.7)), key)
 
 

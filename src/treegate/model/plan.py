@@ -16,10 +16,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from treegate.errors import PlanError
-from treegate.model.document import parse_strictly, pointer_of, repeated_key
+from treegate.model.document import escaped, parse_strictly, pointer_of, repeated_key
 from treegate.model.nearmiss import corrected
 from treegate.model.operations import OPERATIONS, Create, Operation, Replace, inline_content, shape_fault
-from treegate.model.problems import Problem, problem
+from treegate.model.problems import CODES, MOST_PROBLEMS, Problem, problem
 
 MAX_OPERATIONS = 2_000_000  # a document beyond this is refused before it is read further
 
@@ -142,21 +142,24 @@ def _read_shell(data: bytes) -> _Document:
         raise PlanError(found.message, hint=found.hint, code=found.code, problems=[found]) from None
     if len(shell.operations) > MAX_OPERATIONS:
         text = f"the plan has {len(shell.operations):,} operations; {MAX_OPERATIONS:,} is the most one plan may have"
-        raise PlanError(text, code="plan-too-large", hint="split it into several plans")
-    key = repeated_key(data) if _may_repeat(data, shell) else None
-    if key is not None:
-        found = problem("repeated-key", f"the key {key!r} stands twice at the top of the plan", pointer=f"/{key}")
+        raise PlanError(text, code="plan-too-large", hint=CODES["plan-too-large"].hint)
+    at = repeated_key(data) if _may_repeat(data, shell) else None
+    if at is not None and not at.startswith("/operations/"):  # those are told with the others of their operation
+        found = problem("repeated-key", f"the key {at!r} stands twice in its object", pointer=at)
         raise PlanError(found.message, hint=found.hint, code=found.code, problems=[found])
     return shell
 
 
 _TOP_KEY = re.compile(rb'"(?:version|title|reason|requested_by|thread_url|case|on_stale|operations)"\s*:')
+_SPELLED_KEY = re.compile(rb'\\u00[^"]*"\s*:')  # a key in which an ASCII letter is written as an escape
 
 
 def _may_repeat(data: bytes, shell: _Document) -> bool:
     """Cheap and sure in one direction: no more top-level-like keys than fields present means none is repeated."""
     present = sum(getattr(shell, name) is not UNSET for name in _Document.__struct_fields__)
-    return sum(1 for _ in zip(_TOP_KEY.finditer(data), range(present + 1), strict=False)) > present
+    if sum(1 for _ in zip(_TOP_KEY.finditer(data), range(present + 1), strict=False)) > present:
+        return True
+    return _SPELLED_KEY.search(data) is not None
 
 
 def _shell_problem(data: bytes, error: Exception) -> Problem:
@@ -176,6 +179,9 @@ def _read_operations(head: Head, raws: list[msgspec.Raw]) -> tuple[str, list[Pro
     problems: list[Problem] = []
     separator = b""
     for number, raw in enumerate(raws, 1):
+        if len(problems) >= MOST_PROBLEMS:
+            problems.append(problem("more-problems", f"operations from {number:,} on were not read any more"))
+            break
         try:
             operation = _read_operation(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -184,10 +190,9 @@ def _read_operations(head: Head, raws: list[msgspec.Raw]) -> tuple[str, list[Pro
         canonical = _canonical(operation)
         digest.update(separator + canonical)
         separator = b","
-        if _may_repeat_key(bytes(raw), canonical) and (key := repeated_key(bytes(raw))) is not None:
-            problems.append(
-                problem("repeated-key", f"the key {key!r} stands twice", number, f"/operations/{number - 1}/{key}")
-            )
+        if _may_repeat_key(bytes(raw), canonical) and (at := repeated_key(bytes(raw))) is not None:
+            text = f"the key {at!r} of operation {number} stands twice in its object"
+            problems.append(problem("repeated-key", text, number, f"/operations/{number - 1}{at}"))
         elif (fault := shape_fault(operation)) is not None:
             problems.append(_shape_problem(number, operation, *fault))
     digest.update(after)
@@ -219,7 +224,10 @@ def _shape_problem(number: int, operation: Operation, key: str, text: str) -> Pr
 
 
 def _operation_problem(number: int, raw: msgspec.Raw, error: Exception) -> Problem:
-    if isinstance(error, RecursionError | UnicodeDecodeError) or not isinstance(error, msgspec.ValidationError):
+    if isinstance(error, RecursionError):
+        text = f"operation {number} is nested too deeply"
+        return problem("not-json", text, number, f"/operations/{number - 1}")
+    if not isinstance(error, msgspec.ValidationError):
         return problem("not-json", f"operation {number} cannot be read: {error}", number, f"/operations/{number - 1}")
     found = _validation_problem(str(error), number)
     near = corrected(bytes(raw), OPERATIONS)
@@ -229,7 +237,7 @@ def _operation_problem(number: int, raw: msgspec.Raw, error: Exception) -> Probl
 
 
 _AT = re.compile(r" - at `(?:key in )?\$?([^`]*)`$")
-_UNKNOWN = re.compile(r"unknown field `([^`]+)`")
+_UNKNOWN = re.compile(r"unknown field `(.*)`$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `([^`]+)`")
 
 
@@ -240,10 +248,18 @@ def _validation_problem(text: str, number: int) -> Problem:
     prefix = f"/operations/{number - 1}" if number else ""
     at = prefix + pointer_of(where.group(1) if where else "")
     if key := _UNKNOWN.search(sentence):
-        return problem(
-            "unknown-key", f"there is no key {key.group(1)!r} here", number or None, f"{at}/{key.group(1)}"
-        )
+        text = f"there is no key {key.group(1)!r} {_here(number)}"
+        return problem("unknown-key", text, number or None, f"{at}/{escaped(key.group(1))}")
     if key := _MISSING.search(sentence):
-        return problem("missing-key", f"the key {key.group(1)!r} is missing", number or None, f"{at}/{key.group(1)}")
+        return problem(
+            "missing-key",
+            f"the key {key.group(1)!r} is missing {_here(number)}",
+            number or None,
+            f"{at}/{escaped(key.group(1))}",
+        )
     code = "unknown-operation" if at.endswith("/op") else "wrong-type"
     return problem(code, sentence[0].lower() + sentence[1:], number or None, at or "")
+
+
+def _here(number: int) -> str:
+    return f"in operation {number}" if number else "in the plan"

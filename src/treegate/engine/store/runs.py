@@ -119,6 +119,11 @@ class RunWrites(PlanWrites):
         run = self.run(run_id)
         self._restate(run, Event.UNDO, by)
         self.log("undone", by, plan=run.plan, run=run.id, data={"by_run": None, "whole": True, "effects": 0})
+        table = schema.vault
+        back = table.update().where(table.c.by_run == run_id)  # what it had taken out of vaults is in them again
+        self.execute(back.values(state=VaultState.KEPT.value, by_run=None))
+        if run.undo_of is not None:
+            self._bring_back(self.run(run.undo_of), run, by)
 
     def _take_back(self, target: Run, run: Run, undone: Collection[str], whole: bool, by: By) -> None:
         """Note at the run that was undone what is gone of it; undoing an undo brings its own target back."""

@@ -111,6 +111,9 @@ _NEXT = {3: "check PLAN --fix", 4: "token list", 5: "list", 6: "doctor", 7: "rec
 def next_command(error: TreegateError) -> str:
     """The next command to type, whole."""
     known = error.next or _NEXT.get(error.exit_status, "--help")
+    problems = getattr(error, "problems", None)
+    if problems and not any(found.suggests for found in problems):
+        known = "schema plan"
     return known if known.startswith("treegate ") else f"treegate {known}"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from treegate.errors import Denied, NotFound, UsageError
+from treegate.errors import Denied, NotFound, PlanError, UsageError
 from treegate.interfaces.cli import common, running
 from treegate.interfaces.render import terminal, words
 from treegate.model.lifecycle import State
@@ -16,6 +16,7 @@ from treegate.model.names import visible
 from treegate.model.operations import Operation
 from treegate.model.plan import Plan
 from treegate.model.preview import Preview
+from treegate.model.problems import Problem
 
 PLAN_HAS_ERRORS = 3
 
@@ -31,21 +32,26 @@ def check_command(
     """What a plan would do to the tree as it is now; stored nowhere. Exit status 3 where it has errors."""
     document = common.read_document(plan)
     gate = common.open_gate(workspace, state)
-    preview: Preview = gate.check(document)
+    try:
+        preview: Preview = gate.check(document)
+    except PlanError as error:
+        if fix and any(found.suggests for found in error.problems):
+            _write_fixed(plan, document, error.problems, output, as_json)
+        raise
     if as_json:
         common.emit(preview)
     else:
         show_preview(preview, Plan.decode(document).operations)
     if fix and preview.problems:
-        _write_fixed(plan, document, preview, output, as_json)
+        _write_fixed(plan, document, preview.problems, output, as_json)
     if preview.errors:
         raise click.exceptions.Exit(PLAN_HAS_ERRORS)
 
 
-def _write_fixed(plan: str, document: bytes, preview: Preview, output: str | None, as_json: bool) -> None:
+def _write_fixed(plan: str, document: bytes, problems: Iterable[Problem], output: str | None, as_json: bool) -> None:
     from treegate.model.repair import repaired
 
-    fixed, taken = repaired(document, preview.problems)
+    fixed, taken = repaired(document, problems)
     target = Path(output or ("plan.fixed.json" if plan == "-" else f"{plan.removesuffix('.json')}.fixed.json"))
     target.write_bytes(fixed)
     if not as_json:
