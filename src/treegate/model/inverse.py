@@ -46,7 +46,7 @@ def _inverse(effect: Effect, run: str) -> Iterator[Change]:
             yield Change("set", path, mode=mode, mtime=mtime, effect=effect.id)
     elif effect.effect != "deleted":
         yield Change("delete", path, is_dir=is_dir, recursive=effect.effect != "made", effect=effect.id)
-    if effect.vault is not None:
+    if effect.vault is not None and not _old_place(effect).startswith("/"):  # else: it lay in what was restored
         yield Change(
             "restore", target=_old_place(effect), is_dir=is_dir, run=run, entry=effect.vault, effect=effect.id
         )
@@ -58,7 +58,7 @@ def _stays_itself(effect: Effect) -> bool:
 
 
 def kept_source(effect: Effect) -> tuple[str, int] | None:
-    """The run and entry of the vault that an effect takes from; None if it takes from none.
+    """The run and entry of the vault that an effect takes; None if it takes none, or only something inside one.
 
     A restored entry has it as `vault:RUN/12`; one that also replaces another, as its place in the vault's area.
     """
@@ -66,7 +66,7 @@ def kept_source(effect: Effect) -> tuple[str, int] | None:
     if not isinstance(source, str) or not (effect.effect == "restored" or source.startswith("/")):
         return None
     run, _, entry = source.rpartition(":")[2].partition("/")
-    return run, int(entry)
+    return (run, int(entry)) if entry.isdecimal() else None
 
 
 def _old_place(effect: Effect) -> str:

@@ -45,24 +45,33 @@ class Lines:
         self._sort()
 
     def _sort(self) -> None:
+        groups: dict[tuple[Node | None, Node | None, str], list[Node]] = {}  # of moves, which most effects are
         shapes: dict[Shape, list[Node]] = {}
-        graver = {*self.replacements}
         crossing = self._crossing()
+        graver, odd = self.net.replaced, self.odd
         for node in (*self.net.moved, *self.net.restored, *self.net.new):
             if node in graver:
                 continue
-            if (node.home, node.parent) in crossing:
+            home, to = node.home, node.parent
+            if (home, to) in crossing:
                 self.crossings.append(node)
-            elif node in self.odd:
-                first = self.odd[node][0]
+            elif node in odd:
+                first = odd[node][0]
                 self.oddities.append((node, first.code, first.message))
+            elif node.made is None:
+                ext = "/" if node.kind is Kind.DIR else paths.extension(node.home_name).casefold()
+                group = groups.get((home, to, ext))
+                if group is None:
+                    groups[home, to, ext] = shapes[self.shape(node)] = [node]
+                else:
+                    group.append(node)
             else:
                 shapes.setdefault(self.shape(node), []).append(node)
         self._break_patterns(shapes)
         self.patterns = sorted(shapes.items(), key=lambda item: len(item[1]))
-        moved = set(self.net.moved)
+        told = {*self.net.moved, *self.net.restored} if self.net.set else set()
         for node in self.net.set:
-            if node not in moved:
+            if node not in told:
                 self.settings.append(node)
 
     def _crossing(self) -> set[tuple[Node | None, Node | None]]:
@@ -126,10 +135,11 @@ class Lines:
 
     def effect(self, node: Node, number: int) -> Effect:
         """One line."""
-        net = self.net
         kind = self.effect_of(node)
+        if kind == "moved" and node.setting is None:
+            return self._move(node, number)
+        net, made = self.net, node.made
         held = net.held(node)
-        made = node.made
         mode, mtime = (made.mode, made.mtime) if made is not None else node.setting or (None, None)
         old = net.replaced.get(node)
         vault = old.number if old is not None else node.number if kind == "deleted" else None
@@ -155,13 +165,27 @@ class Lines:
             entry=node.number,
         )
 
+    def _move(self, node: Node, number: int) -> Effect:
+        """The line of a move and no more: nearly all lines are."""
+        held = self.net.held(node)
+        return Effect(
+            id=f"e{number}",
+            effect="moved",
+            path=tagged(self.net.path(node)),
+            kind=node.kind.value,
+            source=tagged(node.home_path()),
+            operations=node.operations,
+            files=held.files,
+            size=held.size,
+            entry=node.number,
+        )
+
     def _source(self, node: Node, kind: EffectKind) -> Text | None:
         if node.made is not None:
             source = node.made.source
             return tagged(source.home_path()) if source is not None else None
-        if kind == "restored" and node.home is not None:
-            run = node.home.name.rpartition(":")[2]
-            return f"vault:{run}/{node.home_name}"
+        if kind == "restored":
+            return tagged(self.net.home(node))
         return tagged(node.home_path()) if node.moved and kind != "deleted" else None
 
 

@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from treegate.model import paths
 from treegate.model.forest import Fault, Forest
 from treegate.model.simulate import Outcome
 from treegate.model.tree import Kind, Node, Totals
 
-_SIZE_AT = struct.Struct("<Q")
+_SIZE_AT = struct.Struct("<Q").unpack_from
 _OFFSET = 28  # of `size` in packed facts
 
 NOTHING = Totals(0, 0, 0, (), (), 0, b"")
+
+
+class Held(NamedTuple):
+    """What goes with an entry: files and links, and their bytes."""
+
+    files: int
+    size: int
 
 
 class Net:
@@ -128,7 +136,7 @@ class Net:
                 left = held._replace(files=held.files - own.files, size=held.size - own.size)
                 self.totals[carrier] = left
 
-    def held(self, node: Node) -> Totals:
+    def held(self, node: Node) -> Held | Totals:
         """The files and bytes that go with an entry: its own, or what the folder holds."""
         if node.kind is Kind.DIR:
             if node.made is not None:
@@ -136,11 +144,8 @@ class Net:
             return self.totals.get(node, NOTHING)
         made = node.made
         if made is not None:
-            return Totals(1, 0, made.size, (), (), 0, b"")
-        size = 0
-        if node.facts is not None:
-            size = _SIZE_AT.unpack_from(node.facts, _OFFSET)[0]
-        return Totals(1, 0, size, (), (), 0, b"")
+            return Held(1, made.size)
+        return Held(1, 0 if node.facts is None else _SIZE_AT(node.facts, _OFFSET)[0])
 
 
 def _carrier(folder: Node | None, whole: set[Node], known: dict[Node | None, Node | None]) -> Node | None:
@@ -157,7 +162,7 @@ def _carrier(folder: Node | None, whole: set[Node], known: dict[Node | None, Nod
     return found
 
 
-def _held_by_new(folder: Node, net: Net) -> Totals:
+def _held_by_new(folder: Node, net: Net) -> Held | Totals:
     """What a copied folder will hold of its own; a made one holds nothing that was not put there on its own."""
     if folder.made is None or folder.made.effect != "copied":
         return NOTHING
@@ -167,7 +172,7 @@ def _held_by_new(folder: Node, net: Net) -> Totals:
             held = net.held(child)
             files += held.files
             size += held.size
-    return Totals(files, 0, size, (), (), 0, b"")
+    return Held(files, size)
 
 
 def new_below(folder: Node) -> Iterator[Node]:

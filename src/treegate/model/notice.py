@@ -107,15 +107,20 @@ def _renamed(net: Net) -> Iterable[Notice]:
         if node.name == node.home_name or node.kind is not Kind.FILE:
             continue
         was = paths.extension(node.home_name)
-        if was and not node.name.casefold().endswith(was.casefold()) and not was[1:].isdigit() and len(was) <= 6:
+        if not node.name.endswith(was) and _loses(was, node.name):
             now = paths.extension(node.name)
             lost = f": {was} becomes {now}" if now else f" without {was}"
             text = f"{node.home_name!r} becomes {node.name!r}{lost}"
             yield Notice("extension-lost", node, text, net.path(node), better=net.path(node) + was)
-        date = _DATE.search(node.home_name)
+        date = _DATE.search(node.home_name) if "20" in node.home_name or "19" in node.home_name else None
         if date is not None and _digits(date.group()) not in _digits(net.path(node)):
             text = f"the date {date.group()} of {node.home_name!r} is not in {node.name!r}"
             yield Notice("date-lost", node, text, net.path(node))
+
+
+def _loses(ext: str, name: str) -> bool:
+    """Whether a name lacks an extension that is one: short, and no number."""
+    return len(ext) <= 6 and not ext[1:].isdigit() and not name.casefold().endswith(ext.casefold())
 
 
 def _digits(text: str) -> str:

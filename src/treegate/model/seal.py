@@ -124,27 +124,31 @@ class _Tally:
     """The counts of a preview, taken while its effects are written."""
 
     def __init__(self) -> None:
-        self.kinds: dict[str, int] = {}
-        self.files: dict[str, int] = {}
-        self.sizes: dict[str, int] = {}
+        self._found: dict[str, list[int]] = {}  # kind -> how many, with how many files and bytes
 
     def take(self, effect: Effect) -> None:
         """Adds one effect."""
-        kind = effect.effect
-        self.kinds[kind] = self.kinds.get(kind, 0) + 1
-        self.files[kind] = self.files.get(kind, 0) + effect.files
-        self.sizes[kind] = self.sizes.get(kind, 0) + effect.size
+        found = self._found.get(effect.effect)
+        if found is None:
+            found = self._found[effect.effect] = [0, 0, 0]
+        found[0] += 1
+        found[1] += effect.files
+        found[2] += effect.size
 
     def counts(self, new_bytes: int, crossing: int) -> Counts:
         """What it all comes to."""
+        found = self._found
+        nothing = [0, 0, 0]
+        _, moved_files, moved_bytes = found.get("moved", nothing)
+        _, deleted_files, deleted_bytes = found.get("deleted", nothing)
         return Counts(
-            **self.kinds,
-            effects=sum(self.kinds.values()),
-            files=sum(self.files.values()),
-            moved_files=self.files.get("moved", 0),
-            deleted_files=self.files.get("deleted", 0),
-            moved_bytes=self.sizes.get("moved", 0),
-            deleted_bytes=self.sizes.get("deleted", 0),
+            **{kind: count for kind, (count, _, _) in found.items()},
+            effects=sum(count for count, _, _ in found.values()),
+            files=sum(files for _, files, _ in found.values()),
+            moved_files=moved_files,
+            deleted_files=deleted_files,
+            moved_bytes=moved_bytes,
+            deleted_bytes=deleted_bytes,
             new_bytes=new_bytes,
             crossing=crossing,
         )
@@ -286,7 +290,7 @@ class _Shown:
         for _, count, _ in self._sections:
             end += count
             self._ends.append(end)
-        self._odd_end = end + len(lines.oddities)
+        self.plain_from = end + len(lines.oddities)
 
     def take(self, effect: Effect, position: int) -> None:
         """Looks at one effect as it is written; `position` counts from 0."""
@@ -294,7 +298,7 @@ class _Shown:
             self.implied_count += 1
             if len(self.implied) < SHOWN:
                 self.implied.append(effect.path)
-        if position >= self._odd_end:
+        if position >= self.plain_from:
             return
         for end, (_, _, effects) in zip(self._ends, self._sections, strict=True):
             if position < end:
@@ -347,25 +351,28 @@ def _write(lines: Lines, keep: Callable[[list[bytes]], None], shown: _Shown, tal
     """Writes the full list in chunks and returns the digest over it and over the facts of what it touches."""
     digest = hashlib.sha256()
     chunk: list[bytes] = []
-    position = 0
+    covered: list[bytes] = []  # by the digest: each line, and the facts that it rests on
     old = lines.net.replaced
     for position, node in enumerate(lines.nodes()):
         effect = lines.effect(node, position + 1)
         line = _encode(effect)
         chunk.append(line)
+        covered += (line, node.facts or b"")
+        if node in old:
+            covered.append(old[node].facts or b"")
+        if position < shown.plain_from or effect.implied:
+            shown.take(effect, position)
+        tally.take(effect)
         if len(chunk) == CHUNK:
             keep(chunk)
+            digest.update(b"".join(covered))
             chunk = []
-        digest.update(line)
-        digest.update(node.facts or b"")
-        if node in old:
-            digest.update(old[node].facts or b"")
-        shown.take(effect, position)
-        tally.take(effect)
+            covered.clear()
+    digest.update(b"".join(covered))
     if chunk:
         keep(chunk)
     _digest_rest(lines, digest.update)
-    first = shown._odd_end
+    first = shown.plain_from
     rarest = MOST_PATTERNS - MOST_LARGEST
     for index, (shape, nodes) in enumerate(lines.patterns):
         if index < rarest or index >= len(lines.patterns) - MOST_LARGEST:
