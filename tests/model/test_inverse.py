@@ -18,7 +18,7 @@ from treegate.model.operations import Operation, Set
 from treegate.model.plan import Plan
 from treegate.model.policy import Paths, Policy
 from treegate.model.preview import Preview
-from treegate.model.seal import About, seal, table_rows
+from treegate.model.seal import About, seal
 from treegate.model.table import Row
 from treegate.model.tree import Kind
 
@@ -37,7 +37,7 @@ def sealed(memory: Memory, plan: Plan) -> tuple[Preview, list[Effect], list[Row]
         memory.blobs[sha256] = data
     chunks: list[bytes] = []
     found = seal(simulate(plan, memory), FREE, UNDOING, chunks.extend)
-    return found.preview, [msgspec.json.decode(line, type=Effect) for line in chunks], table_rows(found)
+    return found.preview, [msgspec.json.decode(line, type=Effect) for line in chunks], list(found.rows or ())
 
 
 def apply(memory: Memory, plan: Plan, run: str) -> list[Effect]:

@@ -69,7 +69,7 @@ _pack_facts = PACKED.pack
 
 def raw(name: Name) -> bytes:
     """One component of a path as the kernel wants it; ValueError for anything that is not one."""
-    encoded = name if type(name) is bytes else os.fsencode(name)
+    encoded = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
     if _SLASH in encoded or 0 in encoded or encoded in _NOT_NAMES:
         raise ValueError(f"not a single name: {encoded!r}")
     return encoded
@@ -237,7 +237,7 @@ def link(src_fd: int, src: Name, dst_fd: int, dst: Name) -> None:
 
 def packed(dir_fd: int, name: Name) -> bytes:
     """The facts of one entry, a link itself, in the packed form; FileNotFoundError if there is none."""
-    return packed_as_listed(dir_fd, raw(name))
+    return _pack(syscalls.statx(dir_fd, raw(name), _LSTAT, _WANTED))
 
 
 def packed_as_listed(dir_fd: int, name: bytes) -> bytes:

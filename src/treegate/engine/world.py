@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
+from treegate.engine import posix
 from treegate.engine.scan import DiskTree
 from treegate.engine.workspace import Workspace
 from treegate.model.capabilities import Capabilities
 from treegate.model.simulate import Kept
-from treegate.model.tree import APPEND, IMMUTABLE, PACKED, Kind, Totals
+from treegate.model.tree import APPEND, IMMUTABLE, PACKED
 
 _ATTRS = 4  # index in packed facts
 
@@ -48,56 +49,21 @@ class WorldTree(DiskTree):
         self._projects = projects
         self._single_case = single
         self._vault = vault
-        self._vaults: dict[str, DiskTree] = {}
+        self._vaults: dict[str, int] = {}  # held handles
 
     def close(self) -> None:
-        for tree in self._vaults.values():
-            tree.close()
+        for fd in self._vaults.values():
+            posix.close(fd)
         self._vaults.clear()
         super().close()
 
-    def _kept(self, path: str) -> tuple[DiskTree, str]:
-        """The tree of a vault, and the path in it, for `/vault:VOLUME:RUN/12/...`."""
-        key, _, rest = path[1:].partition("/")
+    def _open(self, folder: str) -> int:
+        if not folder.startswith("/"):
+            return super()._open(folder)
+        key, _, rest = folder[1:].partition("/")
         if key not in self._vaults:
-            self._vaults[key] = DiskTree(str(self._vault(key)), of_cases=False)
-        return self._vaults[key], rest
-
-    def names(self, folder: str) -> dict[str, Kind]:
-        if folder.startswith("/"):
-            tree, rest = self._kept(folder)
-            return tree.names(rest)
-        return super().names(folder)
-
-    def facts(self, folder: str, name: str) -> bytes | None:
-        if folder.startswith("/"):
-            tree, rest = self._kept(folder)
-            return tree.facts(rest, name)
-        return super().facts(folder, name)
-
-    def target(self, path: str) -> str:
-        if path.startswith("/"):
-            tree, rest = self._kept(path)
-            return tree.target(rest)
-        return super().target(path)
-
-    def sha256(self, path: str) -> str:
-        if path.startswith("/"):
-            tree, rest = self._kept(path)
-            return tree.sha256(rest)
-        return super().sha256(path)
-
-    def totals(self, path: str) -> Totals:
-        if path.startswith("/"):
-            tree, rest = self._kept(path)
-            return tree.totals(rest)
-        return super().totals(path)
-
-    def walk(self, path: str) -> Iterator[tuple[str, Kind, int]]:
-        if path.startswith("/"):
-            tree, rest = self._kept(path)
-            return tree.walk(rest)
-        return super().walk(path)
+            self._vaults[key] = posix.open_root(str(self._vault(key)))
+        return posix.open_dir(self._vaults[key], rest)
 
     def free(self, folder: str) -> tuple[int, int]:
         """The bytes and inodes still free; (0 inodes: the filesystem does not count them)."""

@@ -175,10 +175,7 @@ class Forest:
 
     def marks(self, node: Node) -> int:
         """The attributes of an existing entry (STATX_ATTR_* bits, see model.tree)."""
-        packed = node.facts
-        if packed is None:
-            packed = self.packed(node)
-        marks: int = _ATTRS_IN(packed, _ATTRS_AT)[0]
+        marks: int = _ATTRS_IN(node.facts or self.packed(node), _ATTRS_AT)[0]
         return marks
 
     def packed(self, node: Node) -> bytes:
@@ -234,11 +231,12 @@ class Forest:
 
     def put(self, node: Node, folder: Node, name: str) -> None:
         """Gives an entry a slot, taking it from the one it has."""
-        if node.parent is not None and node.parent.names is not None:
-            node.parent.names.pop(node.name, None)
+        left = node.parent
+        if left is not None and left.names is not None:
+            left.names.pop(node.name, None)
         node.parent = folder
         node.name = name
-        self.names(folder)[name] = node
+        (folder.names if folder.names is not None else self.names(folder))[name] = node
         if node.kind is Kind.DIR:
             self._folders.clear()
 

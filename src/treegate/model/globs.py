@@ -265,6 +265,18 @@ class _Spot:
             else:
                 self.tests.append((part.accepts, pattern))
 
+    def covering(self, name: str) -> str | None:
+        """The pattern that covers a name in the folder, or None."""
+        if self.covered or not self.states:
+            return self.covered
+        name = name if name.isascii() else _composed(name)
+        found = self.exact.get(name)
+        if found is None:
+            for accepts, pattern in self.tests:
+                if accepts(name):
+                    return pattern
+        return found
+
 
 class PathRules:
     """Several patterns of a policy asked at once; what is known of a folder is kept for the next name in it.
@@ -284,16 +296,15 @@ class PathRules:
     def covering(self, path: str) -> str | None:
         """The pattern that covers the entry at `path` (from `projects/`), or None."""
         folder, _, name = path.rpartition("/")
+        return (self._spots.get(folder) or self._spot(folder)).covering(name)
+
+    def covered_in(self, folder: str, names: Iterable[str]) -> list[str]:
+        """Those of the names directly in a folder that are covered."""
         spot = self._spots.get(folder) or self._spot(folder)
-        if spot.covered or not spot.states:
-            return spot.covered
-        name = name if name.isascii() else _composed(name)
-        found = spot.exact.get(name)
-        if found is None:
-            for accepts, pattern in spot.tests:
-                if accepts(name):
-                    return pattern
-        return found
+        if not spot.covered and not spot.tests:
+            exact = spot.exact
+            return [name for name in names if (name if name.isascii() else _composed(name)) in exact] if exact else []
+        return [name for name in names if spot.covering(name)]
 
     def may_cover_below(self, folder: str) -> bool:
         """Whether something under `folder` could be covered, the folder itself being covered included."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from treegate.model import paths
 from treegate.model.effects import By, Effect, EffectKind, Text, tagged
-from treegate.model.net import Net
+from treegate.model.net import Net, size_in
 from treegate.model.notice import Notice
 from treegate.model.tree import Kind, Node
 
@@ -45,40 +45,44 @@ class Lines:
         self._sort()
 
     def _sort(self) -> None:
-        groups: dict[tuple[Node | None, Node | None, str], list[Node]] = {}  # of moves, which most effects are
         shapes: dict[Shape, list[Node]] = {}
-        crossing = self._crossing()
-        graver, odd = self.net.replaced, self.odd
-        for node in (*self.net.moved, *self.net.restored, *self.net.new):
-            if node in graver:
-                continue
-            home, to = node.home, node.parent
-            if (home, to) in crossing:
-                self.crossings.append(node)
-            elif node in odd:
-                first = odd[node][0]
-                self.oddities.append((node, first.code, first.message))
-            elif node.made is None:
-                ext = "/" if node.kind is Kind.DIR else paths.extension(node.home_name).casefold()
-                group = groups.get((home, to, ext))
-                if group is None:
-                    groups[home, to, ext] = shapes[self.shape(node)] = [node]
-                else:
-                    group.append(node)
+        for (home, to), nodes in self.net.pairs.items():
+            plain = nodes if not self.net.replaced else [node for node in nodes if node not in self.net.replaced]
+            if self._crosses(home, to):
+                self.crossings += plain
             else:
-                shapes.setdefault(self.shape(node), []).append(node)
+                self._sort_moves(home, to, self._without_odd(plain), shapes)
+        new = [node for node in (*self.net.restored, *self.net.new) if node not in self.net.replaced]
+        for node in self._without_odd(new):
+            shapes.setdefault(self.shape(node), []).append(node)
         self._break_patterns(shapes)
         self.patterns = sorted(shapes.items(), key=lambda item: len(item[1]))
         told = {*self.net.moved, *self.net.restored} if self.net.set else set()
-        for node in self.net.set:
-            if node not in told:
-                self.settings.append(node)
+        self.settings += [node for node in self.net.set if node not in told]
 
-    def _crossing(self) -> set[tuple[Node | None, Node | None]]:
-        """The pairs of folders, of those that moves go between, that lie in different cases."""
-        pairs = {(node.home, node.parent) for node in self.net.moved}
-        case, path = self.net.case, self.net.path
-        return {(home, to) for home, to in pairs if home and to and case(home.where) != case(path(to))}
+    def _sort_moves(self, home: Node, to: Node, nodes: list[Node], shapes: dict[Shape, list[Node]]) -> None:
+        """Sorts what moves between two folders by extension."""
+        groups: dict[str, list[Node]] = {}
+        for node in nodes:
+            ext = "/" if node.kind is Kind.DIR else paths.extension(node.home_name)
+            group = groups.get(ext)
+            if group is None:
+                group = groups[ext] = shapes.setdefault(Shape("moved", home, ext.casefold(), to), [])
+            group.append(node)
+
+    def _without_odd(self, nodes: list[Node]) -> list[Node]:
+        """Notes which are odd, and gives the others."""
+        if not self.odd:
+            return nodes
+        for node in nodes:
+            if node in self.odd:
+                first = self.odd[node][0]
+                self.oddities.append((node, first.code, first.message))
+        return [node for node in nodes if node not in self.odd]
+
+    def _crosses(self, home: Node, to: Node) -> bool:
+        """Whether two folders lie in different cases."""
+        return self.net.case(home.where) != self.net.case(self.net.folder(to))
 
     def shape(self, node: Node) -> Shape:
         """The pattern that an entry's effect belongs to."""
@@ -117,6 +121,11 @@ class Lines:
                 note = f"{most:,} others of this folder go elsewhere together"
                 self.oddities += [(node, "pattern-broken", note) for node in shapes.pop(shape)]
 
+    @property
+    def graver(self) -> int:
+        """How many effects come before the oddities."""
+        return len(self.deletions) + len(self.replacements) + len(self.crossings)
+
     def __iter__(self) -> Iterator[Effect]:
         """Every effect, numbered e1, e2, ... as it is displayed."""
         for number, node in enumerate(self.nodes(), 1):
@@ -147,7 +156,7 @@ class Lines:
             id=f"e{number}",
             effect=kind,
             path=tagged(node.home_path() if kind == "deleted" else net.path(node)),
-            kind=node.kind.value,
+            kind=node.kind,
             source=self._source(node, kind),
             operations=node.operations,
             files=held.files,
@@ -167,16 +176,21 @@ class Lines:
 
     def _move(self, node: Node, number: int) -> Effect:
         """The line of a move and no more: nearly all lines are."""
-        held = self.net.held(node)
+        net, kind, facts, ops = self.net, node.kind, node.facts, node.ops
+        if kind is Kind.DIR or facts is None:
+            held = net.held(node)
+            files, size = held.files, held.size
+        else:
+            files, size = 1, size_in(facts)
         return Effect(
             id=f"e{number}",
             effect="moved",
-            path=tagged(self.net.path(node)),
-            kind=node.kind.value,
+            path=tagged(net.path(node)),
+            kind=kind,
             source=tagged(node.home_path()),
-            operations=node.operations,
-            files=held.files,
-            size=held.size,
+            operations=(ops,) if type(ops) is int else node.operations,
+            files=files,
+            size=size,
             entry=node.number,
         )
 

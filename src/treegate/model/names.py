@@ -111,7 +111,7 @@ class NameCheck:
         self._asked = re.compile(f"[{asked}]")
         needs_look = any(self._asked.match(chr(code)) for code in range(32, 127) if chr(code) != "/")
         self._look = self._asked.search if needs_look else None
-        self._plain_path = self._sure_length(root_bytes)
+        self.plain_path = self._sure_length(root_bytes)
 
     def name(self, name: str) -> tuple[Finding, ...]:
         """What is wrong with a name, errors first; () for nearly all. A suggestion mends everything at once."""
@@ -136,7 +136,7 @@ class NameCheck:
 
     def path(self, path: str) -> tuple[Finding, ...]:
         """What is wrong with a path as a whole: its length, its depth, how it begins."""
-        if len(path) <= self._plain_path:
+        if len(path) <= self.plain_path:
             return ()
         return tuple(finding for rule in self.rules for finding in _path_findings(rule, path)) + self._path_length(
             path

@@ -7,7 +7,7 @@ it has and the slot it is to have. What came back to where it was is left out.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from treegate.model import paths
@@ -19,6 +19,12 @@ _SIZE_AT = struct.Struct("<Q").unpack_from
 _OFFSET = 28  # of `size` in packed facts
 
 NOTHING = Totals(0, 0, 0, (), (), 0, b"")
+
+
+def size_in(facts: bytes) -> int:
+    """The size in packed facts, in bytes."""
+    size: int = _SIZE_AT(facts, _OFFSET)[0]
+    return size
 
 
 class Held(NamedTuple):
@@ -36,6 +42,7 @@ class Net:
         self.forest: Forest = outcome.forest
         self.new: list[Node] = []  # made, created, copied, linked
         self.moved: list[Node] = []
+        self.pairs: dict[tuple[Node, Node], list[Node]] = {}  # what moved, by the folders it moved between
         self.restored: list[Node] = []
         self.deleted: list[Node] = []
         self.set: list[Node] = []
@@ -66,15 +73,28 @@ class Net:
             if not self.inside_copy(node):
                 self.new.append(node)
             return
-        if self.is_removed(node):
-            if node.home is not None and not node.home.where.startswith("/"):
+        home, to = node.home, node.parent
+        assert home is not None
+        assert to is not None
+        of_vault = home.where[:1] == "/"
+        if to in self.forest.vaults:
+            if not of_vault:
                 self.deleted.append(node)
             return
-        if node.moved:
-            home = node.home
-            (self.restored if home is not None and home.where.startswith("/") else self.moved).append(node)
+        if to is not home or node.name != node.home_name:
+            if of_vault:
+                self.restored.append(node)
+            else:
+                self._take_move(node, home, to)
         if node.setting is not None:
             self.set.append(node)
+
+    def _take_move(self, node: Node, home: Node, to: Node) -> None:
+        self.moved.append(node)
+        pair = self.pairs.get((home, to))
+        if pair is None:
+            pair = self.pairs[home, to] = []
+        pair.append(node)
 
     def inside_copy(self, node: Node) -> bool:
         """Whether the entry came as part of a copied folder and still lies in it as it came."""
@@ -96,9 +116,7 @@ class Net:
         """The final path of an entry, from `projects/`."""
         if node.parent is None:
             return node.name
-        above = self._folders.get(node.parent)
-        if above is None:
-            above = self._folders[node.parent] = node.parent.path() or node.parent.where
+        above = self._folders.get(node.parent) or self.folder(node.parent)
         return f"{above}/{node.name}" if above else node.name
 
     def home(self, node: Node) -> str:
@@ -113,9 +131,13 @@ class Net:
         """The case that a path lies in."""
         return path.partition("/")[0]
 
+    def whole_folders(self) -> list[Node]:
+        """The folders that go as a whole: moved, restored or deleted."""
+        return [node for node in (*self.moved, *self.restored, *self.deleted) if node.kind is Kind.DIR]
+
     def count_folders(self) -> None:
         """Looks into every folder that goes as a whole: what it holds, less what leaves it on its own."""
-        whole = [n for n in (*self.moved, *self.restored, *self.deleted) if n.kind is Kind.DIR]
+        whole = self.whole_folders()
         for node in whole:
             try:
                 self.totals[node] = self.forest.tree.totals(node.home_path())
@@ -136,6 +158,13 @@ class Net:
                 left = held._replace(files=held.files - own.files, size=held.size - own.size)
                 self.totals[carrier] = left
 
+    def folder(self, node: Node) -> str:
+        """The final path of a folder, kept for the next entry in it."""
+        path = self._folders.get(node)
+        if path is None:
+            path = self._folders[node] = node.path() or node.where
+        return path
+
     def held(self, node: Node) -> Held | Totals:
         """The files and bytes that go with an entry: its own, or what the folder holds."""
         if node.kind is Kind.DIR:
@@ -145,7 +174,20 @@ class Net:
         made = node.made
         if made is not None:
             return Held(1, made.size)
-        return Held(1, 0 if node.facts is None else _SIZE_AT(node.facts, _OFFSET)[0])
+        return Held(1, 0 if node.facts is None else size_in(node.facts))
+
+    def held_by(self, nodes: Iterable[Node]) -> Held:
+        """What goes with several entries."""
+        files = size = 0
+        for node in nodes:
+            if node.facts is not None and node.kind is not Kind.DIR:
+                files += 1
+                size += size_in(node.facts)
+            else:
+                held = self.held(node)
+                files += held.files
+                size += held.size
+        return Held(files, size)
 
 
 def _carrier(folder: Node | None, whole: set[Node], known: dict[Node | None, Node | None]) -> Node | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from treegate.model import paths
@@ -97,7 +97,8 @@ def _bounded(found: Iterable[Notice]) -> Iterable[Notice]:
         yield notice._replace(message=f"{more:,} more like this, such as: {notice.message}")
 
 
-_LINKS = struct.Struct("<I")
+_LINKS = struct.Struct("<I").unpack_from
+_ONE_LINK = b"\1\0\0\0"  # in packed facts, from 4 to 8
 _DATE = re.compile(r"(?<!\d)(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])(?!\d)")
 
 
@@ -130,7 +131,8 @@ def _digits(text: str) -> str:
 def _hard_links(net: Net) -> Iterable[Notice]:
     set_too = set(net.set)
     for node in dict.fromkeys((*net.moved, *net.deleted, *net.set)):
-        if node.kind is Kind.FILE and node.facts is not None and (links := _LINKS.unpack_from(node.facts, 4)[0]) > 1:
+        if node.facts is not None and node.facts[4:8] != _ONE_LINK and node.kind is Kind.FILE:
+            links = _LINKS(node.facts, 4)[0]
             path = net.home(node)
             name = "one other name" if links == 2 else f"{links - 1} other names"
             text = f"{path!r} has {name}" + (", which the setting changes too" if node in set_too else "")
@@ -145,8 +147,7 @@ def _collisions(net: Net) -> Iterable[Notice]:
             arrived.setdefault(node.parent, []).append(node)
     for folder, nodes in arrived.items():
         names = net.forest.names(folder)
-        keys = {_key(name) for name in names}
-        if len(keys) == len(names):
+        if _all_differ(names):
             continue
         by_key: dict[str, list[str]] = {}
         for name in names:
@@ -155,6 +156,13 @@ def _collisions(net: Net) -> Iterable[Notice]:
             for other in by_key[_key(node.name)]:
                 if other != node.name:
                     yield _collision(net, node, other)
+
+
+def _all_differ(names: Collection[str]) -> bool:
+    """Whether no two names have one key; in one go where all are ASCII, as they mostly are."""
+    joined = "\0".join(names)
+    keys = set(joined.lower().split("\0")) if joined.isascii() else {_key(name) for name in names}
+    return len(keys) >= len(names)
 
 
 def _key(name: str) -> str:
@@ -245,34 +253,48 @@ def _folders(net: Net) -> Iterable[Notice]:
 def _obstacles(net: Net) -> Iterable[Notice]:
     """What the operating system would refuse: asked once for each folder that is left or entered."""
     tree = net.forest.tree
+    ends: dict[tuple[Node | None, Node | None], list[Node]] = dict(net.pairs.items())
+    for node in (*net.restored, *net.deleted, *net.new):
+        ends.setdefault((node.home, node.parent), []).append(node)
     known: dict[Node, tuple[str, str] | None] = {}
-    for node in (*net.moved, *net.restored, *net.deleted, *net.new):
-        for folder in (node.home, node.parent):
+    for pair, nodes in ends.items():
+        for folder in pair:
             if folder is None or folder.made is not None or folder.where.startswith("/"):
                 continue
             if folder not in known:
                 known[folder] = tree.obstacle(folder.where)
-            obstacle = known[folder]
-            if obstacle is not None:
-                yield Notice(obstacle[0], node, obstacle[1], folder.where)
-        if node.kind is Kind.DIR and node.home is not None and node.parent is not node.home:
-            obstacle = tree.obstacle(node.home.where, node.home_name) if not node.home.where.startswith("/") else None
-            if obstacle is not None:
-                yield Notice(obstacle[0], node, obstacle[1], node.home_path())
+            if (obstacle := known[folder]) is not None:
+                yield from (Notice(obstacle[0], node, obstacle[1], folder.where) for node in nodes)
+    for node in net.whole_folders():
+        home = node.home
+        if home is None or node.parent is home or home.where.startswith("/"):
+            continue
+        if (obstacle := tree.obstacle(home.where, node.home_name)) is not None:
+            yield Notice(obstacle[0], node, obstacle[1], node.home_path())
 
 
 def _policy(net: Net, gatekeeper: Gatekeeper) -> Iterable[Notice]:
     """Paths that policy protects or does not allow; what lies in folders that go as a whole counts too."""
-    for node in (*net.moved, *net.deleted, *net.set):
+    for (home, to), nodes in net.pairs.items():
+        yield from _refused_in(home.where, {node.home_name: node for node in nodes}, gatekeeper)
+        yield from _refused_in(net.folder(to), {node.name: node for node in nodes}, gatekeeper)
+    for node in (*net.deleted, *net.set):
         if (refusal := gatekeeper.refusal(node.home_path())) is not None:
             yield _refused(node, refusal)
-    for node in (*net.new, *net.moved, *net.restored, *net.set):
+    for node in (*net.new, *net.restored, *net.set):
         implied = node.made is not None and node.made.implied
         if (refusal := gatekeeper.refusal(net.path(node), implied=implied)) is not None:
             yield _refused(node, refusal)
     for node in (*net.moved, *net.deleted, *net.restored):
         if node.kind is Kind.DIR:
             yield from _refused_inside(net, gatekeeper, node)
+
+
+def _refused_in(folder: str, nodes: dict[str, Node], gatekeeper: Gatekeeper) -> Iterator[Notice]:
+    """The refusals of entries that lie, or are to lie, directly in one folder."""
+    for name in gatekeeper.refused_in(folder, nodes):
+        if (refusal := gatekeeper.refusal(f"{folder}/{name}")) is not None:
+            yield _refused(nodes[name], refusal)
 
 
 def _refused(node: Node, refusal: Refusal) -> Notice:

@@ -48,6 +48,11 @@ def check(path: str) -> None:
         raise Malformed("path-reserved", f"{path!r} leads into `{RESERVED}`")
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether what follows the last slash of a path is fine by `check`, where all before it is known to be."""
+    return name[:1] not in _ODD_STARTS and "\0" not in name and len(name) <= LONGEST
+
+
 _ESCAPED = re.compile(r"(?:[^%]|%[0-9A-Fa-f]{2})*")
 
 
@@ -109,6 +114,6 @@ def in_byte_order(names: list[str]) -> list[str]:
 def extension(name: str) -> str:
     """The extension with its dot, as `os.path.splitext` sees it: '' for `.bashrc` and `README`."""
     dot = name.rfind(".")
-    if dot <= 0 or not name[:dot].strip("."):
-        return ""
-    return name[dot:]
+    if dot > 0 and (name[0] != "." or name[:dot].strip(".")):
+        return name[dot:]
+    return ""

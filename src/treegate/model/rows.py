@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from treegate.model import table
 from treegate.model.names import fold_key
 from treegate.model.net import Net, new_children
@@ -39,8 +41,10 @@ class Rows:
         self._placed: set[Node] = set()
         self.steps = self._steps(exchange, folds)
         for step in self.steps:
-            self._place(step.src)
-            self._place(step.dst)
+            if step.src not in self._placed:
+                self._place(step.src)
+            if step.dst not in self._placed:
+                self._place(step.dst)
         self.staged = list(self._staged())
         self.settings = list(self._settings())
         self.checks = list(self._checks(concerned))
@@ -88,8 +92,8 @@ class Rows:
             return [step]
         park, name = self._park(step.entry), f"{step.entry.number}.fold"
         return [
-            step._replace(dst=park, dst_name=name, free=False),
-            step._replace(src=park, src_name=name, first=False, free=False),
+            msgspec.structs.replace(step, dst=park, dst_name=name, free=False),
+            msgspec.structs.replace(step, src=park, src_name=name, first=False, free=False),
         ]
 
     def _row(self, step: Step) -> table.Step:

@@ -167,14 +167,27 @@ class Simulation:
             raise Fault(error.code, error.message, key=key, path=given, better=better) from None
         return f"{self.base}/{path}" if self.base else path
 
-    def slot(self, given: str, key: str) -> tuple[Node, str, str]:
-        """(folder, name, folder's path) that a path of the plan names; the folder has to exist."""
+    def parted(self, given: str, key: str) -> tuple[Node | None, str, str]:
+        """(folder if it was looked up already, name, folder's path) of a path of the plan; raises Fault."""
+        path = f"{self.base}/{given}" if self.base else given
+        above, _, name = path.rpartition("/")
+        folder = self.forest.known(above)
+        if folder is not None and paths.is_plain_name(name) and not self.raw:
+            return folder, name, above
         path = self.text(given, key)
         above, name = paths.split(path)
         if not above:
-            raise Fault("case-untouchable", f"{path!r} is a case itself", key=key, path=path)
+            raise Fault("case-untouchable", f"{path!r} is a case itself, not something in one", key=key, path=path)
+        return self.forest.known(above), name, above
+
+    def slot(self, given: str, key: str) -> tuple[Node, str, str]:
+        """(folder, name, folder's path) that a path of the plan names; the folder has to exist."""
+        known, name, above = self.parted(given, key)
+        if known is not None:
+            return known, name, above
+        path = paths.joined(above, name)
         try:
-            return self.forest.known(above) or self.forest.folder(above), name, above
+            return self.forest.folder(above), name, above
         except Fault as fault:
             if self.forest.haunted(path):
                 raise Ghostly from None
@@ -201,12 +214,12 @@ class Simulation:
             raise self.missing(path, key)
         if node.kind is Kind.OTHER:
             raise Fault("special-file", f"{given!r} is a FIFO, a socket or a device", key=key, path=node.path())
-        if node.made is None and self.forest.marks(node):
-            self._refuse_marked(node, key)
+        if node.made is None and (marks := self.forest.marks(node)):
+            self._refuse_marked(marks, node, key)
         return node
 
-    def _refuse_marked(self, node: Node, key: str) -> None:
-        marks, path = self.forest.marks(node), node.path()
+    def _refuse_marked(self, marks: int, node: Node, key: str) -> None:
+        path = node.path()
         if marks & (IMMUTABLE | APPEND):
             raise Fault("immutable", f"{self.shown(path)!r} is marked immutable or append-only", key=key, path=path)
         if marks & MOUNT_ROOT:
@@ -277,11 +290,8 @@ class Simulation:
 
     def destination(self, given: str, key: str) -> tuple[Node, str, str]:
         """(folder, name, path) of a slot to be filled, its folder made together with what is missing above it."""
-        path = self.text(given, key)
-        above, name = paths.split(path)
-        if not above:
-            raise Fault("case-untouchable", f"{path!r} would be a case itself", key=key, path=path)
-        return self.forest.known(above) or self.folder_made(above, key, name), name, path
+        known, name, above = self.parted(given, key)
+        return known or self.folder_made(above, key, name), name, paths.joined(above, name)
 
     def folder_made(self, path: str, key: str, rest: str) -> Node:
         """The folder at a path, made together with what is missing above it; `rest` is what goes into it."""
@@ -328,9 +338,9 @@ class Simulation:
         if check is None:
             mount = self.forest.cases[case]
             check = self._checks[case] = NameCheck(mount.name_rules, mount)
-        found = check.path(path)
-        if name != known:
-            found = (*check.name(name), *found)
+        found = check.name(name) if name != known else ()
+        if len(path) > check.plain_path:
+            found = (*found, *check.path(path))
         if found:
             self._judge(found, name, path, key)
         if folder.parent is self.forest.root and name in self.world.reserved:

@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, combinations, count
 from typing import NamedTuple
 
+import msgspec
+
 from treegate.model.table import EXCHANGE, RENAME
 from treegate.model.tree import Kind, Node
 
@@ -30,7 +32,7 @@ Pair = tuple[Node, Node]
 Row = dict[str, Node | None]
 
 
-class Step(NamedTuple):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """One rename of an entry from slot to slot, or one exchange of two; becomes a `table.Step` when sealed."""
 
     kind: int  # table.RENAME or table.EXCHANGE

@@ -19,46 +19,42 @@ _NAMED = 20  # claimants of one path that a message names
 
 def transfer(sim: Simulation, node: Node, to: str, operation: Move | Copy | Rename) -> None:
     """Moves or copies an entry to where `to` says: into a folder if it ends in `/`, else to that very path."""
-    key = "name" if isinstance(operation, Rename) else "to"
-    into = to.endswith("/")
-    path = sim.text(to[:-1] if into else to, key)
+    key = "name" if type(operation) is Rename else "to"
+    copying = type(operation) is Copy
+    into = to[-1:] == "/"
     if into:
-        name, above = node.name, path
-        path = f"{path}/{name}"
+        name, above = node.name, sim.text(to[:-1], key)
+        known = sim.forest.known(above)
     else:
-        above, _, name = path.rpartition("/")
-    if not above:
-        raise Fault("case-untouchable", f"{path!r} would be a case itself", key=key, path=path)
+        known, name, above = sim.parted(to, key)
+    path = f"{above}/{name}"
     if node.kind is Kind.DIR:
         _refuse_into_itself(sim, node, path, to, key)
-    folder = sim.forest.known(above) or sim.folder_made(above, key, name)
+    folder = known or sim.folder_made(above, key, name)
     there = sim.forest.child(folder, name)
     if there is not None:
-        if there is node and not isinstance(operation, Copy):
+        if there is node and not copying:
             sim.warn(Fault("nothing-to-do", f"{to!r} is where it is already", key=key, path=path, drop=True))
             return
         if there.kind is Kind.DIR:
             raise _folder_in_the_way(sim, node, to, into, path, key)
         name = make_room(sim, there, folder, name, operation, node, key)
     sim.check_name(folder, name, path, key, node.name)
-    if sim.forest.several_volumes:
-        _across(sim, node, folder, path, isinstance(operation, Copy))
+    if sim.forest.several_volumes and not copying:
+        _across(sim, node, folder, path)
     if there is not None and name == there.name:
         sim.forest.remove(there, sim.number)
-    if isinstance(operation, Copy):
-        new = copied(sim, node, folder, name)
-    else:
-        new = _moved(sim, node, folder, name)
+    new = copied(sim, node, folder, name) if copying else _moved(sim, node, folder, name)
     sim.forest.touch(new, sim.number)
     if there is not None and there.parent is not folder:
         sim.replaced[new] = there
 
 
 def _moved(sim: Simulation, node: Node, folder: Node, name: str) -> Node:
-    if node.made is None:
-        sim.forest.packed(node)
-    else:
+    if node.made is not None:
         sim.left(node)
+    elif node.facts is None:
+        sim.forest.packed(node)
     sim.forest.put(node, folder, name)
     return node
 
@@ -173,9 +169,9 @@ def numbered(sim: Simulation, folder: Node, name: str) -> str:
     raise AssertionError("there is always a free number")
 
 
-def _across(sim: Simulation, node: Node, folder: Node, path: str, copying: bool) -> None:
+def _across(sim: Simulation, node: Node, folder: Node, path: str) -> None:
     """Refuses a move to another filesystem, which could not be one act."""
-    if copying or node.made is not None:
+    if node.made is not None:
         return
     if sim.forest.volume_of_home(node) != sim.forest.volume(folder):
         raise Fault("other-filesystem", f"{sim.shown(path)!r} is on another filesystem", key="to", path=path)
