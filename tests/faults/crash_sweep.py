@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tables import Site, everything
+from planned import every_operation
+from tables import Site
 
 from treegate.engine import apply, posix, recover
 from treegate.errors import TreegateError
@@ -127,7 +128,7 @@ def recovering(site: Site, fault: Fault = Fault(), back: bool | None = None) -> 
 class Sweep:
     """One table, built afresh for every point, and what must hold afterwards."""
 
-    def __init__(self, build: Callable[[Path], Site] = everything) -> None:
+    def __init__(self, build: Callable[[Path], Site] = every_operation) -> None:
         self.build = build
         self.outcomes: Counter[str] = Counter()
 
@@ -173,7 +174,7 @@ class Sweep:
     def _check(self, site: Site, how: str, before: dict, contents: set, faults: tuple) -> None:
         picture = site.picture()
         wanted = self.after if how == "applied" else before
-        assert _timeless(picture) == _timeless(wanted), (how, faults, _difference(wanted, picture))
+        assert site.timeless(picture) == site.timeless(wanted), (how, faults, _difference(wanted, picture))
         assert picture.keys() == wanted.keys()
         assert contents <= site.contents(), ("bytes were lost", faults)
         assert not site.leftovers(), (site.leftovers(), how, faults)
@@ -192,14 +193,6 @@ class Sweep:
             applying(site, first)
             calls = recovering(site, Fault(), back).calls
         return calls
-
-
-def _timeless(picture: dict) -> dict:
-    """Without mtimes that cannot be known beforehand: those of files made without one."""
-    return {
-        path: what[:3] if path in ("old.txt", "made/inside.txt") and what[0] == "file" else what
-        for path, what in picture.items()
-    }
 
 
 def _difference(wanted: dict, found: dict) -> list:
