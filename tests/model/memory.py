@@ -209,9 +209,9 @@ class Memory:
             digest=digest.digest(),
         )
 
-    def walk(self, path: str) -> Iterator[tuple[str, Kind, int]]:
+    def walk(self, path: str) -> Iterator[tuple[str, Kind]]:
         for name, item in self.at(path).below():
-            yield name, item.kind, len(item.content)
+            yield name, item.kind
 
     def obstacle(self, folder: str, name: str = "") -> tuple[str, str] | None:
         return self.obstacles.get(f"{folder}/{name}" if name else folder)

@@ -120,10 +120,10 @@ class DiskTree:
         hidden = frozenset(os.fsencode(name) for name in self._hidden_in(path))
         return totals_of(self._fd(path), hidden=hidden, exact=exact)
 
-    def walk(self, path: str) -> Iterator[tuple[str, Kind, int]]:
+    def walk(self, path: str) -> Iterator[tuple[str, Kind]]:
         """Everything under a folder, each folder before what it holds, names in byte order.
 
-        Yields (path relative to it, kind, size of a file in bytes). A mount inside is named, not entered.
+        Yields (path relative to it, kind). A mount inside is named, not entered.
         """
         base = f"{path}/" if path else ""
         todo = [self._sorted(path)]
@@ -134,22 +134,20 @@ class DiskTree:
                 todo.pop()
                 prefixes.pop()
                 continue
-            name, kind, size = entry
+            name, kind = entry
             below = prefixes[-1] + name
-            yield below, kind, size
+            yield below, kind
             if kind is Kind.DIR:
                 todo.append(self._sorted_below(base + below))
                 prefixes.append(below + "/")
 
     # -- how
 
-    def _sorted(self, folder: str) -> Iterator[tuple[str, Kind, int]]:
+    def _sorted(self, folder: str) -> Iterator[tuple[str, Kind]]:
         names = self.names(folder)
-        for name in sorted(names, key=os.fsencode):
-            kind = names[name]
-            yield name, kind, self._size(folder, name) if kind is Kind.FILE else 0
+        return ((name, names[name]) for name in sorted(names, key=os.fsencode))
 
-    def _sorted_below(self, folder: str) -> Iterator[tuple[str, Kind, int]]:
+    def _sorted_below(self, folder: str) -> Iterator[tuple[str, Kind]]:
         try:
             yield from self._sorted(folder)
         except (FileNotFoundError, NotADirectoryError):
@@ -157,12 +155,6 @@ class DiskTree:
         except PermissionError as error:
             if error.errno != errno.EXDEV:
                 raise
-
-    def _size(self, folder: str, name: str) -> int:
-        try:
-            return os.lstat(name, dir_fd=self._fd(folder)).st_size
-        except FileNotFoundError:
-            return 0
 
     def _hidden_in(self, folder: str) -> frozenset[str]:
         if not self._of_cases:

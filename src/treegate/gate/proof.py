@@ -90,6 +90,6 @@ def _files(world: DiskWorld, path: str, kind: str) -> Iterator[str]:
     if kind == "file":
         yield path
     elif kind == "dir":
-        for below, kind_below, _ in world.tree.walk(path):
+        for below, kind_below in world.tree.walk(path):
             if kind_below is Kind.FILE:
                 yield joined(path, below)

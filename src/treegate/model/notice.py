@@ -307,7 +307,7 @@ def _refused_inside(net: Net, gatekeeper: Gatekeeper, node: Node) -> Iterable[No
     for path in (*homes, *finals):
         if not gatekeeper.concerns(path):
             continue
-        for below, _, _ in net.forest.tree.walk(node.home_path()):
+        for below, _ in net.forest.tree.walk(node.home_path()):
             refusal = gatekeeper.refusal(f"{path}/{below}")
             if refusal is not None:
                 yield _refused(node, refusal)

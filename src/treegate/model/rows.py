@@ -230,7 +230,7 @@ class Rows:
         known = {folder.where: folder for folder in self._placed if folder.where}
         tree, above = self.forest.tree, top.home_path()
         folders = {"": known.get(above, top)}
-        for path, kind, _ in tree.walk(above):
+        for path, kind in tree.walk(above):
             if kind is not Kind.DIR:
                 continue
             within, name = split(path)

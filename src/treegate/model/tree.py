@@ -134,8 +134,8 @@ class Tree(Protocol):
         """What a folder holds."""
         ...
 
-    def walk(self, path: str) -> Iterator[tuple[str, Kind, int]]:
-        """Everything under a folder, depth first and in byte order: (path relative to it, kind, size)."""
+    def walk(self, path: str) -> Iterator[tuple[str, Kind]]:
+        """Everything under a folder, depth first and in byte order: (path relative to it, kind)."""
         ...
 
     def obstacle(self, folder: str, name: str = "") -> tuple[str, str] | None:

@@ -166,7 +166,7 @@ def account(gate: Any) -> dict[str, str]:
     found = {}
     with gate.core.world() as world:
         for case in sorted(world.cases):
-            for below, kind, _ in world.tree.walk(case):
+            for below, kind in world.tree.walk(case):
                 path = joined(case, below)
                 packed = world.tree.facts(*split(path))
                 facts = unpack(packed or b"")
