@@ -320,3 +320,41 @@ def test_a_kept_file_that_takes_anothers_place_is_noted_as_restored(office: Offi
     office.undone(second.run)
     assert office.path("Smith/b").read_text() == "second"
     office.sound()
+
+
+def verified(office: Office, *operations: dict[str, Any], change: Any) -> Applied:
+    """As `skipped`, proved by content."""
+    plan = office.approved(*operations, on_stale="skip")
+    change()
+    return office.gate.apply(plan, verify=True)
+
+
+def test_what_was_left_alone_does_not_count_in_the_proof(office: Office):
+    """Before and brought = after and vault, over what was done; edited ones are neither missing nor unexpected."""
+    for name in "abcd":
+        office.put(f"Smith/{name}", name)
+    done = verified(
+        office,
+        *(move(name, f"Sorted/{name}") for name in "ab"),
+        delete("c"),
+        replace("d", "new"),
+        change=lambda: (edit(office.path("Smith/b")), edit(office.path("Smith/c"))),
+    )
+    assert done.receipt is not None
+    assert done.receipt.verified == "3 contents: before and brought = after and vault"
+    assert names(office) == {"b", "c", "d", "Sorted", "Sorted/a"}
+
+
+def test_what_went_away_does_not_count_in_the_proof(office: Office):
+    """A source that is gone when the proof begins is told by the run, not by a failed read."""
+    for name in "abc":
+        office.put(f"Smith/{name}", name)
+    done = verified(
+        office, *(move(name, f"Sorted/{name}") for name in "abc"), change=lambda: office.path("Smith/b").unlink()
+    )
+    assert done.receipt is not None
+    assert done.receipt.verified == "2 contents: before and brought = after and vault"
+    plan = office.approved(move("Sorted/a", "a"))
+    office.path("Smith/Sorted/a").unlink()
+    with pytest.raises(Stale):
+        office.gate.apply(plan, verify=True)

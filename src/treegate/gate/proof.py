@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import msgspec
 
 from treegate.engine import receipts
 from treegate.engine.world import DiskWorld
 from treegate.errors import NotVerified
-from treegate.gate import plans, runs
+from treegate.gate import plans, runs, skipping
 from treegate.gate.core import Core
 from treegate.gate.runs import Applied
 from treegate.model.effects import Effect, untagged
@@ -27,18 +28,19 @@ def apply_verified(core: Core, prefix: str) -> Applied:
     """
     plan = core.store.find_plan(prefix)
     effects = list(plans.effects_of(core, plan))
-    before = _before(core, effects)
+    found = _Found(core, effects)
     applied = runs.apply(core, plan.id)
     if applied.receipt is None:
         return applied
-    after = _after(core, effects, applied.run)
+    rest = skipping.rest_of(core, core.store.run(applied.run))
+    done = effects if rest is None else rest.effects
+    before, after = found.account(done), _after(core, done, applied.run)
     lost, more = before - after, after - before
     if lost or more:
         text = f"run {applied.run}: {sum(lost.values())} contents are missing and {sum(more.values())} are unexpected"
         raise NotVerified(text, code="contents-differ", hint="look at `treegate fsck`", next="treegate fsck")
-    count = sum(before.values())
-    found = f"{count:,} contents: before and brought = after and vault"
-    return msgspec.structs.replace(applied, receipt=_resigned(core, applied.receipt, found))
+    verified = f"{sum(before.values()):,} contents: before and brought = after and vault"
+    return msgspec.structs.replace(applied, receipt=_resigned(core, applied.receipt, verified))
 
 
 def _resigned(core: Core, receipt: receipts.Receipt, found: str) -> receipts.Receipt:
@@ -46,26 +48,62 @@ def _resigned(core: Core, receipt: receipts.Receipt, found: str) -> receipts.Rec
     return msgspec.structs.replace(receipt, verified=found)
 
 
-def _before(core: Core, effects: list[Effect]) -> Account:
-    """The contents that the run finds, and those that it brings."""
-    account: Account = Counter()
-    found: set[str] = set()
-    with core.world() as world:
-        for effect in effects:
-            source = None if effect.source is None else untagged(effect.source)
-            if effect.sha256:
-                account[effect.sha256] += 1
-            elif effect.effect == "copied" and source is not None:
-                account.update(world.tree.sha256(path) for path in _files(world, source, effect.kind))
-            if effect.effect in ("moved", "deleted", "set") or (effect.effect == "replaced" and not effect.sha256):
-                found.update(_files(world, source or untagged(effect.path), effect.kind))
-            if effect.effect == "replaced":
-                found.add(untagged(effect.replaces if effect.replaces is not None else effect.path))
-            elif effect.effect == "restored" and source is not None:
-                run, _, entry = source.removeprefix("vault:").partition("/")
-                found.update(_files(world, _in_vault(core, effect, run, entry), effect.kind))
-        account.update(map(world.tree.sha256, found))
-    return account
+class _Found:
+    """The contents that a run finds and those that it brings, read before it, effect by effect.
+
+    What is not there (any more) has no content; whether that matters is for the run to say.
+    """
+
+    def __init__(self, core: Core, effects: list[Effect]) -> None:
+        self._core = core
+        self._hashes: dict[str, str] = {}  # by path: a place counts once, whatever names it
+        self._paths: dict[str, list[str]] = {}  # by effect: the places that it takes contents from
+        self._brought: dict[str, list[str]] = {}  # by effect: what comes anew
+        with core.world() as world:
+            for effect in effects:
+                self._brought[effect.id] = list(self._contents(world, _copied(effect), effect))
+                self._brought[effect.id] += [effect.sha256] if effect.sha256 else []
+                self._paths[effect.id] = [
+                    path for top in _taken(core, effect) for path in self._read(world, top, effect.kind)
+                ]
+
+    def account(self, effects: Iterable[Effect]) -> Account:
+        """What some of the effects, by id, find and bring."""
+        ids = [effect.id for effect in effects]
+        places = {path for id in ids for path in self._paths[id]}
+        account = Counter(self._hashes[path] for path in places)
+        account.update(sha256 for id in ids for sha256 in self._brought[id])
+        return account
+
+    def _contents(self, world: DiskWorld, sources: list[str], effect: Effect) -> Iterator[str]:
+        for source in sources:
+            for path in self._read(world, source, effect.kind):
+                yield self._hashes[path]
+
+    def _read(self, world: DiskWorld, top: str, kind: str) -> Iterator[str]:
+        """The files at or under a path, hashed."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            for path in _files(world, top, kind):
+                if path not in self._hashes:
+                    self._hashes[path] = world.tree.sha256(path)
+                yield path
+
+
+def _copied(effect: Effect) -> list[str]:
+    """What an effect makes a copy of."""
+    return [untagged(effect.source)] if effect.effect == "copied" and effect.source is not None else []
+
+
+def _taken(core: Core, effect: Effect) -> Iterator[str]:
+    """The places that an effect takes contents from."""
+    source = None if effect.source is None else untagged(effect.source)
+    if effect.effect in ("moved", "deleted", "set") or (effect.effect == "replaced" and not effect.sha256):
+        yield source or untagged(effect.path)
+    if effect.effect == "replaced":
+        yield untagged(effect.replaces if effect.replaces is not None else effect.path)
+    elif effect.effect == "restored" and source is not None:
+        run, _, entry = source.removeprefix("vault:").partition("/")
+        yield _in_vault(core, effect, run, entry)
 
 
 def _after(core: Core, effects: list[Effect], run: str) -> Account:
