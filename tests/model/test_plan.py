@@ -101,29 +101,29 @@ def test_a_plan_made_of_operations_reads_as_the_same() -> None:
         (b"", "not-json", "", "line 1"),
         (b"{", "not-json", "", "column 2"),
         (b"\xff", "not-json", "", "not UTF-8"),
-        (b"\xef\xbb\xbf{}", "not-json", "", ""),
-        (b"[" * 100_000, "wrong-type", "", "array"),
-        (b'{"version":' + b"[" * 3000 + b"]" * 3000 + b"}", "wrong-type", "/version", "array"),
-        (b'{"version":NaN,"operations":[]}', "not-json", "", ""),
+        (b"\xef\xbb\xbf{}", "not-json", "", "byte order mark"),
+        (b"[" * 100_000, "wrong-type", "", "an object, not a list"),
+        (b'{"version":' + b"[" * 3000 + b"]" * 3000 + b"}", "wrong-type", "/version", "not a list"),
+        (b'{"version":NaN,"operations":[]}', "not-json", "", "NaN"),
         (b'{"version":1e999,"operations":[]}', "wrong-type", "/version", ""),
-        (b"[]", "wrong-type", "", "array"),
+        (b"[]", "wrong-type", "", "not a list"),
         (b"null", "wrong-type", "", "null"),
         ({"version": 2, "operations": [{}]}, "wrong-type", "/version", "2"),
-        ({"version": True, "operations": [{}]}, "wrong-type", "/version", "bool"),
+        ({"version": True, "operations": [{}]}, "wrong-type", "/version", "not true or false"),
         ({"operations": [{"op": "mkdir", "path": "a"}]}, "missing-key", "/version", "'version'"),
         ({"version": 1}, "missing-key", "/operations", "'operations'"),
-        ({"version": 1, "operations": []}, "wrong-type", "/operations", "length"),
-        ({"version": 1, "operations": {}}, "wrong-type", "/operations", "array"),
+        ({"version": 1, "operations": []}, "wrong-type", "/operations", "at least one operation"),
+        ({"version": 1, "operations": {}}, "wrong-type", "/operations", "not an object"),
         (document({"op": "mkdir", "path": "a"}, titel="x"), "unknown-key", "/titel", "'titel'"),
         (document({"op": "mkdir", "path": "a"}, **{"a/b~`c": 1}), "unknown-key", "/a~1b~0`c", "'a/b~`c'"),
-        (document({"op": "mkdir", "path": "a"}, title=7), "wrong-type", "/title", "int"),
+        (document({"op": "mkdir", "path": "a"}, title=7), "wrong-type", "/title", "text, not a whole number"),
         (document({"op": "mkdir", "path": "a"}, on_stale="skp"), "wrong-type", "/on_stale", "skp"),
         (b'{"version":1,"title":"a","operations":[{"op":"mkdir","path":"a"}],"title":"b"}',
          "repeated-key", "/title", "title"),
         (b'{"version":1,"title":"a","t\\u0069tle":"b","operations":[{"op":"mkdir","path":"a"}]}',
          "repeated-key", "/title", "title"),
         ('{"version":1,"title":"\ud800","operations":[{"op":"mkdir","path":"a"}]}', "not-json", "", "UTF-8"),
-        (b'{"version":1,"title":"\\ud800","operations":[{"op":"mkdir","path":"a"}]}', "not-json", "", ""),
+        (b'{"version":1,"title":"\\ud800","operations":[{"op":"mkdir","path":"a"}]}', "not-json", "", "surrogate \\ud800"),
     ],
 )  # fmt: skip
 def test_a_document_that_is_no_plan_is_refused_with_the_place(text: Any, code: str, pointer: str, says: str) -> None:
@@ -138,38 +138,39 @@ def test_a_document_that_is_no_plan_is_refused_with_the_place(text: Any, code: s
     [
         ('{"op":"mkdir"}', "missing-key", "/path", "'path'"),
         ('{"op":"mkdir","path":"a","mode":"0755"}', "unknown-key", "/mode", "'mode'"),
-        ('{"op":"mkdir","path":7}', "wrong-type", "/path", "int"),
+        ('{"op":"mkdir","path":7}', "wrong-type", "/path", "text, not 7"),
         ('{"op":"fly","path":"a"}', "unknown-operation", "/op", "fly"),
-        ('{"op":7}', "unknown-operation", "/op", "str"),
-        ("[]", "wrong-type", "", "array"),
-        ('"move"', "wrong-type", "", "str"),
+        ('{"op":7}', "unknown-operation", "/op", "not 7"),
+        ("[]", "wrong-type", "", "operation 2 takes an object, not a list"),
+        ('"move"', "wrong-type", "", "not text"),
         ('{"path":"a"}', "missing-key", "/op", "'op'"),
         ('{"op":"mkdir","path":"a","path":"b"}', "repeated-key", "/path", "path"),
         ('{"op":"mkdir","path":"a","p\\u0061th":"b"}', "repeated-key", "/path", "path"),
         ('{"op":"mkdir","path":"\\"path\\":", "path":"a"}', "repeated-key", "/path", "path"),
         ('{"op":"copy","from":"a","to":"b","expect":{"size":1,"size":2}}', "repeated-key", "/expect/size", "size"),
-        ('{"op":"copy","from":"a","to":"b","expect":{"size":-1}}', "wrong-type", "/expect/size", ">= 0"),
-        ('{"op":"copy","from":"a","to":"b","expect":{"size":9007199254740992}}', "wrong-type", "/expect/size", "<="),
-        ('{"op":"copy","from":"a","to":"b","expect":{"sha256":"ABC"}}', "wrong-type", "/expect/sha256", "match"),
+        ('{"op":"copy","from":"a","to":"b","expect":{"size":-1}}', "wrong-type", "/expect/size", "at least 0, not -1"),
+        ('{"op":"copy","from":"a","to":"b","expect":{"size":9007199254740992}}', "wrong-type", "/expect/size", "at most 9,007,199,254,740,991"),
+        ('{"op":"copy","from":"a","to":"b","expect":{"sha256":"ABC"}}', "wrong-type", "/expect/sha256", '64 hexadecimal digits in small letters, not "ABC"'),
         ('{"op":"move","to":"b"}', "wrong-keys", "/from", "exactly one"),
         ('{"op":"move","from":"a","match":"a","to":"b"}', "wrong-keys", "/from", "exactly one"),
         ('{"op":"move","from":"a","to":"b","count":1}', "wrong-keys", "/count", "match"),
         ('{"op":"move","from":"a","to":"b","except":[]}', "wrong-keys", "/except", "match"),
-        ('{"op":"move","match":"a","to":"b","count":0}', "wrong-type", "/count", ">= 1"),
-        ('{"op":"move","match":"a","to":"b","except":["c",7]}', "wrong-type", "/except/1", "int"),
+        ('{"op":"move","match":"a","to":"b","count":0}', "wrong-type", "/count", "at least 1, not 0"),
+        ('{"op":"move","match":"a","to":"b","except":["c",7]}', "wrong-type", "/except/1", "text, not 7"),
         ('{"op":"move","match":"a","to":"b","expect":{}}', "wrong-keys", "/expect", "match"),
         ('{"op":"move","match":"a","to":"b","raw":true}', "wrong-keys", "/raw", "match"),
-        ('{"op":"move","from":"a","to":"b","if_exists":"merge"}', "wrong-type", "/if_exists", "merge"),
+        ('{"op":"move","from":"a","to":"b","if_exists":"merge"}', "wrong-type", "/if_exists", "fail, replace, number, not 'merge'"),
         ('{"op":"create","path":"a"}', "wrong-keys", "/content", "exactly one"),
         ('{"op":"create","path":"a","content":"","blob":"sha256:' + "0" * 64 + '"}', "wrong-keys", "/content", "one"),
         ('{"op":"create","path":"a","content_base64":"a"}', "wrong-keys", "/content_base64", "base64"),
         ('{"op":"create","path":"a","content_base64":"é"}', "wrong-keys", "/content_base64", "base64"),
-        ('{"op":"create","path":"a","blob":"md5:0"}', "wrong-type", "/blob", "match"),
-        ('{"op":"create","path":"a","content":"","mode":"0999"}', "wrong-type", "/mode", "match"),
-        ('{"op":"create","path":"a","content":"","mtime":"2024-03-01"}', "wrong-type", "/mtime", "match"),
+        ('{"op":"create","path":"a","blob":"md5:0"}', "wrong-type", "/blob", "sha256:"),
+        ('{"op":"create","path":"a","content":"","mode":"0999"}', "wrong-type", "/mode", "octal"),
+        ('{"op":"create","path":"a","content":"","mtime":"2024-03-01"}', "wrong-type", "/mtime", "UTC"),
+        ('{"op":"create","path":"a","content":"","expect":{"size":1}}', "unknown-key", "/expect", "'expect'"),
         ('{"op":"set","path":"a"}', "wrong-keys", "/mode", "mtime"),
         ('{"op":"delete"}', "wrong-keys", "/path", "exactly one"),
-        ('{"op":"restore","run":"r","entry":1.5,"to":"a"}', "wrong-type", "/entry", "float"),
+        ('{"op":"restore","run":"r","entry":1.5,"to":"a"}', "wrong-type", "/entry", "a whole number, not 1.5"),
         ('{"op":"mkdir","path":"\\ud800"}', "not-json", "", "operation 2"),
         ('{"op":"mkdir","path":' + "[" * 2000 + "]" * 2000 + "}", "not-json", "", "deep"),
     ],
@@ -183,7 +184,31 @@ def test_a_bad_operation_is_told_with_its_place_and_hides_no_other(raw: str, cod
     assert (first.code, first.operation) in ((code, 2), ("not-json", None))
     if first.operation:
         assert first.pointer == f"/operations/1{key}"
+        assert first.path in (None, "a", "b")
         assert says in first.message
+
+
+def test_a_bad_operation_is_told_with_the_path_it_is_about() -> None:
+    """From `projects/` on, as far as it can be read: a reader looks for the file, not for the number."""
+    bad = [
+        {"op": "move", "from": "a/b", "to": 7},
+        {"op": "fly", "path": "c"},
+        {"op": "delete", "match": "*.tmp", "count": 0},
+        {"op": "set", "path": "d"},
+        {"op": "mkdir"},
+    ]
+    found = refused({**document(*bad), "case": "Smith"})
+    assert [each.path for each in found] == ["Smith/a/b", "Smith/c", "Smith/*.tmp", "Smith/d", None]
+
+
+@pytest.mark.parametrize("half", [r"\udc00", r"\ud800\ud800", r"x\ud800y", r"\\\ud800", r"\n\uDFFF"])
+def test_half_a_surrogate_pair_is_told_with_its_place(half: str) -> None:
+    """In a value or a key; whole pairs and escaped backslashes are fine."""
+    for text in ('{"op":"mkdir","path":"%s"}', '{"op":"mkdir","%s":1}'):
+        (found,) = refused('{"version":1,\n"operations":[' + text % half + "]}")
+        assert (found.code, "line 2" in found.message, "lone surrogate" in found.message) == ("not-json", True, True)
+        assert "raw" in found.hint
+    Plan.decode(r'{"version":1,"operations":[{"op":"mkdir","path":"\ud83d\ude00 \\ud800"}]}')
 
 
 @pytest.mark.parametrize(

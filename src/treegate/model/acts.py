@@ -127,8 +127,6 @@ def _content(sim: Simulation, operation: Create | Replace, made: Made) -> None:
 
 
 def _create(sim: Simulation, operation: Create) -> None:
-    if operation.expect is not UNSET:
-        raise Fault("wrong-keys", "`create` has no source that `expect` could describe", key="expect")
     made = Made("created")
     _content(sim, operation, made)
     place(sim, Kind.FILE, made, operation.path, operation)

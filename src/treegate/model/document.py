@@ -49,18 +49,48 @@ def escaped(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
+_ESCAPE = re.compile(
+    r"""\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}  # a pair
+    | (\\u[dD][89a-fA-F][0-9a-fA-F]{2})  # half of one
+    | \\.""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
 def parse_strictly(document: bytes) -> Problem | None:
-    """Where a document stops being JSON, by line and column."""
+    """Where a document stops being JSON (RFC 8259), by line and column."""
     try:
-        json.loads(document.decode())
-    except json.JSONDecodeError as error:
-        text = f"the document is not JSON: {error.msg.lower()} at line {error.lineno}, column {error.colno}"
-        return problem("not-json", text)
+        text = document.decode()
     except UnicodeDecodeError as error:
-        return problem("not-json", f"byte {error.start:,} is not UTF-8")
-    except (ValueError, RecursionError) as error:
+        return problem("not-json", f"the bytes from {error.start:,} on are not UTF-8")
+    if text.startswith("\ufeff"):
+        hint = "save the document as UTF-8 without a byte order mark"
+        return problem("not-json", "the document begins with a byte order mark", hint=hint)
+    try:
+        json.loads(text, parse_constant=_refused_constant)
+    except json.JSONDecodeError as error:
+        found = f"the document is not JSON: {error.msg.lower()} at line {error.lineno}, column {error.colno}"
+        return problem("not-json", found)
+    except RecursionError:
+        return problem("not-json", "the document is nested too deeply to be a plan")
+    except ValueError as error:
         return problem("not-json", f"the document is not JSON: {error}")
-    return None
+    return _lone_surrogate(text)
+
+
+def _refused_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _lone_surrogate(text: str) -> Problem | None:
+    """Half of a pair of escapes stands for no character (RFC 8259 section 8.2)."""
+    lone = next((found for found in _ESCAPE.finditer(text) if found.group(1)), None)
+    if lone is None:
+        return None
+    line, column = text.count("\n", 0, lone.start()) + 1, lone.start() - text.rfind("\n", 0, lone.start())
+    found = f"a lone surrogate {lone.group()} at line {line}, column {column}, which is no character"
+    hint = 'a name that is not UTF-8 is written as percent-encoded bytes, with "raw": true'
+    return problem("not-json", found, hint=hint)
 
 
 _PART = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")

@@ -69,7 +69,7 @@ class Rename(_Sourced, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     if_exists: IfExists | UnsetType = UNSET
 
 
-class _Contents(_Sourced, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+class _Contents(_Operation, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     path: str
     content: str | UnsetType = UNSET
     content_base64: str | UnsetType = UNSET
@@ -86,6 +86,8 @@ class Create(_Contents, frozen=True, kw_only=True, forbid_unknown_fields=True, t
 
 class Replace(_Contents, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="replace", gc=False):
     """Give a file new content; its mode, owner and extended attributes stay, the old file goes to the vault."""
+
+    expect: Expect | UnsetType = UNSET
 
 
 class Delete(

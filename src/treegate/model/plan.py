@@ -16,9 +16,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from treegate.errors import PlanError
-from treegate.model.document import escaped, parse_strictly, pointer_of, repeated_key
-from treegate.model.nearmiss import corrected
-from treegate.model.operations import OPERATIONS, Create, Operation, Replace, inline_content, shape_fault
+from treegate.model import misfit
+from treegate.model.document import parse_strictly, repeated_key
+from treegate.model.operations import Create, Operation, Replace, inline_content, shape_fault
 from treegate.model.problems import CODES, MOST_PROBLEMS, Problem, problem
 
 MAX_OPERATIONS = 2_000_000  # a document beyond this is refused before it is read further
@@ -145,7 +145,7 @@ def _read_shell(data: bytes) -> _Document:
         raise PlanError(text, code="plan-too-large", hint=CODES["plan-too-large"].hint)
     at = repeated_key(data) if _may_repeat(data, shell) else None
     if at is not None and not at.startswith("/operations/"):  # those are told with the others of their operation
-        found = problem("repeated-key", f"the key {at!r} stands twice in its object", pointer=at)
+        found = problem("repeated-key", f"the key {at[1:]!r} of the plan stands twice", pointer=at)
         raise PlanError(found.message, hint=found.hint, code=found.code, problems=[found])
     return shell
 
@@ -163,12 +163,8 @@ def _may_repeat(data: bytes, shell: _Document) -> bool:
 
 
 def _shell_problem(data: bytes, error: Exception) -> Problem:
-    if isinstance(error, RecursionError):
-        return problem("not-json", "the document is nested too deeply to be a plan")
-    if isinstance(error, UnicodeDecodeError):
-        return problem("not-json", f"byte {error.start:,} is not UTF-8")
     if isinstance(error, msgspec.ValidationError):
-        return _validation_problem(str(error), 0)
+        return misfit.of_document(error)
     return parse_strictly(data) or problem("not-json", f"the document is not JSON: {error}")
 
 
@@ -185,16 +181,16 @@ def _read_operations(head: Head, raws: list[msgspec.Raw]) -> tuple[str, list[Pro
         try:
             operation = _read_operation(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            problems.append(_operation_problem(number, raw, error))
+            problems.append(_operation_problem(number, bytes(raw), error, head.case or None))
             continue
         canonical = _canonical(operation)
         digest.update(separator + canonical)
         separator = b","
         if _may_repeat_key(bytes(raw), canonical) and (at := repeated_key(bytes(raw))) is not None:
-            text = f"the key {at!r} of operation {number} stands twice in its object"
+            text = f"the key {at[1:].replace('/', '.')!r} of operation {number} stands twice in its object"
             problems.append(problem("repeated-key", text, number, f"/operations/{number - 1}{at}"))
         elif (fault := shape_fault(operation)) is not None:
-            problems.append(_shape_problem(number, operation, *fault))
+            problems.append(misfit.of_keys(number, operation, *fault, head.case or None))
     digest.update(after)
     return digest.hexdigest(), problems
 
@@ -219,47 +215,8 @@ def _canonical_frame(head: Head) -> tuple[bytes, bytes]:
     return before + b'"operations":[', b"]" + after
 
 
-def _shape_problem(number: int, operation: Operation, key: str, text: str) -> Problem:
-    return problem("wrong-keys", text, number, f"/operations/{number - 1}/{key}")
-
-
-def _operation_problem(number: int, raw: msgspec.Raw, error: Exception) -> Problem:
-    if isinstance(error, RecursionError):
-        text = f"operation {number} is nested too deeply"
-        return problem("not-json", text, number, f"/operations/{number - 1}")
-    if not isinstance(error, msgspec.ValidationError):
-        return problem("not-json", f"operation {number} cannot be read: {error}", number, f"/operations/{number - 1}")
-    found = _validation_problem(str(error), number)
-    near = corrected(bytes(raw), OPERATIONS)
-    if near is None:
-        return found
-    return msgspec.structs.replace(found, code=near.code, hint=near.hint, suggestion=near.operation, suggests=True)
-
-
-_AT = re.compile(r" - at `(?:key in )?\$?([^`]*)`$")
-_UNKNOWN = re.compile(r"unknown field `(.*)`$", re.DOTALL)
-_MISSING = re.compile(r"missing required field `([^`]+)`")
-
-
-def _validation_problem(text: str, number: int) -> Problem:
-    """A problem from msgspec's sentence about a value of the wrong shape."""
-    where = _AT.search(text)
-    sentence = _AT.sub("", text)
-    prefix = f"/operations/{number - 1}" if number else ""
-    at = prefix + pointer_of(where.group(1) if where else "")
-    if key := _UNKNOWN.search(sentence):
-        text = f"there is no key {key.group(1)!r} {_here(number)}"
-        return problem("unknown-key", text, number or None, f"{at}/{escaped(key.group(1))}")
-    if key := _MISSING.search(sentence):
-        return problem(
-            "missing-key",
-            f"the key {key.group(1)!r} is missing {_here(number)}",
-            number or None,
-            f"{at}/{escaped(key.group(1))}",
-        )
-    code = "unknown-operation" if at.endswith("/op") else "wrong-type"
-    return problem(code, sentence[0].lower() + sentence[1:], number or None, at or "")
-
-
-def _here(number: int) -> str:
-    return f"in operation {number}" if number else "in the plan"
+def _operation_problem(number: int, raw: bytes, error: Exception, case: str | None) -> Problem:
+    if isinstance(error, msgspec.ValidationError):
+        return misfit.of_operation(number, raw, error, case)
+    found = parse_strictly(raw) or problem("not-json", f"it is not JSON: {error}")
+    return problem("not-json", f"operation {number}: {found.message}", number, f"/operations/{number - 1}")
