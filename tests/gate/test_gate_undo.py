@@ -196,11 +196,27 @@ def test_24_undo_after_someone_edited_is_refused_for_that_path_and_both_are_kept
     with pytest.raises(Stale) as refused:
         office.gate.undo(run)
     assert (refused.value.code, refused.value.path) == ("undo-conflict", "Smith/notes.md")
+    assert refused.value.next == f"treegate undo {run} --path Smith/b"
     assert office.tree() == edited
     kept = office.gate.list_vault(run)
     assert [one.path for one in kept] == ["Smith/notes.md"]
     office.undone(run, "Smith/b")
     assert office.path("Smith/a").read_text() == "a"
+
+
+def test_24_the_command_that_undoes_the_rest_leaves_what_was_edited_and_what_holds_it(office):
+    """A folder with an edited file in it is not named; where nothing is left to undo, what is kept is shown."""
+    for name in ("a b", "c", "notes"):
+        office.put(f"Smith/{name}", name)
+    run = office.carried_out(move("a b", "New/a b"), move("c", "New/c"), replace("notes", "new")).run
+    office.path("Smith/New/c").write_text("edited")
+    with pytest.raises(Stale) as refused:
+        office.gate.undo(run)
+    assert refused.value.next == f"treegate undo {run} --path Smith/notes --path 'Smith/New/a b'"
+    office.undone(run, "Smith/New/a b", "Smith/notes")
+    with pytest.raises(Stale) as refused:
+        office.gate.undo(run, ["Smith/New/c"])
+    assert refused.value.next == f"treegate vault list {run}"
 
 
 def test_24_an_edit_between_the_undo_and_its_approval_makes_it_stale(office):

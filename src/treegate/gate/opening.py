@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def init(root: Path, environ: Mapping[str, str], *, single: bool = False, solo: 
     refuse_remote_state(state)
     if (state / DATABASE).exists():
         hint = "name an empty one with --state DIR"
-        raise UsageError(f"{state} belongs to another workspace", code="state-taken", hint=hint)
+        next = f"treegate init {shlex.quote(str(root))} --state {shlex.quote(f'{state}-{marker.workspace[:8]}')}"
+        raise UsageError(f"{state} belongs to another workspace", code="state-taken", hint=hint, next=next)
     _make_state(state, _changes(root, single, solo))
     configs.load(state, environ)
     store = Store.open(state / DATABASE, create=True)

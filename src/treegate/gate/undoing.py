@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 
 import msgspec
@@ -19,9 +20,11 @@ from treegate.model import inverse
 from treegate.model.actors import Action
 from treegate.model.effects import Effect, untagged
 from treegate.model.lifecycle import State
-from treegate.model.paths import joined, split
+from treegate.model.paths import is_utf8, joined, split
 from treegate.model.plan import Plan
 from treegate.model.tree import Facts, Kind, Level, pack, same, unpack
+
+MOST_NAMED = 5  # paths that a suggested command names
 
 
 class Undo(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +141,10 @@ def _refuse_moved_on(core: Core, run: Run, lines: list[Line]) -> None:
 
 def _refuse_changed(world: DiskWorld, lines: list[Line], run: Run) -> None:
     """What somebody changed since is theirs: it stays, and so does what the run kept."""
-    changed = [untagged(line.effect.path) for line in lines if not _as_left(world, line)]
+    changed: list[str] = []
+    others: list[str] = []
+    for line in lines:
+        (others if _as_left(world, line) else changed).append(untagged(line.effect.path))
     if not changed:
         return
     shown = ", ".join(repr(path) for path in changed[:10]) + (f" and {len(changed) - 10} more" * (len(changed) > 10))
@@ -146,9 +152,16 @@ def _refuse_changed(world: DiskWorld, lines: list[Line], run: Run) -> None:
         f"changed since run {run.id}: {shown}",
         code="undo-conflict",
         hint="both versions are kept as they are; undo the other paths by naming them with --path",
-        next=f"treegate undo {run.id} --path PATH",
+        next=_undo_of_others(run, others, changed),
         path=changed[0],
     )
+
+
+def _undo_of_others(run: Run, paths: list[str], changed: list[str]) -> str:
+    """The command that undoes (the first of) what nobody changed; else the one that shows what is kept."""
+    free = [path for path in paths if is_utf8(path) and not any(each.startswith(path + "/") for each in changed)]
+    named = " ".join(f"--path {shlex.quote(path)}" for path in free[:MOST_NAMED])
+    return f"treegate undo {run.id} {named}" if named else f"treegate vault list {run.id}"
 
 
 def _as_left(world: DiskWorld, line: Line) -> bool:

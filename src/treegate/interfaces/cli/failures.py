@@ -105,7 +105,7 @@ def text(error: TreegateError, *, color: bool) -> str:
 
 
 # What to type where the error itself does not know better, by its exit status.
-_NEXT = {3: "check PLAN --fix", 4: "token list", 5: "list", 6: "doctor", 7: "recover", 8: "list", 10: "fsck"}
+_NEXT = {3: "check PLAN --fix", 4: "list", 5: "list", 6: "doctor", 7: "recover", 8: "list", 10: "fsck"}
 
 
 def next_command(error: TreegateError) -> str:
