@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from treegate.model import steps as module
-from treegate.model.steps import Step, compile_steps
+from treegate.model import tangles
+from treegate.model.board import Step
+from treegate.model.steps import compile_steps
 from treegate.model.table import EXCHANGE, RENAME
 from treegate.model.tree import Kind, Node
 
@@ -148,7 +149,7 @@ def test_where_only_files_move_the_steps_are_as_many_as_the_slots_need(exchange:
 def test_tangles_too_large_for_the_search_are_undone_too(exchange: bool, data: st.DataObject) -> None:
     """With the search switched off every tree is still reached by allowed steps, each entry parked once at most."""
     world = data.draw(worlds((Kind.FILE, Kind.DIR, Kind.DIR, Kind.DIR)))
-    with patch.object(module, "EXACT", 0):
+    with patch.object(tangles, "EXACT", 0):
         steps = world.compile(exchange)
     parked = Counter(step.entry for step in steps if step.dst is world.park)
     assert bound(world, exchange) <= len(steps)

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from treegate.model.steps import Step, compile_steps
+from treegate.model.board import Step
+from treegate.model.steps import compile_steps
 from treegate.model.table import EXCHANGE
 from treegate.model.tree import Kind, Node
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from treegate.engine import config as configs
-from treegate.engine import keys, tokens
+from treegate.engine import configfile, keys, tokens
 from treegate.engine.store import Store
 from treegate.engine.store.records import By
 from treegate.engine.workspace import (
@@ -50,7 +50,7 @@ def init(root: Path, environ: Mapping[str, str], *, single: bool = False, solo: 
         next = f"treegate init {shlex.quote(str(root))} --state {shlex.quote(f'{state}-{marker.workspace[:8]}')}"
         raise UsageError(f"{state} belongs to another workspace", code="state-taken", hint=hint, next=next)
     _make_state(state, _changes(root, single, solo))
-    configs.load(state, environ)
+    configfile.load(state, environ)
     store = Store.open(state / DATABASE, create=True)
     keys.create(state)
     user = shell_user()
@@ -91,8 +91,8 @@ def _make_state(state: Path, changes: Mapping[str, object]) -> None:
         state.chmod(0o700)
         for name in FOLDERS:
             (state / name).mkdir(mode=0o700, exist_ok=True)
-        if not (state / configs.FILE).exists():
-            replace_file(state / configs.FILE, configs.default_toml(changes).encode())
+        if not (state / configfile.FILE).exists():
+            replace_file(state / configfile.FILE, configs.default_toml(changes).encode())
     except OSError as error:
         hint = "name another with --state DIR or TREEGATE_STATE"
         raise UsageError(f"{state}: {error.strerror}", code="state-unwritable", hint=hint) from None
@@ -111,7 +111,7 @@ def open_workspace(root: Path, environ: Mapping[str, str]) -> Core:
         text = f"the state directory {state} has no database"
         hint = "was it moved? name it with --state DIR or TREEGATE_STATE"
         raise NotFound(text, code="state-missing", hint=hint)
-    config = configs.load(state, environ)
+    config = configfile.load(state, environ)
     store = Store.open(state / DATABASE)
     meta = store.meta()
     if (meta.workspace, meta.state) != (marker.workspace, marker.state):

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 from msgspec import UNSET
 
 from treegate.model import paths
+from treegate.model.board import Slot
 from treegate.model.operations import (
     Copy,
     Create,
@@ -27,7 +28,7 @@ from treegate.model.operations import (
     Set,
     Symlink,
 )
-from treegate.model.steps import Slot, compile_steps
+from treegate.model.steps import compile_steps
 from treegate.model.tree import Kind, Node
 
 ChangeKind = Literal["move", "delete", "restore", "mkdir", "create", "replace", "copy", "symlink", "set"]

@@ -9,9 +9,10 @@ from msgspec import UNSET
 
 from treegate.model import paths
 from treegate.model.forest import Fault, Ghostly
-from treegate.model.globs import Glob, PatternError, Template
+from treegate.model.globs import Glob, PatternError
 from treegate.model.operations import Copy, Delete, Move
 from treegate.model.simulate import Simulation
+from treegate.model.templates import Template
 from treegate.model.transfer import transfer
 from treegate.model.tree import Kind, Node
 

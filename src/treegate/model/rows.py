@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from treegate.model import table
+from treegate.model.board import Step
 from treegate.model.names import fold_key
 from treegate.model.net import Net, new_children
 from treegate.model.paths import raw_bytes, split
-from treegate.model.steps import Step, compile_steps
+from treegate.model.steps import compile_steps
 from treegate.model.tree import Kind, Level, Node
 
 

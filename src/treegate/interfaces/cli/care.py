@@ -70,10 +70,10 @@ def show(workspace: str | None, state: str | None, as_json: bool) -> None:
 @common.options
 def path(workspace: str | None, state: str | None, as_json: bool) -> None:
     """Where the configuration file is."""
-    from treegate.engine import config
+    from treegate.engine import configfile
 
     gate = common.open_gate(workspace, state)
-    found = str(gate.state / config.FILE)
+    found = str(gate.state / configfile.FILE)
     common.emit({"path": found}) if as_json else common.say(found)
 
 

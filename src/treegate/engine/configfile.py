@@ -1,0 +1,179 @@
+"""treegate.toml: the settings of a workspace read from its file and from variables, strictly."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from treegate.engine.config import BY_KEY, SETTINGS, Config, variable_of
+from treegate.errors import UsageError
+from treegate.model.names import nearest, visible
+from treegate.model.policy import NOT_YET
+
+FILE = "treegate.toml"
+
+
+class _Given(NamedTuple):
+    """A value that somebody set, and where."""
+
+    key: str
+    value: object
+    origin: str
+
+
+def load(state_dir: Path, environ: Mapping[str, str]) -> Config:
+    """The settings of the workspace whose state directory this is; without a file, all defaults.
+
+    Variables win over the file. Raises UsageError (`config-invalid`) that names every key that is unknown, not
+    acted on yet or wrong, with the file's line or the variable's name.
+    """
+    path = state_dir / FILE
+    given = [*_from_file(_text_of(path), path), *_from_environment(environ)]
+    values: dict[str, object] = {}
+    origins: dict[str, str] = {}
+    problems = []
+    for key, value, origin in given:
+        try:
+            values[key] = _read(key, value)
+            origins[key] = origin
+        except ValueError as error:
+            problems.append(f"{origin}: {visible(key)}: {error}")
+    if not problems:
+        config = _build(values, origins)
+        problems = list(_overlaps(config))
+    if problems:
+        raise _invalid("\n".join(problems), path)
+    return config
+
+
+def _invalid(message: str, path: Path) -> UsageError:
+    hint = "docs/configuration.md lists every key; `treegate config show` says where each value comes from"
+    return UsageError(message, code="config-invalid", hint=hint, path=str(path))
+
+
+def _text_of(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise _invalid(f"{FILE} cannot be read: {error.strerror}", path) from error
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise _invalid(f"{FILE}, line {line}: the file is not UTF-8", path) from error
+
+
+def _from_file(text: str, path: Path) -> Iterator[_Given]:
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", str(error), re.DOTALL)
+        what, line = (found[1], found[2] or text.count("\n") + 1) if found else (str(error), 1)
+        raise _invalid(f"{FILE}, line {line}: this is not TOML: {visible(what)}", path) from error
+    except RecursionError as error:
+        raise _invalid(f"{FILE} is nested too deeply", path) from error
+    lines = _lines(text)
+    for key, value in sorted(_leaves((), document), key=lambda leaf: lines[leaf[0]]):
+        dotted = ".".join(key)
+        if value != {} or not any(setting.key.startswith(f"{dotted}.") for setting in SETTINGS):
+            yield _Given(dotted, value, f"{FILE}, line {lines[key]}")
+
+
+def _leaves(prefix: tuple[str, ...], value: object) -> Iterator[tuple[tuple[str, ...], object]]:
+    if isinstance(value, dict) and (value or not prefix):
+        for name, inner in value.items():
+            yield from _leaves((*prefix, name), inner)
+    else:
+        yield prefix, value
+
+
+def _lines(text: str) -> dict[tuple[str, ...], int]:
+    """The line on which each key, and each section, first stands.
+
+    A statement of TOML ends with its line and can be parsed on its own: so lines are gathered until they parse.
+    """
+    found: dict[tuple[str, ...], int] = {}
+    section: tuple[str, ...] = ()
+    statement, start = "", 1
+    for number, line in enumerate(text.split("\n"), 1):
+        statement += line + "\n"
+        try:
+            parsed = tomllib.loads(statement)
+        except tomllib.TOMLDecodeError:
+            continue
+        keys = [key for key, _ in _leaves((), parsed)]
+        if statement.lstrip().startswith("["):
+            section, keys = keys[0], [()]
+        for key in keys:
+            for depth in range(len(section + key) + 1):
+                found.setdefault((section + key)[:depth], start)
+        statement, start = "", number + 1
+    return found
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
+    keys = {setting.variable: setting.key for setting in SETTINGS}
+    ours = tuple(f"{variable_of(section)}_" for section in ("policy", "vault", "workspace", "lock"))
+    for name in sorted(environ):
+        if name in keys:
+            yield _Given(keys[name], BY_KEY[keys[name]].kind.from_text(environ[name]), name)
+        elif name.startswith(ours):
+            yield _Given(_meant_by(name), None, name)
+
+
+def _meant_by(variable: str) -> str:
+    """The key that an unknown variable seems to stand for: one that is not acted on yet, or none there is."""
+    later = [key for key in NOT_YET if variable.startswith(variable_of(key))]
+    return later[0] if later else variable.removeprefix("TREEGATE_").lower()
+
+
+def _read(key: str, value: object) -> object:
+    """The value of a key as `Config` holds it; raises ValueError with a sentence."""
+    later = [known for known in NOT_YET if key == known or key.startswith(f"{known}.")]
+    if later:
+        raise ValueError(f"{NOT_YET[later[0]]} come with a later version; this one refuses what it does not act on")
+    if any(setting.key.startswith(f"{key}.") for setting in SETTINGS):
+        raise ValueError(f"is a section, [{key}], and takes no value of its own")
+    if key not in BY_KEY:
+        raise ValueError(_unknown(key))
+    return BY_KEY[key].kind.read(value)
+
+
+def _unknown(key: str) -> str:
+    last = key.rpartition(".")[2]
+    if re.search("secret|token|password|passwd|private|credential|api_?key", last, re.IGNORECASE):
+        return f"is not a key; secrets come from variables or files of their own, never from {FILE}"
+    alike = [known for known in BY_KEY if known.rpartition(".")[2] == last]
+    near = alike[0] if len(alike) == 1 else nearest(key, [*BY_KEY, *NOT_YET])
+    return f"is not a key; did you mean {near}?" if near else "is not a key"
+
+
+def _build(values: Mapping[str, object], origins: Mapping[str, str]) -> Config:
+    return msgspec.convert({**_nested(values), "origins": origins}, Config)
+
+
+def _nested(values: Mapping[str, object]) -> dict[str, object]:
+    """Values by dotted key, as objects within objects."""
+    here = {key: value for key, value in values.items() if "." not in key}
+    for section in dict.fromkeys(key.partition(".")[0] for key in values if "." in key):
+        prefix = f"{section}."
+        here[section] = _nested({key.removeprefix(prefix): values[key] for key in values if key.startswith(prefix)})
+    return here
+
+
+def _overlaps(config: Config) -> Iterator[str]:
+    """Folders of the workspace that are the same, or one inside the other."""
+    names = ("projects", "reports", "database", "tools")
+    folders = [(f"workspace.{name}", getattr(config.workspace, name)) for name in names]
+    for i, (key, folder) in enumerate(folders):
+        for other, path in folders[:i]:
+            if folder == path or folder.startswith(f"{path}/") or path.startswith(f"{folder}/"):
+                origin = config.origins.get(key) or config.origins.get(other)
+                yield f"{origin}: {key}: '{visible(folder)}' and {other} '{visible(path)}' are not apart"
