@@ -239,7 +239,7 @@ def _interrupted(office: Office) -> dict[str, Any]:
         raise Died
 
     with office.env.context() as patched:
-        patched.setattr("treegate.gate.runs.receipts.write", die)
+        patched.setattr("treegate.gate.ending.receipts.write", die)
         with pytest.raises(Died):
             office.run("apply", plan["id"])
     return plan

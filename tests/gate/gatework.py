@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from treegate.gate import Gate
-from treegate.gate.runs import Applied
+from treegate.gate.ending import Applied
 from treegate.model.actors import Role
 
 CRASHED, SURVIVED, FAILED = 77, 0, 99  # exit statuses of a child that was to crash

@@ -18,7 +18,7 @@ from treegate.engine import apply as applying
 from treegate.engine import journal, locks, posix, staging
 from treegate.engine.course import Course
 from treegate.errors import Busy, Denied, NeedsRecovery, NotVerified, RolledBack, TreegateError
-from treegate.gate import runs
+from treegate.gate import ending, runs, surroundings
 
 MIXED = (
     move("in/a.txt", "b.tmp"),
@@ -48,10 +48,10 @@ def last_run(office: Office) -> str:
 
 def small_steps(monkeypatch: pytest.MonkeyPatch, batch: int = 2) -> None:
     """Batches of a few steps, so that a run has many borders."""
-    real = runs.context_of
+    real = surroundings.context_of
     from dataclasses import replace as changed
 
-    monkeypatch.setattr(runs, "context_of", lambda *given: changed(real(*given), batch=batch))
+    monkeypatch.setattr(surroundings, "context_of", lambda *given: changed(real(*given), batch=batch))
 
 
 # 16: the four borders between database and journal
@@ -60,8 +60,8 @@ BORDERS = {
     "before the run directory": ((runs, "_begun", die), "approved"),
     "before the journal": ((applying.Journal, "create", die), "approved"),
     "after the durable end": ((Course, "end", dies_after(Course.end)), "applied"),
-    "before the end in the store": ((runs, "_end", die), "applied"),
-    "before the clean-up": ((runs, "_clean", die), "applied"),
+    "before the end in the store": ((ending, "_end_applied", die), "applied"),
+    "before the clean-up": ((ending, "clean", die), "applied"),
 }
 
 
@@ -101,7 +101,7 @@ def test_16_a_crash_of_the_recovery_at_each_border_is_recovered_too(office):
     before = filled(office).tree()
     id = office.approved(*MIXED)
     office.crash(lambda gate: gate.apply(id), (Course, "end", die))
-    for patch in ((Course, "end", die), (Course, "end", dies_after(Course.end)), (runs, "_end", die)):
+    for patch in ((Course, "end", die), (Course, "end", dies_after(Course.end)), (ending, "_end_applied", die)):
         office.crash(lambda gate: gate.recover(), patch)
     (done,) = office.reopen().recover()
     assert done.state == "applied"

@@ -12,7 +12,7 @@ from gatework import OLD, Office, create, delete, move, plan, replace
 
 from treegate.engine.workspace import Workspace
 from treegate.errors import NotFound, NotVerified, PlanError, Stale, TreegateError
-from treegate.gate import runs
+from treegate.gate import surroundings
 
 
 def codes(done) -> list[str]:
@@ -345,8 +345,8 @@ def test_31_a_symlink_swapped_in_mid_run_is_not_followed(office, tmp_path, monke
 
     from treegate.engine.carry import Carrier
 
-    real_context, real = runs.context_of, Carrier.carry
-    monkeypatch.setattr(runs, "context_of", lambda *given: changed(real_context(*given), batch=1))
+    real_context, real = surroundings.context_of, Carrier.carry
+    monkeypatch.setattr(surroundings, "context_of", lambda *given: changed(real_context(*given), batch=1))
     outside = tmp_path / "outside"
     outside.mkdir()
     for name in ("a", "b"):

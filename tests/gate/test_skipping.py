@@ -11,8 +11,8 @@ from gatework import OLD, Office, copy, create, delete, die, move, replace
 
 from treegate.engine import receipts
 from treegate.errors import Stale
-from treegate.gate import runs
-from treegate.gate.runs import Applied
+from treegate.gate import ending, runs
+from treegate.gate.ending import Applied
 from treegate.model.effects import untagged
 
 
@@ -252,7 +252,7 @@ def test_a_crash_after_the_steps_is_recovered_with_the_same_lines(office: Office
         office.put(f"Smith/{name}", name)
     plan = office.approved(*(move(name, f"Sorted/{name}") for name in "abc"), on_stale="skip")
     edit(office.path("Smith/b"))
-    office.crash(lambda gate: gate.apply(plan), (runs, "conclude", die))
+    office.crash(lambda gate: gate.apply(plan), (ending, "conclude", die))
     office.reopen()
     (done,) = office.gate.recover()
     assert done.state == "applied"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from treegate.gate import Gate, runs
+from treegate.gate import Gate, recovery
 from treegate.interfaces.cli import cli
 from treegate.interfaces.cli.failures import guarded
 from treegate.model.actors import Role
@@ -386,11 +386,11 @@ def test_doctor_runs_and_says_what_it_found(shell):
 SLOWED = """
 import os, signal, sys
 from dataclasses import replace
-from treegate.gate import runs
+from treegate.gate import surroundings
 from treegate.interfaces.cli import main
 from treegate.interfaces.cli.running import Bar
-real = runs.context_of
-runs.context_of = lambda *given: replace(real(*given), batch=200)
+real = surroundings.context_of
+surroundings.context_of = lambda *given: replace(real(*given), batch=200)
 Bar.show = lambda self, done, total: os.kill(os.getpid(), signal.{signal}) if done == 600 else None
 main(sys.argv[1:])
 """
@@ -442,6 +442,6 @@ def test_1_kill_9_amid_an_apply_is_recovered_to_after_or_before(shell, back):
 
 def test_a_bug_is_an_internal_error_without_a_traceback(shell, monkeypatch):
     """Exit status 1, and how to find out more."""
-    monkeypatch.setattr(runs, "recover_all", lambda *given: 1 / 0)
+    monkeypatch.setattr(recovery, "recover_all", lambda *given: 1 / 0)
     status, document = shell.json("recover")
     assert (status, document["error"]["code"]) == (1, "internal")

@@ -14,10 +14,10 @@ from treegate.engine import tokens
 from treegate.engine.probe import Finding
 from treegate.engine.store.records import Kept, Run, StoredPlan
 from treegate.engine.tokens import Token
-from treegate.gate import health, keeping, opening, plans, proof, runs, undoing
+from treegate.gate import ending, health, keeping, opening, plans, proof, recovery, runs, undoing
 from treegate.gate.core import Core
+from treegate.gate.ending import Applied
 from treegate.gate.plans import Shown, Submitted
-from treegate.gate.runs import Applied
 from treegate.gate.undoing import Undo
 from treegate.model.actors import Action, Actor, Role
 from treegate.model.effects import Effect
@@ -133,7 +133,7 @@ class Gate:
 
     def recover(self, run: str = "", *, back: bool = False) -> list[Applied]:
         """Brings unfinished runs to an end."""
-        return runs.recover_all(self._core, run, True if back else None)
+        return recovery.recover_all(self._core, run, True if back else None)
 
     def undo(self, run: str = "", paths: Iterable[str] = ()) -> Undo:
         """Submits the plan that takes a run back, or what it did at some paths."""
@@ -145,7 +145,7 @@ class Gate:
 
     def run(self, prefix: str) -> Applied:
         """What is to be said of a run."""
-        return runs.answer(self._core, self._core.store.find_run(prefix))
+        return ending.answer(self._core, self._core.store.find_run(prefix))
 
     # The vault
 

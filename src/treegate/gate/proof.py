@@ -13,7 +13,7 @@ from treegate.engine.world import DiskWorld
 from treegate.errors import NotVerified
 from treegate.gate import plans, runs, skipping
 from treegate.gate.core import Core
-from treegate.gate.runs import Applied
+from treegate.gate.ending import Applied
 from treegate.model.effects import Effect, untagged
 from treegate.model.paths import joined
 from treegate.model.tree import Kind

@@ -1,0 +1,186 @@
+"""The account of a run: what it did, what it kept and what it took out of vaults, and the receipt that says so."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from itertools import chain
+
+from treegate.engine import receipts
+from treegate.engine.context import Result
+from treegate.engine.store.records import Kept, Run, StoredPlan, standing
+from treegate.engine.tablefile import Table
+from treegate.gate import latecomers, plans, skipping
+from treegate.gate.core import Core
+from treegate.model import inverse
+from treegate.model import policy as policies
+from treegate.model.effects import Effect, untagged
+from treegate.model.lifecycle import State
+from treegate.model.paths import split
+from treegate.model.preview import Counts
+
+
+class Account:
+    """What one run of a plan did, told for its receipt, its vault and the store."""
+
+    def __init__(self, core: Core, plan: StoredPlan, run: Run) -> None:
+        self._core = core
+        self._plan = plan
+        self._run = run
+        self._preview = plans.model_of(core, plan)
+        self._rest = skipping.rest_of(core, run)
+
+    @property
+    def counts(self) -> Counts:
+        """What the run did, in numbers: all that the plan's preview says, or what remains of it."""
+        return self._preview.counts if self._rest is None else self._rest.counts
+
+    def effects(self) -> Iterator[Effect]:
+        """What the run did, in display order."""
+        return plans.effects_of(self._core, self._plan) if self._rest is None else iter(self._rest.effects)
+
+    @cached_property
+    def kept(self) -> list[Kept]:
+        """What the run put into the vault: deleted entries, and files that were replaced."""
+        now, keep = self._core.clock(), self._core.config.vault.keep
+        until = None if keep is None else now + keep
+        return [_kept(self._run, effect, number, now, until) for effect, number in self._going()]
+
+    def _going(self) -> Iterator[tuple[Effect, int]]:
+        """The effects that put something into the vault, with its number there."""
+        for effect in self._foremost():
+            if effect.vault is not None:
+                yield effect, effect.vault
+
+    def _foremost(self) -> Iterable[Effect]:
+        """Those effects among which all deletions and replacements are: they come first in a preview."""
+        if self._rest is not None:
+            return self._rest.effects
+        count = self.counts.deleted + self.counts.replaced
+        return plans.effects_of(self._core, self._plan, 0, count) if count else ()
+
+    def restored(self) -> dict[str, list[int]]:
+        """What the run took out of vaults, by the run that had put it there."""
+        found: dict[str, list[int]] = {}
+        counts = self._preview.counts
+        if counts.restored or counts.replaced:  # what comes out of a vault may also take another's place
+            for effect in self.effects():
+                source = inverse.kept_source(effect)
+                if source is not None:
+                    found.setdefault(source[0], []).append(source[1])
+        return found
+
+    def write_lines(self, table: Table, result: Result) -> tuple[int, str]:
+        """Writes the receipt's lines, durably: how many, and their digest."""
+        hashes = {number: built.sha256 for number, built in result.built.items() if built.sha256}
+        lines = receipts.lines(self.effects(), _facts(table, result), hashes)
+        path = self._core.state / "receipts" / f"{self._run.id}.lines"
+        return receipts.write_lines(path, chain(lines, skipping.left_lines(self._rest)))
+
+    def receipt(self, table: Table, result: Result, lines: int, lines_digest: str) -> receipts.Receipt:
+        """The receipt, unsigned."""
+        core, plan, run, preview = self._core, self._plan, self._run, self._preview
+        approvals = standing(core.store.decisions_on(run.preview))
+        return receipts.Receipt(
+            workspace=core.workspace.id,
+            run=run.id,
+            plan=plan.id,
+            revision=run.revision,
+            plan_digest=preview.plan_digest,
+            digest=run.digest,
+            table_digest=run.table_digest,
+            title=preview.title,
+            reason=preview.reason,
+            cases=preview.cases,
+            author=plan.author,
+            approved_by=[receipts.Approval(d.reviewer, d.at, d.channel, d.comment) for d in approvals],
+            own_approval=policies.approvals(core.config.policy).own,
+            by=run.actor,
+            channel=core.actor.channel,
+            started=run.started_at,
+            ended=core.clock(),
+            seconds=round(result.seconds, 6),
+            outcome=State.APPLIED.value,
+            counts=self.counts,
+            steps=table.header.steps,
+            touched=lines if self._rest is None else len(self._rest.effects),
+            lines_digest=lines_digest,
+            vault=self._vault(table),
+            undo_of=plan.undo_of or "",
+            notes=[*skipping.notes(self._rest), *self._notes()],
+        )
+
+    def _vault(self, table: Table) -> receipts.Vault:
+        workspace, kept = self._core.workspace, self.kept
+        folders = [workspace.vault(volume, self._run.id) for volume in table.header.volumes]
+        return receipts.Vault(
+            entries=len(kept),
+            files=sum(one.files for one in kept),
+            size=sum(one.size for one in kept),
+            until=kept[0].until if kept else None,
+            places=[str(folder.relative_to(workspace.root)) for folder in folders if folder.exists()],
+        )
+
+    def _notes(self) -> Iterator[str]:
+        """What a reader of the receipt should know besides: what came after the preview, left or carried along."""
+        core, plan = self._core, self._plan
+        yield from latecomers.notes(core, plan, lambda: _placed(plans.effects_of(core, plan)))
+        expected = _held_by_moved(self.effects)
+        with core.world() as world:
+            for path, files in expected.items():
+                with contextlib.suppress(OSError):
+                    yield from _grown(path, files, world.tree.totals(path).files)
+        if policies.approvals(core.config.policy).own:
+            yield "in this workspace authors may approve their own plans"
+        yield from (f"weaker here: {weakness.message}" for weakness in self._preview.weak)
+
+
+def _kept(run: Run, effect: Effect, number: int, now: int, until: int | None) -> Kept:
+    path = untagged(effect.path)
+    return Kept(
+        run=run.id,
+        entry=number,
+        case=path.partition("/")[0],
+        path=path,
+        kind=effect.kind,
+        files=effect.files,
+        size=effect.size,
+        kept_at=now,
+        until=until,
+    )
+
+
+def _facts(table: Table, result: Result) -> dict[int, bytes]:
+    """The packed facts by which each touched entry is known after the run, by its number."""
+    facts = {number: built.facts for number, built in result.built.items()}
+    for step in table.steps():
+        if step.facts:
+            facts[step.entry] = step.facts
+        if step.other_facts:
+            facts[step.other] = step.other_facts
+    for setting in table.settings():
+        facts.setdefault(setting.entry, setting.facts)
+    return facts
+
+
+def _placed(effects: Iterable[Effect]) -> set[str]:
+    """Every path that effects speak of: what is there is no surprise."""
+    return {untagged(text) for effect in effects for text in (effect.path, effect.source) if text is not None}
+
+
+def _held_by_moved(effects: Callable[[], Iterator[Effect]]) -> dict[str, int]:
+    """The files that each folder moved whole is expected to hold: its own, and what the plan put into it."""
+    held = {untagged(e.path): e.files for e in effects() if e.effect == "moved" and e.kind == "dir"}
+    for effect in effects() if held else ():
+        above = split(untagged(effect.path))[0] if effect.effect != "deleted" else ""
+        while above:
+            if above in held:
+                held[above] += effect.files
+            above = split(above)[0]
+    return held
+
+
+def _grown(path: str, expected: int, files: int) -> Iterator[str]:
+    if files > expected:
+        yield f"{path!r} carried {files - expected:,} files along that were not there at the preview"

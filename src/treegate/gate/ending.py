@@ -1,0 +1,143 @@
+"""The end of a run: what there is to say of it is written, then the store is told, then its journal goes."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+
+import msgspec
+
+from treegate.engine import posix, receipts, vault
+from treegate.engine.context import APPLIED, NOTHING, Result, RunContext
+from treegate.engine.store.records import Run, StoredPlan
+from treegate.engine.tablefile import Table
+from treegate.errors import RolledBack, TreegateError
+from treegate.gate.accounts import Account
+from treegate.gate.core import Core
+from treegate.model.lifecycle import State
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What `apply` and `recover` answer; contract section 10. `seconds` goes from the lock to the durable end."""
+
+    id: str
+    run: str
+    state: str
+    seconds: float
+    receipt: receipts.Receipt | None
+
+
+def answer(core: Core, run: Run) -> Applied:
+    """What is to be said of a run that ended."""
+    receipt = None
+    if run.receipt_digest:
+        receipt = receipts.read(core.state / "receipts", run.id)
+    seconds = receipt.seconds if receipt is not None else 0.0
+    return Applied(id=run.plan, run=run.id, state=run.state.value, seconds=seconds, receipt=receipt)
+
+
+def conclude(core: Core, plan: StoredPlan, run: Run, context: RunContext, result: Result) -> Applied:
+    """Writes what there is to say of a run that ended, then tells the store, then clears the journal away."""
+    if result.outcome == NOTHING:
+        give_back(core, run)
+        raise not_begun(result.reason or OSError("no room for the journal"))
+    if result.outcome != APPLIED:
+        end(core, run, State.ROLLED_BACK)
+        clean(core, run)
+        raise rolled_back(run, result.reason)
+    account = Account(core, plan, run)
+    count, digest = account.write_lines(context.table, result)
+    vault.write(core.workspace, run.id, context.table, result, account.kept, core.clock())
+    receipt = receipts.signed(account.receipt(context.table, result, count, digest), core.key())
+    receipt_digest = receipts.write(core.state / "receipts", receipt)
+    _keep_table(core, run, context.table)
+    _end_applied(core, run, account, receipt_digest)
+    clean(core, run)
+    return answer(core, core.store.run(run.id))
+
+
+def give_back(core: Core, run: Run) -> None:
+    """Nothing happened: the approval is given back, as if the run had never been asked for."""
+    with core.store.write() as transaction:
+        transaction.give_back(run.id, core.by())
+    _remove_areas(core, run)
+    shutil.rmtree(core.run_directory(run.id), ignore_errors=True)
+
+
+def not_begun(error: Exception) -> Exception:
+    """What to say of a run that could not begin."""
+    if isinstance(error, TreegateError):
+        return error
+    text = f"the run could not begin: {error}"
+    return RolledBack(text, hint="nothing was done, and the approval stands; see to the cause and apply again")
+
+
+def rolled_back(run: Run, reason: Exception | None) -> RolledBack:
+    """What to say of a run that was taken back."""
+    why = str(reason or "it was asked to stop")
+    return RolledBack(
+        f"run {run.id} failed ({why}) and everything it had done was taken back",
+        code=reason.code if isinstance(reason, RolledBack) else None,
+        hint="see to the cause, then submit the plan anew: its approval is used up",
+        next=f"treegate show {run.plan}",
+    )
+
+
+def _keep_table(core: Core, run: Run, table: Table) -> None:
+    """The step table stays beside the receipt: undo reads from it what each entry was."""
+    target = core.state / "receipts" / f"{run.id}.table"
+    if not target.exists():
+        with contextlib.suppress(FileExistsError):
+            target.hardlink_to(table.path)
+
+
+def end(core: Core, run: Run, outcome: State) -> None:
+    """Tells the store that a run ended, otherwise than well."""
+    with core.store.write() as transaction:
+        transaction.end_run(run.id, outcome, by=core.by())
+
+
+def _end_applied(core: Core, run: Run, account: Account, receipt_digest: str) -> None:
+    """The end of an applied run in the store: one transaction."""
+    undone, whole = _undone(core, run) if run.undo_of is not None else ([], False)
+    restored = account.restored()
+    with core.store.write() as transaction:
+        for source, entries in restored.items():
+            transaction.mark_vault(source, entries, vault.RESTORED, core.by(), by_run=run.id)
+        transaction.end_run(
+            run.id,
+            State.APPLIED,
+            by=core.by(),
+            receipt_digest=receipt_digest,
+            vault=account.kept,
+            undone=undone,
+            whole=whole,
+        )
+
+
+def _undone(core: Core, run: Run) -> tuple[list[str], bool]:
+    """Which effects of the run that this one undoes are gone by it, and whether those are all."""
+    path = core.state / "receipts" / f"{run.plan}.undoes"
+    undone = msgspec.json.decode(path.read_bytes(), type=list[str]) if path.exists() else []
+    target = run.undo_of or ""
+    before = set(core.store.undone_effects(target))
+    total = receipts.read(core.state / "receipts", target).touched
+    return undone, len(before | set(undone)) >= total
+
+
+def clean(core: Core, run: Run) -> None:
+    """Takes away what an ended run needs no more: its areas, an empty vault, and last its journal."""
+    _remove_areas(core, run)
+    shutil.rmtree(core.run_directory(run.id), ignore_errors=True)
+    with contextlib.suppress(OSError), posix.closing(posix.open_root(str(core.state / "runs"))) as folder:
+        posix.fsync(folder)
+
+
+def _remove_areas(core: Core, run: Run) -> None:
+    for volume in {"", *map(core.workspace.volume, run.cases)}:
+        shutil.rmtree(core.workspace.area(volume) / "runs" / run.id, ignore_errors=True)
+        kept = core.workspace.vault(volume, run.id)
+        if not (kept / "manifest.json").exists():
+            for folder in (kept / "entries", kept):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()  # only if nothing is in it

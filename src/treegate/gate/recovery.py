@@ -1,0 +1,77 @@
+"""Recovery: an unfinished run brought to one end or the other."""
+
+from __future__ import annotations
+
+import os
+
+from treegate.engine import journal, recover, tablefile
+from treegate.engine.context import NOTHING
+from treegate.engine.store.records import Run
+from treegate.errors import RolledBack, TreegateError
+from treegate.gate import ending, surroundings
+from treegate.gate.core import Core
+from treegate.gate.ending import Applied
+from treegate.model.actors import Action
+from treegate.model.lifecycle import State
+
+ENDED = (State.APPLIED, State.UNDONE, State.ROLLED_BACK, State.STALE)
+
+
+def settle(core: Core, cases: tuple[str, ...] | list[str]) -> None:
+    """Brings every unfinished run on these cases to an end; the caller holds their locks."""
+    for run in core.store.unfinished(cases):
+        _recover(core, run, None)
+    for run in _uncleaned(core):
+        if set(run.cases) <= set(cases):
+            ending.clean(core, run)
+
+
+def _uncleaned(core: Core) -> list[Run]:
+    """Runs that ended, and crashed before they had cleaned up."""
+    left = set(os.listdir(core.state / "runs"))
+    return [run for run in core.store.runs(ENDED) if run.id in left] if left else []
+
+
+def recover_all(core: Core, prefix: str = "", back: bool | None = None) -> list[Applied]:
+    """Brings unfinished runs to an end: forward if the tree lets them, or back."""
+    core.actor.require(Action.RECOVER)
+    runs = [core.store.find_run(prefix)] if prefix else core.store.unfinished()
+    done, stuck = [], None
+    for run in runs:
+        try:
+            done += [ending.answer(core, run)] if run.state in ENDED else _recovered(core, run, back)
+        except TreegateError as error:  # the others are no worse for it
+            stuck = stuck or error
+    for run in _uncleaned(core):
+        with core.locked(run.cases):
+            ending.clean(core, run)
+    if stuck is not None:
+        raise stuck
+    return done
+
+
+def _recovered(core: Core, run: Run, back: bool | None) -> list[Applied]:
+    """The run brought to an end; nothing, if another process did that while this one waited."""
+    with core.locked(run.cases):
+        unfinished = [now for now in core.store.unfinished(run.cases) if now.id == run.id]
+        return [_recover(core, now, back) for now in unfinished]
+
+
+def _recover(core: Core, run: Run, back: bool | None) -> Applied:
+    plan = core.store.plan(run.plan)
+    directory = core.run_directory(run.id)
+    path = directory / tablefile.NAME
+    if not path.exists():
+        ending.give_back(core, run)
+        return Applied(id=plan.id, run=run.id, state=core.store.plan(plan.id).state.value, seconds=0, receipt=None)
+    table = tablefile.read(path, run.table_digest)
+    context = surroundings.context_of(core, run, table)
+    ended = journal.read(directory, run.id).outcome
+    result = recover.recover(context, back)
+    if ended == "" and result.outcome == NOTHING:
+        ending.give_back(core, run)
+        return Applied(id=plan.id, run=run.id, state=core.store.plan(plan.id).state.value, seconds=0, receipt=None)
+    try:
+        return ending.conclude(core, plan, run, context, result)
+    except RolledBack:
+        return ending.answer(core, core.store.run(run.id))
