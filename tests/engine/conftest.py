@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from treegate.engine import posix
+from treegate.engine import handles
 
 SHM = Path("/dev/shm")
 
@@ -16,9 +16,9 @@ SHM = Path("/dev/shm")
 @pytest.fixture
 def here(tmp_path):
     """A folder and a held handle of it."""
-    fd = posix.open_root(str(tmp_path))
+    fd = handles.open_root(str(tmp_path))
     yield tmp_path, fd
-    posix.close(fd)
+    handles.close(fd)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import stat as st
 import subprocess
 from pathlib import Path
 
-from treegate.engine import posix, tablefile, vault
+from treegate.engine import handles, posix, tablefile, vault
 from treegate.engine.journal import Entry
 from treegate.engine.rollback import Ground, Reversal
 from treegate.model.table import EXCHANGE, FORMAT, RENAME, ROOT, Header, Place, Setting, Staged, Step
@@ -69,7 +69,7 @@ class Scene:
     # -- the run
 
     def facts(self, path: bytes) -> bytes:
-        with posix.closing(os.open(os.path.dirname(self.real(path)), os.O_DIRECTORY)) as fd:
+        with handles.closing(os.open(os.path.dirname(self.real(path)), os.O_DIRECTORY)) as fd:
             return pack(posix.facts(fd, os.path.basename(path)))
 
     def slot(self, path: bytes) -> tuple[int, bytes]:

@@ -11,7 +11,7 @@ import textwrap
 
 import pytest
 
-from treegate.engine import contents, posix
+from treegate.engine import contents, handles, posix
 from treegate.engine.attributes import access_acl, finish_folder
 from treegate.engine.contents import Stager
 from treegate.errors import Denied, NotVerified, Stale
@@ -35,7 +35,7 @@ class Place:
         self.new, self.case = root / "new", root / "case"
         self.new.mkdir()
         self.case.mkdir()
-        self.fds = {NEW: posix.open_root(str(self.new)), CASE: posix.open_root(str(self.case))}
+        self.fds = {NEW: handles.open_root(str(self.new)), CASE: handles.open_root(str(self.case))}
         self.stager = Stager(self.fds.__getitem__, lambda name: io.BytesIO(self.blobs[name]), Capabilities(**caps))
 
     def blob(self, data):
@@ -59,7 +59,7 @@ class Place:
 
     def close(self):
         for fd in self.fds.values():
-            posix.close(fd)
+            handles.close(fd)
 
 
 @pytest.fixture
@@ -229,10 +229,10 @@ def test_a_large_copy_takes_constant_memory(tmp_path):
     """300 MB are copied and hashed twice in 30 MB more than the process had before."""
     script = """
         import io, os, resource, sys
-        from treegate.engine import contents, posix
+        from treegate.engine import contents, handles, posix
         from treegate.model.capabilities import Capabilities
         from treegate.model.table import Staged
-        fds = {0: posix.open_root("new"), 1: posix.open_root("case")}
+        fds = {0: handles.open_root("new"), 1: handles.open_root("case")}
         stager = contents.Stager(fds.__getitem__, lambda _: io.BytesIO(), Capabilities())
         facts = posix.packed(fds[1], "big")
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -274,7 +274,7 @@ def test_a_folder_gets_its_mode_and_can_be_finished_after_its_children(place):
     row = place.row(kind="dir", mode=0o555, mtime=NS)
     facts, _ = place.build(row)
     assert facts.mode & 0o7777 == 0o755  # children can be put in
-    with posix.closing(posix.open_child(place.fds[NEW], "n")) as fd:
+    with handles.closing(handles.open_child(place.fds[NEW], "n")) as fd:
         place.fds[10] = os.dup(fd)
         place.build(place.row("child", parent=10, into=10, blob=place.blob(b"x")))
         finish_folder(fd, row)

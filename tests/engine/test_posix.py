@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from treegate.engine import posix, syscalls
+from treegate.engine import handles, posix, syscalls
 from treegate.model.capabilities import Capabilities
-from treegate.model.tree import MOUNT_ROOT, Kind, pack
+from treegate.model.tree import Kind, pack
 
 RENAMERS = [posix.rename, posix.rename_linked, posix.rename_checked]
 
@@ -23,17 +23,6 @@ def reason(call, *arguments):
     with pytest.raises(OSError) as caught:
         call(*arguments)
     return errno.errorcode[caught.value.errno]
-
-
-@pytest.fixture(params=["openat2", "walk"])
-def open_dir(request, monkeypatch):
-    if request.param == "walk":
-
-        def absent(*_):
-            raise OSError(errno.ENOSYS, "no openat2")
-
-        monkeypatch.setattr(syscalls, "openat2", absent)
-    return posix.open_dir
 
 
 # -- renames
@@ -65,7 +54,7 @@ def test_a_rename_keeps_the_entry(here, rename, kind):
         write(folder / "a")
     (folder / "sub").mkdir()
     before = posix.facts(fd, "a")
-    with posix.closing(posix.open_child(fd, "sub")) as sub:
+    with handles.closing(handles.open_child(fd, "sub")) as sub:
         rename(fd, "a", sub, b"b\xff")
         after = posix.facts(sub, b"b\xff")
     assert (after.ino, after.btime, after.mtime, after.nlink) == (
@@ -128,133 +117,12 @@ def test_a_name_that_is_a_path_is_refused_by_every_call(here, name):
         lambda: posix.rmdir(fd, name),
         lambda: posix.chmod(fd, name, 0o600),
         lambda: posix.utime(fd, name, 0),
-        lambda: posix.open_child(fd, name),
-        lambda: posix.open_file(fd, name),
+        lambda: handles.open_child(fd, name),
+        lambda: handles.open_file(fd, name),
     ]
     for call in calls:
         with pytest.raises(ValueError, match="not a single name"):
             call()
-
-
-# -- handles
-
-
-def test_a_folder_below_is_opened_by_its_path(here, open_dir):
-    folder, fd = here
-    (folder / "a" / "b").mkdir(parents=True)
-    with posix.closing(open_dir(fd, "a/b")) as found:
-        assert os.path.samestat(os.fstat(found), (folder / "a" / "b").stat())
-        assert not os.get_inheritable(found)
-    with posix.closing(open_dir(fd, b"")) as same:
-        assert os.path.samestat(os.fstat(same), folder.stat())
-
-
-def test_a_link_on_the_way_is_never_followed(here, open_dir):
-    folder, fd = here
-    (folder / "real" / "sub").mkdir(parents=True)
-    os.symlink("real", folder / "link")
-    assert reason(open_dir, fd, "link") == "ELOOP"
-    assert reason(open_dir, fd, "link/sub") == "ELOOP"
-
-
-def test_a_path_that_leaves_is_refused(here, open_dir):
-    _, fd = here
-    for path in ("..", "a/../..", "/etc", "a\0"):
-        with pytest.raises(ValueError, match="not a path below"):
-            open_dir(fd, path)
-
-
-def test_what_is_no_folder_says_so(here, open_dir):
-    folder, fd = here
-    write(folder / "file")
-    os.mkfifo(folder / "fifo")
-    assert reason(open_dir, fd, "file") == "ENOTDIR"
-    assert reason(open_dir, fd, "fifo") == "ENOTDIR"
-    assert reason(open_dir, fd, "none") == "ENOENT"
-
-
-def test_another_filesystem_is_not_entered(loop, open_dir):
-    mounted = loop("ext4", "-q")
-    with posix.closing(posix.open_root(str(mounted.parent))) as fd:
-        assert reason(open_dir, fd, mounted.name) == "EXDEV"
-        assert posix.facts(fd, mounted.name).attrs & MOUNT_ROOT
-
-
-def test_a_bind_mount_of_the_same_filesystem_is_not_entered(here, bind):
-    folder, fd = here
-    (folder / "a").mkdir()
-    (folder / "b").mkdir()
-    bind(folder / "a", folder / "b")
-    assert reason(posix.open_dir, fd, "b") == "EXDEV"
-
-
-def test_a_path_longer_than_path_max_is_walked(here):
-    _, fd = here
-    deep, part = fd, "d" * 250
-    for _ in range(20):
-        posix.mkdir(deep, part)
-        below = posix.open_child(deep, part)
-        if deep != fd:
-            posix.close(deep)
-        deep = below
-    with posix.closing(deep), posix.closing(posix.open_dir(fd, "/".join([part] * 20))) as found:
-        assert os.path.samestat(os.fstat(found), os.fstat(deep))
-
-
-def test_a_link_swapped_in_meanwhile_never_lets_an_open_escape(here, open_dir):
-    """A folder and a link that points out change places all the time; every open lands inside or fails."""
-    folder, fd = here
-    outside = folder.parent / f"{folder.name}-outside"
-    (outside / "sub").mkdir(parents=True)
-    (folder / "inside" / "d" / "sub").mkdir(parents=True)
-    os.symlink(outside, folder / "inside" / "l")
-    with posix.closing(posix.open_dir(fd, "inside")) as inside:
-        escaped = opened = 0
-        stop = threading.Event()
-
-        def swap():
-            while not stop.is_set():
-                posix.exchange(inside, "d", inside, "l")
-
-        thread = threading.Thread(target=swap)
-        thread.start()
-        try:
-            for _ in range(20_000):
-                try:
-                    found = open_dir(fd, "inside/d/sub")
-                except OSError as error:
-                    if error.errno not in (errno.ELOOP, errno.ENOTDIR):
-                        raise
-                    continue
-                opened += 1
-                escaped += os.readlink(f"/proc/self/fd/{found}").startswith(str(outside))
-                posix.close(found)
-        finally:
-            stop.set()
-            thread.join()
-    assert (escaped, opened > 0) == (0, True)
-
-
-@pytest.mark.parametrize(
-    ("make", "code"),
-    [
-        (os.mkfifo, "EINVAL"),
-        (os.mkdir, "EISDIR"),
-        (lambda path: os.symlink("/etc/passwd", path), "ELOOP"),
-    ],
-)
-def test_only_regular_files_are_opened_and_nothing_blocks(here, make, code):
-    folder, fd = here
-    make(folder / "x")
-    assert reason(posix.open_file, fd, "x") == code
-
-
-def test_an_interrupted_close_is_a_close(monkeypatch):
-    def interrupted(_):
-        raise InterruptedError
-
-    monkeypatch.setattr(os, "close", interrupted)
-    posix.close(99)
 
 
 # -- facts
@@ -269,7 +137,7 @@ def test_facts_are_those_of_lstat(here):
         assert facts[:4] == (said.st_mode, said.st_nlink, said.st_uid, said.st_gid)
         assert facts[5:9] == (said.st_ino, said.st_size, said.st_mtime_ns, said.st_ctime_ns)
         assert pack(facts) == posix.packed(fd, name)
-    with posix.closing(posix.open_file(fd, "f")) as held:
+    with handles.closing(handles.open_file(fd, "f")) as held:
         assert posix.facts_of(held) == posix.facts(fd, "f")
 
 
@@ -292,7 +160,7 @@ def test_a_missing_entry_is_file_not_found(here):
 
 def test_the_mount_id_tells_mounts_apart(here, loop):
     _, fd = here
-    with posix.closing(posix.open_root(str(loop("ext4", "-q")))) as other:
+    with handles.closing(handles.open_root(str(loop("ext4", "-q")))) as other:
         assert posix.mount_id(fd) != posix.mount_id(other)
     assert posix.mount_id(fd) == posix.mount_id(fd) > 0
     assert len(posix.boot_id()) == 36
@@ -330,9 +198,9 @@ def test_write_goes_on_after_a_short_write():
     thread = threading.Thread(target=drain)
     thread.start()
     posix.write(writer, data)
-    posix.close(writer)
+    handles.close(writer)
     thread.join()
-    posix.close(reader)
+    handles.close(reader)
     assert bytes(got) == data
 
 
@@ -340,7 +208,7 @@ def test_names_come_as_bytes_whatever_they_are(here):
     _, fd = here
     wanted = {b"plain", b"\xff\xfe", "é".encode(), b"new\nline"}
     for name in wanted:
-        posix.close(posix.make_file(fd, name))
+        handles.close(posix.make_file(fd, name))
     assert set(posix.names(fd)) == wanted == set(posix.names(fd))
 
 
@@ -368,19 +236,7 @@ def test_interrupted_renames_and_mkdirs_surface(here, monkeypatch):
 def test_every_call_that_changes_something_is_listed():
     """A crash harness patches MUTATING; a function missing there would go untested."""
     looking = {
-        *(
-            "raw",
-            "open_root",
-            "open_dir",
-            "open_child",
-            "open_mounted",
-            "walk_dir",
-            "open_file",
-            "close",
-            "closing",
-            "renamer",
-        ),
-        *("packed", "packed_as_listed", "facts", "packed_of", "facts_of", "exists", "names", "readlink"),
+        *("renamer", "packed", "packed_as_listed", "facts", "packed_of", "facts_of", "exists", "names", "readlink"),
         *("xattrs", "xattrs_of", "umask", "device", "mount_id", "boot_id"),
     }
     functions = {

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from treegate.engine import mounts, posix, probe
+from treegate.engine import handles, mounts, posix, probe
 from treegate.engine.mounts import Mount, is_local, mount_of
 from treegate.errors import UsageError
 from treegate.model.capabilities import Capabilities
@@ -80,7 +80,10 @@ def test_folders_of_an_overlay_are_not_taken_to_be_renamed_in_one_act(tmp_path):
         pytest.skip(f"needs root and overlay mounts: {done.stderr.strip()}")
     try:
         (tmp_path / "merged" / ".treegate").mkdir()
-        with posix.closing(posix.open_root(str(tmp_path / "merged" / "case"))) as fd, pytest.raises(OSError) as no:
+        with (
+            handles.closing(handles.open_root(str(tmp_path / "merged" / "case"))) as fd,
+            pytest.raises(OSError) as no,
+        ):
             posix.rename(fd, "old", fd, "new")
         assert no.value.errno == errno.EXDEV
         caps = probe.probe(str(tmp_path / "merged" / ".treegate"), str(tmp_path / "merged" / "case"))

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from treegate.engine import posix, scan
+from treegate.engine import handles, posix, scan
 from treegate.engine.scan import DiskTree, totals_of
 from treegate.model.capabilities import Capabilities
 from treegate.model.tree import MOUNT_ROOT, Kind, unpack
@@ -148,7 +148,7 @@ def test_names_hidden_in_the_root_are_no_cases(projects):
 
 
 def test_a_folder_that_holds_no_cases_hides_nothing(projects):
-    with DiskTree(str(projects), of_cases=False) as tree, posix.closing(posix.open_root(str(projects))) as fd:
+    with DiskTree(str(projects), of_cases=False) as tree, handles.closing(handles.open_root(str(projects))) as fd:
         assert set(tree.names("")) == {"Smith", "Jones", ".treegate", "stray.txt", "linked-case"}
         assert ".treegate" in tree.names("Smith")
         assert tree.names("Smith/.treegate") == {"vault": Kind.DIR}
@@ -216,13 +216,13 @@ def test_a_walk_is_depth_first_and_in_byte_order(tree, projects):
 @pytest.mark.parametrize(("name", "depth"), [("d", 1200), ("d" * 250, 40)])
 def test_a_deep_tree_is_walked_and_counted(tree, projects, name, depth):
     """Deeper than Python recurses or files may be open, and longer than PATH_MAX."""
-    fd = posix.open_root(str(projects / "Jones"))
+    fd = handles.open_root(str(projects / "Jones"))
     for _ in range(depth):
         posix.mkdir(fd, name)
-        below = posix.open_child(fd, name)
-        posix.close(fd)
+        below = handles.open_child(fd, name)
+        handles.close(fd)
         fd = below
-    posix.close(fd)
+    handles.close(fd)
     try:
         assert sum(1 for _ in tree.walk("Jones")) == depth
         assert tree.totals("Jones").folders == depth
@@ -327,9 +327,9 @@ def test_the_digest_stays_when_the_folder_itself_moves(tree, projects):
 
 
 def test_totals_by_handle_are_the_same(tree, projects):
-    with posix.closing(posix.open_root(str(projects / "Smith" / "Notes"))) as fd:
+    with handles.closing(handles.open_root(str(projects / "Smith" / "Notes"))) as fd:
         assert totals_of(fd) == tree.totals("Smith/Notes")
-    with posix.closing(posix.open_root(str(projects / "Smith"))) as fd:
+    with handles.closing(handles.open_root(str(projects / "Smith"))) as fd:
         assert totals_of(fd, hidden=[b".treegate"]) == tree.totals("Smith")
 
 
@@ -345,14 +345,14 @@ def test_without_stable_inodes_the_digest_rests_on_size_and_mtime(projects):
 
 def test_a_folder_that_may_not_be_read_is_an_error_and_not_empty(tree, monkeypatch):
     """As root every folder may be read, so the refusal is made here."""
-    opened = posix.open_dir
+    opened = handles.open_dir
 
     def refuse(fd, path):
         if os.fsencode(path).endswith(b"Notes"):
             raise PermissionError(errno.EACCES, "no", path)
         return opened(fd, path)
 
-    monkeypatch.setattr(posix, "open_dir", refuse)
+    monkeypatch.setattr(handles, "open_dir", refuse)
     with pytest.raises(PermissionError):
         tree.totals("Smith")
     with pytest.raises(PermissionError):

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from treegate.engine import posix, tablefile, vault
+from treegate.engine import handles, posix, tablefile, vault
 from treegate.engine.context import APPLIED, Result
 from treegate.engine.journal import Entry
 from treegate.engine.store.records import Kept
@@ -308,13 +308,13 @@ def test_removal_follows_no_link(office, tmp_path):
 def test_removal_takes_deep_and_unwritable_folders(office):
     """A tree deeper than a path can be long, and one that may not be written to, go too."""
     entry = _entry(office, "Case/tree")
-    fd = posix.open_root(str(office.vault / f"entries/{entry}"))
+    fd = handles.open_root(str(office.vault / f"entries/{entry}"))
     for _ in range(60):
         posix.mkdir(fd, b"d" * 100)
-        below = posix.open_child(fd, b"d" * 100)
-        posix.close(fd)
+        below = handles.open_child(fd, b"d" * 100)
+        handles.close(fd)
         fd = below
-    posix.close(fd)
+    handles.close(fd)
     (office.vault / f"entries/{entry}/deep").chmod(0o500)
     vault.remove(office.workspace, "", office.run, [entry])
     assert not (office.vault / f"entries/{entry}").exists()

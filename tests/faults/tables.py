@@ -8,7 +8,7 @@ import os
 import stat as st
 from pathlib import Path
 
-from treegate.engine import posix, tablefile
+from treegate.engine import handles, posix, tablefile
 from treegate.engine.context import RunContext
 from treegate.model.capabilities import Capabilities
 from treegate.model.table import EXCHANGE, FORMAT, RENAME, ROOT, Check, Header, Place, Setting, Staged, Step
@@ -96,7 +96,7 @@ class Site:
         return self.place(above), os.fsencode(name)
 
     def facts(self, path: str) -> bytes:
-        with posix.closing(posix.open_root(str((self.case / path).parent))) as fd:
+        with handles.closing(handles.open_root(str((self.case / path).parent))) as fd:
             return pack(posix.facts(fd, (self.case / path).name))
 
     def _level(self, path: str, number: int, level: Level) -> tuple[bytes, int, bool]:
@@ -160,7 +160,7 @@ class Site:
 
     def delete(self, path: str) -> None:
         if (self.case / path).is_dir():
-            with posix.closing(posix.open_root(str(self.case / path))) as fd:
+            with handles.closing(handles.open_root(str(self.case / path))) as fd:
                 digest = totals(fd).digest
             place, name = self.home(path)
             self.checks.append(Check(place, name, self.facts(path), Level.IDENTITY, digest, ""))
@@ -191,7 +191,7 @@ class Site:
         )  # fmt: skip
 
     def open_root(self, key: bytes) -> int:
-        return posix.open_root(str(self.roots[key]))
+        return handles.open_root(str(self.roots[key]))
 
     def open_blob(self, digest: str) -> io.BufferedReader:
         return open(self.state / "blobs" / digest, "rb")

@@ -15,7 +15,7 @@ import pytest
 from gatework import SURVIVED, Office, copy, create, delete, die, dies_after, in_child, move, replace
 
 from treegate.engine import apply as applying
-from treegate.engine import journal, locks, posix, staging
+from treegate.engine import handles, journal, locks, posix, staging
 from treegate.engine.course import Course
 from treegate.errors import Busy, Denied, NeedsRecovery, NotVerified, RolledBack, TreegateError
 from treegate.gate import ending, runs, surroundings
@@ -382,7 +382,7 @@ def test_08_a_failed_sync_halts_the_run_until_the_filesystem_is_mounted_anew(off
     from treegate.engine.durable import SyncFailed
 
     def fails(self, steps):
-        fd = posix.open_root(str(office.root))
+        fd = handles.open_root(str(office.root))
         raise SyncFailed(OSError(errno.EIO, "Input/output error"), posix.mount_id(fd))
 
     with monkeypatch.context() as patched:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from treegate.engine import journal, posix, tablefile
+from treegate.engine import handles, journal, posix, tablefile
 from treegate.engine.context import APPLIED, NOTHING, ROLLED_BACK, Result, RunContext
 from treegate.engine.course import Course, Numbered, batches, halted, stuck
 from treegate.engine.durable import SyncFailed
@@ -66,7 +66,7 @@ def _reserve(ctx: RunContext) -> int:
 
 def _forget_journal(ctx: RunContext) -> None:
     """Remove a journal that could not be begun. If that fails too: it holds no whole frame, and is ignored."""
-    with contextlib.suppress(OSError), posix.closing(posix.open_root(str(ctx.directory))) as folder:
+    with contextlib.suppress(OSError), handles.closing(handles.open_root(str(ctx.directory))) as folder:
         posix.unlink(folder, "journal.1")
 
 

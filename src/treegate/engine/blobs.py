@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from treegate.engine import posix
+from treegate.engine import handles, posix
 from treegate.errors import NotFound
 
 CHUNK = 1 << 20
@@ -58,13 +58,13 @@ class Blobs:
         try:
             posix.write(fd, data)
         finally:
-            posix.close(fd)
+            handles.close(fd)
         os.replace(aside, path)
 
     def _sync(self) -> None:
         """One sync of the filesystem for many small files."""
-        fd = posix.open_root(str(self._folder))
+        fd = handles.open_root(str(self._folder))
         try:
             posix.syncfs(fd)
         finally:
-            posix.close(fd)
+            handles.close(fd)

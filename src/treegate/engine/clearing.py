@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import stat as st
 
-from treegate.engine import posix
+from treegate.engine import handles, posix
 
 
 def clear_tree(folder: int, name: bytes) -> None:
@@ -17,7 +17,7 @@ def clear_tree(folder: int, name: bytes) -> None:
     todo = [name]
     while todo:
         above, _, last = todo[-1].rpartition(b"/")
-        with posix.closing(posix.open_dir(folder, above)) as parent:
+        with handles.closing(handles.open_dir(folder, above)) as parent:
             below = _remove(parent, last)
         if below:
             todo += [todo[-1] + b"/" + child for child in below]
@@ -36,7 +36,7 @@ def _remove(parent: int, name: bytes) -> list[bytes]:
         return []
     if mode & 0o700 != 0o700:
         posix.chmod(parent, name, st.S_IMODE(mode) | 0o700)
-    with posix.closing(posix.open_child(parent, name)) as folder:
+    with handles.closing(handles.open_child(parent, name)) as folder:
         below = [child for child in posix.names(folder) if not _unlinked(folder, child)]
     if not below:
         posix.rmdir(parent, name)

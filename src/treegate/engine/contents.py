@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple
 
-from treegate.engine import attributes, posix
+from treegate.engine import attributes, handles, posix
 from treegate.errors import NotVerified, Stale
 from treegate.model.capabilities import Capabilities
 from treegate.model.table import Staged
@@ -36,9 +36,9 @@ class Space(NamedTuple):
     inodes: int
 
 
-def sha256(dir_fd: int, name: posix.Name) -> str:
-    """The hex digest of a file's content, streamed; errors as `posix.open_file`."""
-    with posix.closing(posix.open_file(dir_fd, name)) as fd:
+def sha256(dir_fd: int, name: handles.Name) -> str:
+    """The hex digest of a file's content, streamed; errors as `handles.open_file`."""
+    with handles.closing(handles.open_file(dir_fd, name)) as fd:
         return _sha256_of(fd)
 
 
@@ -96,7 +96,7 @@ class Stager:
             try:
                 digest = self._fill(row, fd)
             finally:
-                posix.close(fd)  # before it is read back: some mounts store a content only then
+                handles.close(fd)  # before it is read back: some mounts store a content only then
             return self._verified(row, parent, digest), digest
         except BaseException:
             posix.unlink(parent, row.name)
@@ -131,7 +131,7 @@ class Stager:
 
     def _opened_source(self, folder: int, name: bytes) -> AbstractContextManager[int]:
         try:
-            return posix.closing(posix.open_file(folder, name))
+            return handles.closing(handles.open_file(folder, name))
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.EINVAL):
                 raise _stale(name) from error
@@ -157,7 +157,7 @@ class Stager:
             posix.truncate(fd, 0)
 
     def _verified(self, row: Staged, parent: int, digest: str) -> Facts:
-        with posix.closing(posix.open_file(parent, row.name)) as fd:
+        with handles.closing(handles.open_file(parent, row.name)) as fd:
             if _sha256_of(fd) != digest:
                 raise NotVerified(
                     f"the copy of {os.fsdecode(row.name)!r} does not read back equal",
@@ -172,7 +172,7 @@ class Stager:
     def _folder(self, row: Staged, parent: int) -> tuple[Facts, str]:
         posix.mkdir(parent, row.name, 0o700)
         try:
-            with posix.closing(posix.open_child(parent, row.name)) as fd:
+            with handles.closing(handles.open_child(parent, row.name)) as fd:
                 self._dresser.dress(row, fd)
                 return posix.facts_of(fd), ""
         except BaseException:

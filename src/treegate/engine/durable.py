@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from treegate.engine import posix
+from treegate.engine import handles, posix
 from treegate.errors import NeedsRecovery
 
 
@@ -66,10 +66,10 @@ def note(directory: Path, failed: SyncFailed) -> None:
     """
     halt = Halt(str(failed), posix.boot_id(), failed.mount)
     try:
-        with posix.closing(posix.open_root(str(directory))) as folder:
+        with handles.closing(handles.open_root(str(directory))) as folder:
             number = sum(1 for name in os.listdir(folder) if name.startswith("halted."))
             fd = posix.make_file(folder, f"halted.{number + 1}", 0o600)
-            with posix.closing(fd):
+            with handles.closing(fd):
                 posix.write(fd, msgspec.json.encode(halt))
     except OSError:
         return  # then the journal alone must do: it is read with the same suspicion after a restart

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from treegate.engine import frames, posix
+from treegate.engine import frames, handles, posix
 from treegate.engine.durable import sync_data, sync_folder
 from treegate.errors import NotVerified
 
@@ -134,7 +134,7 @@ class Journal:
         self._open(reserve)
 
     def _open(self, reserve: int) -> None:
-        with posix.closing(posix.open_root(str(self._directory))) as folder:
+        with handles.closing(handles.open_root(str(self._directory))) as folder:
             self._fd = posix.make_file(folder, f"journal.{self.number}", 0o600)
             # Space is taken now: a full disk is to be found before anything moved.
             posix.write(self._fd, bytes(-(-reserve // _BLOCK) * _BLOCK))
@@ -189,7 +189,7 @@ class Journal:
 
     def close(self) -> None:
         if self._fd >= 0:
-            posix.close(self._fd)
+            handles.close(self._fd)
             self._fd = -1
 
 
@@ -199,7 +199,7 @@ def read(directory: Path, run: str) -> Story:
     Raises NotVerified with code "journal-damaged" or "journal-format"; OSError; SyncFailed.
     """
     chain: list[frames.Frame] = []
-    with posix.closing(posix.open_root(str(directory))) as folder:
+    with handles.closing(handles.open_root(str(directory))) as folder:
         numbers = sorted(int(m[1]) for m in map(_SEGMENT.fullmatch, os.listdir(folder)) if m)
         for number in numbers:
             _join(chain, _segment(folder, run, number), directory)
@@ -213,7 +213,7 @@ def read(directory: Path, run: str) -> Story:
 
 def _segment(folder: int, run: str, number: int) -> list[frames.Frame]:
     name = f"journal.{number}"
-    with posix.closing(posix.open_file(folder, name)) as fd, open(fd, "rb", closefd=False) as file:
+    with handles.closing(handles.open_file(folder, name)) as fd, open(fd, "rb", closefd=False) as file:
         data = file.read()
         sync_data(fd)
     found, end = frames.chained(data, _key(run, number))

@@ -6,7 +6,7 @@ import os
 import re
 from typing import NamedTuple
 
-from treegate.engine import posix
+from treegate.engine import handles
 
 _ESCAPED = re.compile(r"\\([0-7]{3})")  # mountinfo writes space, tab, newline and backslash as octal
 _NETWORK = frozenset(
@@ -62,7 +62,7 @@ UNKNOWN = Mount("unknown", "", "", frozenset())
 
 def mount_of(path: str) -> Mount:
     """The mount that a path lies on, or would lie on once it is made; UNKNOWN where the kernel does not say."""
-    with posix.closing(os.open(_existing(path), os.O_PATH | os.O_CLOEXEC)) as fd:
+    with handles.closing(os.open(_existing(path), os.O_PATH | os.O_CLOEXEC)) as fd:
         number = _field(f"/proc/self/fdinfo/{fd}", "mnt_id:")
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:

@@ -10,7 +10,7 @@ import os
 import stat as st
 from collections.abc import Callable, Iterable
 
-from treegate.engine import posix
+from treegate.engine import handles, posix
 from treegate.errors import Stale
 from treegate.model.table import ROOT, Place
 from treegate.model.tree import Level, same, unpack
@@ -103,7 +103,7 @@ class Places:
         if handle is None:
             handle = self._opened(number)
             while len(self._handles) >= MOST:
-                posix.close(self._handles.pop(next(iter(self._handles))))
+                handles.close(self._handles.pop(next(iter(self._handles))))
         self._handles[number] = handle  # at the end, away from what is closed next
         return handle
 
@@ -117,10 +117,10 @@ class Places:
             handle = self._open_root(self._roots[root])
             self._facts.setdefault(root, posix.packed_of(handle))  # a root opened again must be the same folder
         else:
-            handle = posix.open_dir(self.handle(root), path)
+            handle = handles.open_dir(self.handle(root), path)
         expected = self._facts.get(number)
         if expected is not None and not self._is(expected, handle, root):
-            posix.close(handle)
+            handles.close(handle)
             raise Stale(
                 f"another folder is at {self.shown(number)} now", code="place-changed", path=self.shown(number)
             )
@@ -134,9 +134,9 @@ class Places:
     def forget(self) -> None:
         """Give back all handles but the roots': what is opened next is verified anew."""
         for number in [n for n in self._handles if n not in self._roots]:
-            posix.close(self._handles.pop(number))
+            handles.close(self._handles.pop(number))
 
     def close(self) -> None:
         """Give back every handle."""
         while self._handles:
-            posix.close(self._handles.popitem()[1])
+            handles.close(self._handles.popitem()[1])

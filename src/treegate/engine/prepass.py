@@ -10,7 +10,7 @@ import stat as st
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from treegate.engine import posix
+from treegate.engine import handles, posix
 from treegate.engine.context import RunContext
 from treegate.engine.places import Places, Slot
 from treegate.engine.staging import stop_if_cancelled
@@ -213,7 +213,7 @@ class PrePass:
         if row.sha256 and self._ctx.sha256(folder, row.name) != row.sha256:
             self._find(row.place, row.name, "its content is not the expected one", -1)
         if row.digest:
-            with posix.closing(posix.open_child(folder, row.name)) as handle:
+            with handles.closing(handles.open_child(folder, row.name)) as handle:
                 if self._ctx.totals(handle).digest != row.digest:
                     self._find(row.place, row.name, "what the folder holds was changed", -1)
 

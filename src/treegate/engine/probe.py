@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from treegate.engine import posix
+from treegate.engine import handles, posix
 from treegate.engine.mounts import Mount, is_local, mount_of
 from treegate.errors import UsageError
 from treegate.model.capabilities import Capabilities
@@ -104,13 +104,13 @@ def _lower_folders_stay(mount: Mount) -> bool:
 
 def _on_one_mount(area: str, case: str) -> bool:
     # Two mounts of one filesystem have equal device numbers, and btrfs subvolumes one mount: EXDEV either way.
-    with posix.closing(posix.open_root(area)) as a, posix.closing(posix.open_root(case)) as b:
+    with handles.closing(handles.open_root(area)) as a, handles.closing(handles.open_root(case)) as b:
         return posix.device(a) == posix.device(b) and posix.mount_id(a) == posix.mount_id(b)
 
 
 def _folds_by_flag(case: str) -> bool:
     # ext4 and f2fs fold per folder: the case may do what the area does not.
-    with posix.closing(posix.open_root(case)) as fd:
+    with handles.closing(handles.open_root(case)) as fd:
         try:
             flags: int = struct.unpack("=Q", fcntl.ioctl(fd, _GETFLAGS, bytes(8)))[0]
         except OSError:
@@ -128,7 +128,7 @@ def _no_space(area: str, error: OSError) -> Exception:
 
 
 def _tried(scratch: str) -> dict[str, bool]:
-    with posix.closing(posix.open_root(scratch)) as fd:
+    with handles.closing(handles.open_root(scratch)) as fd:
         return {name: _try(trial, fd, name) for name, trial in _TRIALS.items()}
 
 
@@ -137,8 +137,8 @@ def _try(trial: Trial, scratch: int, name: str) -> bool:
     posix.mkdir(scratch, f"{name}.a", 0o700)
     posix.mkdir(scratch, f"{name}.b", 0o700)
     with (
-        posix.closing(posix.open_child(scratch, f"{name}.a")) as a,
-        posix.closing(posix.open_child(scratch, f"{name}.b")) as b,
+        handles.closing(handles.open_child(scratch, f"{name}.a")) as a,
+        handles.closing(handles.open_child(scratch, f"{name}.b")) as b,
     ):
         try:
             return trial(a, b)
@@ -149,7 +149,7 @@ def _try(trial: Trial, scratch: int, name: str) -> bool:
 
 
 def _put(fd: int, name: str, data: bytes = b"x") -> None:
-    with posix.closing(posix.make_file(fd, name, 0o600)) as file:
+    with handles.closing(posix.make_file(fd, name, 0o600)) as file:
         posix.write(file, data)
 
 
@@ -185,16 +185,16 @@ def _rename_across(a: int, b: int) -> bool:
 
 def _directory_rename(a: int, b: int) -> bool:
     posix.mkdir(a, "x")
-    with posix.closing(posix.open_child(a, "x")) as inner:
+    with handles.closing(handles.open_child(a, "x")) as inner:
         _put(inner, "held")
     posix.rename_checked(a, "x", b, "y")
-    with posix.closing(posix.open_child(b, "y")) as inner:
+    with handles.closing(handles.open_child(b, "y")) as inner:
         return posix.exists(inner, "held") and not posix.exists(a, "x")
 
 
 def _durable_fsync(a: int, b: int) -> bool:
     _put(a, "x")
-    with posix.closing(posix.open_file(a, "x")) as fd:
+    with handles.closing(handles.open_file(a, "x")) as fd:
         posix.fsync(fd)
     return True
 
@@ -232,8 +232,8 @@ def _folds_unicode(a: int, b: int) -> bool:
 def _reflinks(a: int, b: int) -> bool:
     _put(a, "x", b"x" * 65536)
     with (
-        posix.closing(posix.open_file(a, "x")) as source,
-        posix.closing(posix.make_file(b, "y")) as copy,
+        handles.closing(handles.open_file(a, "x")) as source,
+        handles.closing(posix.make_file(b, "y")) as copy,
     ):
         posix.reflink(source, copy)
         return os.fstat(copy).st_size == 65536
@@ -246,7 +246,7 @@ def _symlinks(a: int, b: int) -> bool:
 
 def _xattrs(a: int, b: int) -> bool:
     _put(a, "x")
-    with posix.closing(posix.open_file(a, "x")) as fd:
+    with handles.closing(handles.open_file(a, "x")) as fd:
         posix.set_xattr(fd, "user.treegate", b"\0v")
     return posix.xattrs(a, "x").get("user.treegate") == b"\0v"
 

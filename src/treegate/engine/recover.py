@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
-from treegate.engine import journal, posix
+from treegate.engine import handles, journal, posix
 from treegate.engine.context import APPLIED, NOTHING, ROLLED_BACK, Result, RunContext
 from treegate.engine.course import Course, Numbered, halted, stuck
 from treegate.engine.durable import SyncFailed, must_be_mounted_anew
@@ -65,8 +65,8 @@ def recover(ctx: RunContext, back: bool | None = None) -> Result:
         if story.begin.table != ctx.table.digest:
             raise NotVerified("the journal is of another step table", code="journal-damaged")
         with ctx.places() as places:
-            handles = [places.handle(root) for root in places.roots()]
-            must_be_mounted_anew(ctx.directory, [*map(posix.mount_id, handles), _own_mount(ctx)])
+            roots = [places.handle(root) for root in places.roots()]
+            must_be_mounted_anew(ctx.directory, [*map(posix.mount_id, roots), _own_mount(ctx)])
             return _Recovery(ctx, places, story, start).run(back)
     except SyncFailed as failed:
         raise halted(ctx, failed) from failed
@@ -75,7 +75,7 @@ def recover(ctx: RunContext, back: bool | None = None) -> Result:
 
 
 def _own_mount(ctx: RunContext) -> int:
-    with posix.closing(posix.open_root(str(ctx.directory))) as folder:
+    with handles.closing(handles.open_root(str(ctx.directory))) as folder:
         return posix.mount_id(folder)
 
 

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Self
 
-from treegate.engine import contents, posix
+from treegate.engine import contents, handles, posix
 from treegate.model.capabilities import Capabilities
 from treegate.model.tree import MOUNT_ROOT, Kind, Totals
 
@@ -49,7 +49,7 @@ class DiskTree:
         caps: Mapping[str, Capabilities] | None = None,
         of_cases: bool = True,
     ) -> None:
-        self._root = posix.open_root(root)
+        self._root = handles.open_root(root)
         self._of_cases = of_cases
         self._single = single
         self._hidden = frozenset(hidden) | {AREA}
@@ -66,7 +66,7 @@ class DiskTree:
     def close(self) -> None:
         """Give all handles back."""
         for fd in (*self._held.values(), *self._mounted.values(), self._root):
-            posix.close(fd)
+            handles.close(fd)
         self._held.clear()
         self._mounted.clear()
         self._root = -1
@@ -176,29 +176,29 @@ class DiskTree:
         fd = _in_terms_of_the_protocol(lambda: self._open(folder), folder)
         self._held[folder] = fd
         if len(self._held) > HELD:
-            posix.close(self._held.popitem(last=False)[1])
+            handles.close(self._held.popitem(last=False)[1])
         return fd
 
     def _open(self, folder: str) -> int:
         if not self._of_cases:
-            return posix.open_dir(self._root, folder)
+            return handles.open_dir(self._root, folder)
         case, _, rest = folder.partition("/")
         if self._single is not None:
             if case != self._single or rest.partition("/")[0] in self._hidden:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
-            return posix.open_dir(self._root, rest)
+            return handles.open_dir(self._root, rest)
         if case in self._hidden or rest.partition("/")[0] == AREA:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), folder)
         try:
-            return posix.open_dir(self._root, folder)
+            return handles.open_dir(self._root, folder)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-        return posix.open_dir(self._mounted_case(case), rest)
+        return handles.open_dir(self._mounted_case(case), rest)
 
     def _mounted_case(self, case: str) -> int:
         if case not in self._mounted:
-            self._mounted[case] = posix.open_mounted(self._root, case)
+            self._mounted[case] = handles.open_mounted(self._root, case)
         return self._mounted[case]
 
 
@@ -237,7 +237,7 @@ class _Counting:
     def count(self, folder: bytes, hidden: Collection[bytes]) -> None:
         """Take in one folder's entries, and put its folders on the list."""
         try:
-            fd = posix.open_dir(self._top, folder)
+            fd = handles.open_dir(self._top, folder)
         except (FileNotFoundError, NotADirectoryError):
             return  # gone since its parent was read: the digest differs from one made before or after
         except OSError as error:
@@ -245,7 +245,7 @@ class _Counting:
                 raise
             self._mounts.append(folder)
             return
-        with posix.closing(fd):
+        with handles.closing(fd):
             if posix.device(fd) != self._device:
                 self._mounts.append(folder)
                 return

@@ -15,7 +15,7 @@ from typing import BinaryIO, TypeVar, cast
 
 import msgspec
 
-from treegate.engine import frames, posix
+from treegate.engine import frames, handles, posix
 from treegate.engine.durable import sync_file, sync_folder
 from treegate.errors import NotVerified
 from treegate.model.table import FORMAT, Check, Header, Place, Row, Setting, Staged, Step
@@ -35,10 +35,10 @@ def write(path: Path, rows: Iterable[Row], *, sync: bool = True) -> str:
     Durable with its folder unless `sync` is False. Raises FileExistsError, OSError; after an error the file is
     removed.
     """
-    with posix.closing(posix.open_root(str(path.parent))) as folder:
+    with handles.closing(handles.open_root(str(path.parent))) as folder:
         fd = posix.make_file(folder, path.name, 0o600)
         try:
-            with posix.closing(fd):
+            with handles.closing(fd):
                 digest = _write(fd, rows)
                 if sync:
                     sync_file(fd)
@@ -196,14 +196,14 @@ def adopt(path: Path, directory: Path) -> Path:
 
     Raises OSError (ENOSPC and the like: nothing has happened yet) or SyncFailed.
     """
-    with posix.closing(posix.open_root(str(directory))) as folder:
+    with handles.closing(handles.open_root(str(directory))) as folder:
         if path.parent != directory:
-            with posix.closing(posix.open_root(str(path.parent))) as source:
+            with handles.closing(handles.open_root(str(path.parent))) as source:
                 _link_or_copy(source, path, folder)
-        with posix.closing(posix.open_file(folder, NAME)) as fd:
+        with handles.closing(handles.open_file(folder, NAME)) as fd:
             sync_file(fd)
         sync_folder(folder)
-    with posix.closing(posix.open_root(str(directory.parent))) as above:
+    with handles.closing(handles.open_root(str(directory.parent))) as above:
         sync_folder(above)
     return directory / NAME
 
@@ -214,6 +214,6 @@ def _link_or_copy(source: int, path: Path, folder: int) -> None:
     except FileExistsError:
         return
     except OSError:
-        with posix.closing(posix.make_file(folder, NAME, 0o600)) as fd, open(path, "rb") as file:
+        with handles.closing(posix.make_file(folder, NAME, 0o600)) as fd, open(path, "rb") as file:
             while data := file.read(1 << 20):
                 posix.write(fd, data)

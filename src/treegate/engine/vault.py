@@ -15,7 +15,7 @@ from importlib import resources
 
 import msgspec
 
-from treegate.engine import posix
+from treegate.engine import handles, posix
 from treegate.engine.clearing import clear_tree
 from treegate.engine.context import Result
 from treegate.engine.rollback import Ground, Reversal
@@ -82,14 +82,14 @@ def write(workspace: Workspace, run: str, table: Table, result: Result, kept: It
 def _write(workspace: Workspace, run: str, volume: str, kept: list[Kept], lines: Iterable[bytes], now: int) -> None:
     path = workspace.vault(volume, run)
     (path / ENTRIES).mkdir(mode=0o700, parents=True, exist_ok=True)
-    with posix.closing(posix.open_root(str(path))) as folder:
+    with handles.closing(handles.open_root(str(path))) as folder:
         posix.set_mode(folder, 0o700)
         _put(folder, DATA, lines)
         _put(folder, SCRIPT, [script()])
         # Last, for it says that the others are there.
         _put(folder, MANIFEST, _manifest(run, workspace.id, timestamp(now), _until(kept), map(_line, kept)))
         posix.fsync(folder)
-    with posix.closing(posix.open_root(str(path.parent))) as above:
+    with handles.closing(handles.open_root(str(path.parent))) as above:
         posix.fsync(above)
 
 
@@ -103,7 +103,7 @@ def _put(folder: int, name: str, pieces: Iterable[bytes]) -> None:
     aside = f"{name}.new"
     with contextlib.suppress(FileNotFoundError):
         posix.unlink(folder, aside)  # left by a crash
-    with posix.closing(posix.make_file(folder, aside, 0o600)) as fd:
+    with handles.closing(posix.make_file(folder, aside, 0o600)) as fd:
         for block in _blocks(pieces):
             posix.write(fd, block)
         posix.fsync(fd)
@@ -191,11 +191,11 @@ def remove(workspace: Workspace, volume: str, run: str, entries: Iterable[int]) 
     a link stands for one of the vault's own folders.
     """
     try:
-        vault = posix.open_root(str(workspace.area(volume) / "vault"))
+        vault = handles.open_root(str(workspace.area(volume) / "vault"))
     except FileNotFoundError:
         return
-    with posix.closing(vault), contextlib.suppress(FileNotFoundError):
-        with posix.closing(posix.open_child(vault, run)) as folder:
+    with handles.closing(vault), contextlib.suppress(FileNotFoundError):
+        with handles.closing(handles.open_child(vault, run)) as folder:
             failed = _remove_entries(folder, list(entries))
             found = manifest(workspace, volume, run)
             if found is not None:
@@ -211,7 +211,7 @@ def remove(workspace: Workspace, volume: str, run: str, entries: Iterable[int]) 
 
 def _remove_entries(folder: int, entries: list[int]) -> list[tuple[int, OSError]]:
     failed = []
-    with contextlib.suppress(FileNotFoundError), posix.closing(posix.open_child(folder, ENTRIES)) as kept:
+    with contextlib.suppress(FileNotFoundError), handles.closing(handles.open_child(folder, ENTRIES)) as kept:
         for entry in entries:
             try:
                 clear_tree(kept, b"%d" % entry)
@@ -223,7 +223,7 @@ def _remove_entries(folder: int, entries: list[int]) -> list[tuple[int, OSError]
 
 def _shorten(folder: int, found: Manifest) -> None:
     """Leaves the manifest of what is still there."""
-    with posix.closing(posix.open_child(folder, ENTRIES)) as kept:
+    with handles.closing(handles.open_child(folder, ENTRIES)) as kept:
         there = {line.entry for line in found.entries if posix.exists(kept, str(line.entry))}
     if len(there) < len(found.entries):
         left = (line for line in found.entries if line.entry in there)

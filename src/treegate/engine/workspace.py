@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from treegate.engine import mounts, posix
+from treegate.engine import handles, mounts, posix
 from treegate.engine.config import Config
 from treegate.engine.probe import assume, probe
 from treegate.errors import NotFound, NotVerified, UsageError
@@ -94,13 +94,13 @@ def replace_file(path: Path, data: bytes, mode: int = 0o600) -> None:
         posix.write(fd, data)
         posix.fsync(fd)
     finally:
-        posix.close(fd)
+        handles.close(fd)
     os.replace(aside, path)
-    folder = posix.open_root(str(path.parent))
+    folder = handles.open_root(str(path.parent))
     try:
         posix.fsync(folder)
     finally:
-        posix.close(folder)
+        handles.close(folder)
 
 
 class Workspace:
@@ -195,21 +195,21 @@ class Workspace:
             for below in (f"runs/{run}/new", f"runs/{run}/park", f"vault/{run}/entries"):
                 (area / below).mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in (area / "runs" / run, area / "runs", area / "vault" / run, area / "vault", area):
-                fd = posix.open_root(str(folder))
+                fd = handles.open_root(str(folder))
                 try:
                     posix.fsync(fd)
                 finally:
-                    posix.close(fd)
+                    handles.close(fd)
 
     def open_root(self, key: bytes, run: str) -> int:
         """A handle of the folder that a root key of the step table (model.table) names, for a run."""
         kind, _, rest = os.fsdecode(key).partition(":")
         if kind == "case":
-            return posix.open_root(str(self.case_path(rest)))
+            return handles.open_root(str(self.case_path(rest)))
         if kind == "vault":
             volume, _, other = rest.partition(":")
-            return posix.open_root(str(self.vault(volume, other or run) / "entries"))
-        return posix.open_root(str(self.area(rest) / "runs" / run / kind))
+            return handles.open_root(str(self.vault(volume, other or run) / "entries"))
+        return handles.open_root(str(self.area(rest) / "runs" / run / kind))
 
     # What the mounts promise
 
@@ -241,11 +241,11 @@ class Workspace:
         return found
 
     def _mount_key(self, folder: Path) -> str:
-        fd = posix.open_root(str(folder))
+        fd = handles.open_root(str(folder))
         try:
             return f"{posix.boot_id()} {posix.mount_id(fd)} {folder}"
         finally:
-            posix.close(fd)
+            handles.close(fd)
 
 
 def _remembered(path: Path) -> dict[str, Capabilities]:

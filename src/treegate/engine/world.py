@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
-from treegate.engine import posix
+from treegate.engine import handles
 from treegate.engine.scan import DiskTree
 from treegate.engine.workspace import Workspace
 from treegate.model.capabilities import Capabilities
@@ -53,7 +53,7 @@ class WorldTree(DiskTree):
 
     def close(self) -> None:
         for fd in self._vaults.values():
-            posix.close(fd)
+            handles.close(fd)
         self._vaults.clear()
         super().close()
 
@@ -62,8 +62,8 @@ class WorldTree(DiskTree):
             return super()._open(folder)
         key, _, rest = folder[1:].partition("/")
         if key not in self._vaults:
-            self._vaults[key] = posix.open_root(str(self._vault(key)))
-        return posix.open_dir(self._vaults[key], rest)
+            self._vaults[key] = handles.open_root(str(self._vault(key)))
+        return handles.open_dir(self._vaults[key], rest)
 
     def free(self, folder: str) -> tuple[int, int]:
         """The bytes and inodes still free; (0 inodes: the filesystem does not count them)."""

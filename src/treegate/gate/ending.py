@@ -7,7 +7,7 @@ import shutil
 
 import msgspec
 
-from treegate.engine import posix, receipts, vault
+from treegate.engine import handles, posix, receipts, vault
 from treegate.engine.context import APPLIED, NOTHING, Result, RunContext
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
@@ -129,7 +129,7 @@ def clean(core: Core, run: Run) -> None:
     """Takes away what an ended run needs no more: its areas, an empty vault, and last its journal."""
     _remove_areas(core, run)
     shutil.rmtree(core.run_directory(run.id), ignore_errors=True)
-    with contextlib.suppress(OSError), posix.closing(posix.open_root(str(core.state / "runs"))) as folder:
+    with contextlib.suppress(OSError), handles.closing(handles.open_root(str(core.state / "runs"))) as folder:
         posix.fsync(folder)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from treegate.engine import posix, tablefile
+from treegate.engine import handles, tablefile
 from treegate.engine.context import RunContext
 from treegate.engine.prepass import Finding, PrePass
 from treegate.engine.receipts import Line
@@ -301,4 +301,4 @@ def _root(core: Core, key: bytes) -> int:
     kind, _, rest = key.decode("utf-8", "surrogateescape").partition(":")
     if kind == "case" or ":" in rest:
         return core.workspace.open_root(key, "")
-    return posix.open_root(str(core.workspace.area(rest)))
+    return handles.open_root(str(core.workspace.area(rest)))
