@@ -83,12 +83,7 @@ class PlanWrites(Writer):
         """
         plan = self.plan(plan_id)
         if expected is not None and expected != plan.revision:
-            raise Stale(
-                f"plan {plan_id} is at revision {plan.revision}, not {expected}",
-                code="revision-not-current",
-                hint="read the newest revision and change that",
-                next=f"treegate show {plan_id}",
-            )
+            raise _revised_since(plan, expected)
         revision, sorted_cases = plan.revision + 1, tuple(sorted(cases))
         self.change(
             plan,
@@ -132,24 +127,27 @@ class PlanWrites(Writer):
             raise _already_rejected(rejection)
         event = Event.PREVIEW if valid else Event.FIND_ERRORS
         next_state(plan.state, event, plan_id)
-        seq = self.inserted(
-            schema.previews.insert().values(
-                plan=plan_id,
-                revision=plan.revision,
-                digest=digest,
-                table_digest=table_digest,
-                effects=effects,
-                model=packed(model),
-                created_at=by.at,
-            )
-        )
-        self.insert_many(
-            schema.chunks, ({"preview": seq, "n": n, "data": packed(data)} for n, data in enumerate(chunks))
+        seq = self._add_model(
+            chunks,
+            plan=plan_id,
+            revision=plan.revision,
+            digest=digest,
+            table_digest=table_digest,
+            effects=effects,
+            model=packed(model),
+            created_at=by.at,
         )
         self.change(plan, event, by, preview=seq, digest=digest, expires_at=None)
         data: dict[str, Json] = {"revision": plan.revision, "digest": digest, "effects": effects, "valid": valid}
         self.log("previewed", by, plan=plan_id, data=data)
         return self._current(self.plan(plan_id))
+
+    def _add_model(self, chunks: Iterable[bytes], **columns: object) -> int:
+        """The rows of one preview: its model, and its effects in chunks."""
+        seq = self.inserted(schema.previews.insert().values(columns))
+        rows = ({"preview": seq, "n": n, "data": packed(data)} for n, data in enumerate(chunks))
+        self.insert_many(schema.chunks, rows)
+        return seq
 
     def set_state(
         self,
@@ -288,6 +286,15 @@ def _not_current(plan: StoredPlan, digest: str) -> Stale:
         f"{digest[:12]} is not the current digest of plan {plan.id}; that is {(plan.digest or 'none')[:12]}",
         code="digest-not-current",
         hint="look at the plan as it is now, then decide on that",
+        next=f"treegate show {plan.id}",
+    )
+
+
+def _revised_since(plan: StoredPlan, expected: int) -> Stale:
+    return Stale(
+        f"plan {plan.id} is at revision {plan.revision}, not {expected}",
+        code="revision-not-current",
+        hint="read the newest revision and change that",
         next=f"treegate show {plan.id}",
     )
 
