@@ -160,8 +160,9 @@ def _refuse_changed(world: DiskWorld, lines: list[Line], run: Run) -> None:
 def _undo_of_others(run: Run, paths: list[str], changed: list[str]) -> str:
     """The command that undoes (the first of) what nobody changed; else the one that shows what is kept."""
     free = [path for path in paths if is_utf8(path) and not any(each.startswith(path + "/") for each in changed)]
-    named = " ".join(f"--path {shlex.quote(path)}" for path in free[:MOST_NAMED])
-    return f"treegate undo {run.id} {named}" if named else f"treegate vault list {run.id}"
+    if not free:
+        return f"treegate vault list {run.id}"
+    return f"treegate undo {run.id}" + "".join(f" --path {shlex.quote(path)}" for path in free[:MOST_NAMED])
 
 
 def _as_left(world: DiskWorld, line: Line) -> bool:
