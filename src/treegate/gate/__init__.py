@@ -14,10 +14,11 @@ from treegate.engine import tokens
 from treegate.engine.probe import Finding
 from treegate.engine.store.records import Kept, Run, StoredPlan
 from treegate.engine.tokens import Token
-from treegate.gate import ending, health, keeping, opening, plans, proof, recovery, runs, undoing
+from treegate.gate import ending, health, keeping, opening, plans, proof, recovery, repairing, runs, undoing
 from treegate.gate.core import Core
 from treegate.gate.ending import Applied
 from treegate.gate.plans import Shown, Submitted
+from treegate.gate.repairing import Repaired
 from treegate.gate.undoing import Undo
 from treegate.model.actors import Action, Actor, Role
 from treegate.model.effects import Effect
@@ -85,6 +86,10 @@ class Gate:
     def check(self, plan: Plan | bytes | str) -> Preview:
         """The preview of a plan, stored nowhere."""
         return plans.check(self._core, as_plan(plan))
+
+    def repair(self, document: bytes) -> Repaired:
+        """A plan with all suggestions taken, and those that its mended form calls for; stored nowhere."""
+        return repairing.repair(document, self.check)
 
     def submit(self, plan: Plan | bytes | str) -> Submitted:
         """Stores a plan and its preview."""

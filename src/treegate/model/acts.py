@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from treegate.model import matching, paths
+from treegate.model import matching, nearglob, paths
 from treegate.model.forest import Fault
 from treegate.model.operations import (
     Copy,
@@ -62,7 +62,7 @@ def _move(sim: Simulation, operation: Move) -> None:
     try:
         node = sim.existing(operation.source, "from")
     except Fault as fault:
-        raise _maybe_done(sim, operation, fault) from None
+        raise nearglob.meant_as_glob(operation, "from", _maybe_done(sim, operation, fault)) from None
     if operation.expect is not UNSET:
         sim.expect(node, operation.expect, operation.source)
     transfer(sim, node, operation.to, operation)
@@ -84,7 +84,10 @@ def _copy(sim: Simulation, operation: Copy) -> None:
         matching.transfer_all(sim, operation)
         return
     assert operation.source is not UNSET
-    node = sim.existing(operation.source, "from")
+    try:
+        node = sim.existing(operation.source, "from")
+    except Fault as fault:
+        raise nearglob.meant_as_glob(operation, "from", fault) from None
     if operation.expect is not UNSET:
         sim.expect(node, operation.expect, operation.source)
     transfer(sim, node, operation.to, operation)
@@ -209,7 +212,7 @@ def _delete(sim: Simulation, operation: Delete) -> None:
     except Fault as fault:
         if fault.code == "source-taken" and fault.changes is None:
             fault.code, fault.drop = "work-done-twice", True
-        raise
+        raise nearglob.meant_as_glob(operation, "path", fault) from None
     sim.expect(node, operation.expect, operation.path)
     matching.delete(sim, node, operation)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Self
 
 from msgspec import UNSET
 
-from treegate.model import paths
+from treegate.model import nearglob, paths
 from treegate.model.forest import Fault, Ghostly
 from treegate.model.globs import Glob, PatternError
 from treegate.model.operations import Copy, Delete, Move
@@ -27,6 +28,7 @@ def transfer_all(sim: Simulation, operation: Move | Copy) -> None:
     except PatternError as error:
         raise Fault("bad-glob", f"the template {operation.to!r}: {error}", key="to", path=operation.to) from None
     found = _matched(sim, operation)
+    nearglob.refuse_restated(sim, operation)
     with _Faults(sim) as faults:
         for n, node in enumerate(found, 1):
             to = ""
@@ -114,10 +116,9 @@ def delete(sim: Simulation, node: Node, operation: Delete) -> None:
 def _matched(sim: Simulation, operation: Move | Copy | Delete) -> list[Node]:
     """The entries that a glob matches now, in byte order of their paths; raises Fault for none or a wrong count."""
     assert operation.match is not UNSET
-    glob = _parsed(operation.match, "match")
-    excluded = [] if operation.exclude is UNSET else [_parsed(pattern, "except") for pattern in operation.exclude]
-    start = paths.joined(sim.base, glob.literal_prefix) if sim.base else glob.literal_prefix
-    start = start.removesuffix("/")
+    glob = _parsed(sim, operation, operation.match, "match")
+    excluded = [_parsed(sim, operation, each, "except") for each in operation.exclude or ()]
+    start = _start(sim, glob)
     try:
         found = [
             node
@@ -130,20 +131,37 @@ def _matched(sim: Simulation, operation: Move | Copy | Delete) -> list[Node]:
         if fault.code not in ("parent-missing", "unknown-case"):
             raise fault.at("match") from None
         found = []
-    path = paths.joined(sim.base, operation.match) if sim.base else operation.match
     if not found:
-        raise Fault("no-match", f"{operation.match!r} matches nothing", key="match", path=path)
+        raise nearglob.no_match(sim, operation, partial(_matches, sim))
     if operation.count is not UNSET and len(found) != operation.count:
         text = f"{operation.match!r} matches {len(found):,} entries, not {operation.count:,}"
+        path = paths.joined(sim.base, operation.match)
         raise Fault("wrong-count", text, key="count", path=path, changes={"count": len(found)})
     return found
 
 
-def _parsed(pattern: str, key: str) -> Glob:
+def _matches(sim: Simulation, pattern: str) -> bool:
+    """Whether a glob that nobody wrote matches something."""
+    try:
+        glob = Glob.parse(pattern)
+        return next(_walk(sim, glob, _start(sim, glob)), None) is not None
+    except (PatternError, Fault):
+        return False
+
+
+def _start(sim: Simulation, glob: Glob) -> str:
+    return paths.joined(sim.base, glob.literal_prefix).removesuffix("/")
+
+
+def _parsed(sim: Simulation, operation: Move | Copy | Delete, pattern: str, key: str) -> Glob:
     try:
         return Glob.parse(pattern)
     except PatternError as error:
-        raise Fault("bad-glob", f"the glob {pattern!r}: {error}", key=key, path=pattern) from None
+        fault = Fault("bad-glob", f"the glob {pattern!r}: {error}", key=key, path=pattern)
+        if pattern.startswith("/"):
+            fault.hint = "paths start at the case"
+            fault.changes = nearglob.restated(sim, operation)
+        raise fault from None
 
 
 def _walk(sim: Simulation, glob: Glob, start: str) -> Iterator[tuple[Node, str]]:

@@ -280,14 +280,15 @@ _TRIES = 1000  # candidates whose distance is measured exactly, the likeliest fi
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that a person who wrote `name` most likely meant, or None if none is near.
 
-    Case and accents do not count. Then a few wrong, missing or extra characters, more of them in a longer name
-    (Levenshtein's distance); then a name that holds this one, or is held by it. The first of equals wins.
+    Case and accents do not count. Then a few wrong, missing or extra characters or changed pairs, more of them in a
+    longer name; then a name that holds this one, or is held by it. The first of equals wins.
     """
     names = list(dict.fromkeys(candidates))
     wanted, plain = _plain([name])[0], _plain(names)
     if wanted in plain:
         return names[plain.index(wanted)]
-    bound = min(4, (len(wanted) + 2) // 4)
+    stem = wanted.rpartition(".")[0] or wanted
+    bound = min(4, (len(wanted) + 2) // 4, len(stem) - 1)  # another letter for the only one is another name
     likely = _likely(wanted, plain, bound)
     best, at = bound + 1, -1
     for lost, i in likely[:_TRIES]:
@@ -312,8 +313,8 @@ def _plain(names: list[str]) -> list[str]:
 def _likely(wanted: str, plain: list[str], bound: int) -> list[tuple[int, int]]:
     """(least possible distance, index) of those within the bound, best first.
 
-    Cut `wanted` into pieces: one wrong character spoils one piece at most, so each piece that a candidate lacks
-    costs at least one.
+    Cut `wanted` into pieces: one wrong character spoils one piece at most and a changed pair two, so two pieces that
+    a candidate lacks cost at least one.
     """
     size = max(2, len(wanted) // (bound + 2))
     pieces = [wanted[i : i + size] for i in range(0, len(wanted), size)]
@@ -325,23 +326,30 @@ def _likely(wanted: str, plain: list[str], bound: int) -> list[tuple[int, int]]:
             for piece in pieces:
                 if piece not in candidate:
                     lost += 1
-                    if lost > bound:
+                    if lost > 2 * bound:
                         break
-            if lost <= bound:
-                found.append((lost, i))
+            if lost <= 2 * bound:
+                found.append(((lost + 1) // 2, i))
     return sorted(found)
 
 
 def _distance(a: str, b: str, bound: int) -> int:
-    """Levenshtein's distance, or bound + 1 once it is sure to be more."""
+    """How many characters are wrong, missing, extra, or two changed about; bound + 1 once it is sure to be more.
+
+    Optimal string alignment: Boytsov, "Indexing methods for approximate dictionary searching", 2011, section 2.
+    """
+    before: list[int] = []
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
-        diagonal, row[0] = row[0], i
+        now = [i]
         for j, y in enumerate(b, 1):
-            cost = min(row[j] + 1, row[j - 1] + 1, diagonal + (x != y))
-            diagonal, row[j] = row[j], cost
-        if min(row) > bound:
+            cost = min(row[j] + 1, now[j - 1] + 1, row[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and y == a[i - 2]:
+                cost = min(cost, before[j - 2] + 1)
+            now.append(cost)
+        if min(now) > bound and min(row) > bound:
             return bound + 1
+        before, row = row, now
     return row[-1]
 
 

@@ -25,6 +25,7 @@ from treegate.model.search import Gone, Search
 from treegate.model.tree import APPEND, IMMUTABLE, MOUNT_ROOT, Kind, Made, Node, Tree
 
 PATIENCE = 256 * 1024 * 1024  # bytes read to say whether two files are identical; then that is no longer said
+SEARCHES = 10  # of the whole tree in one simulation, for what a glob may have meant
 _SIZE = 6  # index in packed facts
 
 
@@ -85,6 +86,7 @@ class Simulation:
         self.claims: dict[str, list[tuple[int, str]]] = {}  # destination -> (operation, who) that could not have it
         self.patience = PATIENCE
         self._untold = 0
+        self._searches = SEARCHES
         self._checks: dict[str, NameCheck] = {}
         self._search = Search(self.forest, self.base)
 
@@ -117,7 +119,10 @@ class Simulation:
         except Fault as fault:
             near = fault.changes["case"] if fault.changes else ""
             hint = f'the nearest is {near!r}: write "case": "{near}"' if near else ""
-            self.problems.append(problem(fault.code, fault.message, None, "/case", path=self.base, hint=hint))
+            better = {"case": near} if near else None
+            self.problems.append(
+                problem(fault.code, fault.message, None, "/case", path=self.base, hint=hint, suggestion=better)
+            )
             return False
         return True
 
@@ -251,6 +256,19 @@ class Simulation:
         now = self.shown(node.path() + rest)
         text = f"{shown!r} was moved to {now!r} {who}"
         return Fault("source-taken", text, key=key, path=path, better=now, also=by)
+
+    def nearest(self, path: str) -> str:
+        """An existing path that looks like this one, or ''."""
+        return self._search.nearest(path)
+
+    def is_there(self, path: str) -> bool:
+        """Whether there is something at a path from `projects/`."""
+        return self._search.is_there(path)
+
+    def may_search(self) -> bool:
+        """Whether the whole tree may be looked through once more, for the sake of a suggestion."""
+        self._searches -= 1
+        return self._searches >= 0
 
     def left(self, node: Node) -> None:
         """Notes that something which the plan made is about to leave its place."""

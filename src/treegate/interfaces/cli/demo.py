@@ -82,15 +82,13 @@ class Story:
         return waiting
 
     def _repair(self, agent: Any, document: bytes) -> bytes:
-        from treegate.model.repair import repaired
-
         self.chapter("The agent hands in a plan", "It slipped twice. Nothing happens: the plan is only looked at.")
         preview = agent.check(document)
         self.say(terminal.problems(preview.problems, width=common.width(), color=common.color()))
-        fixed, taken = repaired(document, preview.problems)
+        done = agent.repair(document)
         self.say()
-        self.say(f"   Each problem carries a suggestion. The agent takes {taken} and hands the plan in again.")
-        return fixed
+        self.say(f"   Each problem carries a suggestion. The agent takes {done.taken} and hands the plan in again.")
+        return bytes(done.document)
 
     def _approve_and_apply(self, agent: Any, gate: Any, document: bytes) -> Any:
         done = agent.submit(document)

@@ -16,7 +16,6 @@ from treegate.model.names import visible
 from treegate.model.operations import Operation
 from treegate.model.plan import Plan
 from treegate.model.preview import Preview
-from treegate.model.problems import Problem
 
 PLAN_HAS_ERRORS = 3
 
@@ -36,26 +35,26 @@ def check_command(
         preview: Preview = gate.check(document)
     except PlanError as error:
         if fix and any(found.suggests for found in error.problems):
-            _write_fixed(plan, document, error.problems, output, as_json)
+            _write_fixed(gate, plan, document, output, as_json)
         raise
     if as_json:
         common.emit(preview)
     else:
         show_preview(preview, Plan.decode(document).operations)
     if fix and preview.problems:
-        _write_fixed(plan, document, preview.problems, output, as_json)
+        _write_fixed(gate, plan, document, output, as_json)
     if preview.errors:
         raise click.exceptions.Exit(PLAN_HAS_ERRORS)
 
 
-def _write_fixed(plan: str, document: bytes, problems: Iterable[Problem], output: str | None, as_json: bool) -> None:
-    from treegate.model.repair import repaired
-
-    fixed, taken = repaired(document, problems)
+def _write_fixed(gate: Any, plan: str, document: bytes, output: str | None, as_json: bool) -> None:
+    done = gate.repair(document)
     target = Path(output or ("plan.fixed.json" if plan == "-" else f"{plan.removesuffix('.json')}.fixed.json"))
-    target.write_bytes(fixed)
+    target.write_bytes(done.document)
     if not as_json:
-        common.say(f"took {words.plural(taken, 'suggestion')}: {visible(str(target))}")
+        errors = sum(found.severity == "error" for found in done.problems)
+        left = f"; {words.plural(errors, 'error')} left" if errors else ""
+        common.say(f"took {words.plural(done.taken, 'suggestion')}: {visible(str(target))}{left}")
         common.say(f"next: treegate check {visible(str(target))}")
 
 
