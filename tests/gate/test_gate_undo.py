@@ -294,11 +294,11 @@ def test_retention_lets_go_of_nothing_before_its_time(office):
     run = office.carried_out(delete("a"), delete("keep", recursive=True)).run
     (first, second) = office.gate.list_vault(run)
     office.clock.now = first.until - 1
-    assert office.gate.prune() == []
+    assert office.gate.prune().entries == []
     office.clock.now = first.until
-    assert [one.path for one in office.gate.prune(dry=True)] == [first.path, second.path]
+    assert [one.path for one in office.gate.prune(dry=True).entries] == [first.path, second.path]
     assert len(office.gate.list_vault()) == 2
-    assert len(office.gate.prune()) == 2
+    assert len(office.gate.prune().entries) == 2
     assert office.gate.list_vault() == []
     assert list((office.root / ".treegate/vault").rglob("b")) == []
     office.sound()
@@ -312,7 +312,7 @@ def test_prune_never_takes_what_a_live_plan_names(office):
     entry = next(one for one in office.gate.list_vault(run) if one.path == "Smith/a")
     waiting = office.gate.restore(run, [entry.entry])
     office.clock.now = entry.until + 1
-    assert [one.path for one in office.gate.prune()] == ["Smith/b"]
+    assert [one.path for one in office.gate.prune().entries] == ["Smith/b"]
     office.gate.approve(waiting.id, waiting.digest)
     office.gate.apply(waiting.id)
     assert office.path("Smith/a").read_text() == "a"

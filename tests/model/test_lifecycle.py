@@ -3,7 +3,7 @@
 import pytest
 
 from treegate.errors import Busy, Denied, Expired, NeedsRecovery, PlanError, Rejected, Stale, TreegateError
-from treegate.model.lifecycle import LIVE, TABLE, UNFINISHED, Event, State, diagram, next_state, refusal
+from treegate.model.lifecycle import AS_PREVIEWED, LIVE, TABLE, UNFINISHED, Event, State, diagram, next_state, refusal
 
 CONTRACT = {
     *("draft", "invalid", "pending", "changes-requested", "approved", "rejected", "expired"),
@@ -126,6 +126,19 @@ def test_live_states_are_those_from_which_a_plan_can_come_to_run_or_is_running()
         return bool(seen & UNFINISHED)
 
     assert {state for state in State if leads_to_a_run(state)} <= LIVE
+
+
+def test_a_preview_is_kept_as_long_as_it_may_be_carried_out_as_it_is() -> None:
+    def leads_to_a_run(state: State) -> bool:
+        """Without being previewed anew."""
+        seen, fresh = set(), {state}
+        anew = {Event.REVISE, Event.PREVIEW, Event.FIND_ERRORS}
+        while fresh:
+            seen |= fresh
+            fresh = {a for s in fresh for e, a in TABLE[s].items() if e not in anew} - seen
+        return bool(seen & UNFINISHED)
+
+    assert {state for state in State if leads_to_a_run(state)} == AS_PREVIEWED
 
 
 def test_the_diagram_shows_every_arrow_of_the_table_and_no_other() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,6 +38,10 @@ class Blobs:
             return open(self.path(sha256), "rb")
         except FileNotFoundError:
             raise NotFound(f"there is no blob {sha256[:12]}…", code="blob-missing") from None
+
+    def kept(self) -> Iterator[Path]:
+        """Every file there is, also what a crash left half written."""
+        return (path for path in self._folder.glob("*/*") if path.is_file())
 
     def put_all(self, contents: Iterable[tuple[str, bytes]]) -> None:
         """Keeps contents given with their SHA-256, durably once this returns."""

@@ -183,6 +183,23 @@ def mark_of(workspace: Workspace, volume: str, run: str) -> str | None:
         return None
 
 
+def runs(workspace: Workspace, volume: str) -> list[str]:
+    """The runs that have a vault folder on a volume."""
+    try:
+        return sorted(os.listdir(workspace.area(volume) / "vault"))
+    except FileNotFoundError:
+        return []
+
+
+def bare(workspace: Workspace, volume: str, run: str) -> bool:
+    """Whether a run's vault holds only the files about it: nothing kept, nothing that `rollback.sh` set aside."""
+    with os.scandir(workspace.vault(volume, run)) as found:
+        return all(
+            _KNOWN.fullmatch(one.name) or (one.name in (ENTRIES, UNDONE) and not os.listdir(one.path))
+            for one in found
+        )
+
+
 def remove(workspace: Workspace, volume: str, run: str, entries: Iterable[int]) -> None:
     """Removes kept entries for good, then the run's vault folder if nothing is left in it; durably.
 

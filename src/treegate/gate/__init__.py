@@ -17,6 +17,7 @@ from treegate.engine.tokens import Token
 from treegate.gate import ending, health, keeping, opening, plans, proof, recovery, repairing, runs, undoing
 from treegate.gate.core import Core
 from treegate.gate.ending import Applied
+from treegate.gate.keeping import Pruned
 from treegate.gate.plans import Shown, Submitted
 from treegate.gate.repairing import Repaired
 from treegate.gate.undoing import Undo
@@ -162,8 +163,8 @@ class Gate:
         """Submits a plan that puts kept entries back."""
         return keeping.restore(self._core, run, entries, to)
 
-    def prune(self, *, dry: bool = False) -> list[Kept]:
-        """Lets go what retention no longer keeps."""
+    def prune(self, *, dry: bool = False) -> Pruned:
+        """Lets go what retention no longer keeps, and what nothing needs any more."""
         return keeping.prune(self._core, dry=dry)
 
     # Health and people

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from treegate.engine import vault
 from treegate.engine.store.records import Kept, VaultState
-from treegate.errors import Denied, NotFound
-from treegate.gate import plans
+from treegate.errors import Busy, Denied, NotFound
+from treegate.gate import leftovers, plans
 from treegate.gate.core import Core
+from treegate.gate.leftovers import Leftovers
 from treegate.gate.plans import Submitted
+from treegate.gate.undoing import note_rolled_back
 from treegate.model.actors import Action
+from treegate.model.lifecycle import State
 from treegate.model.operations import Restore
 from treegate.model.paths import is_utf8, to_raw
 from treegate.model.plan import Plan
@@ -46,13 +50,32 @@ def _operation(kept: Kept, to: str) -> Restore:
     return Restore(run=kept.run, entry=kept.entry, to=to_raw(path), raw=True)
 
 
-def prune(core: Core, *, dry: bool = False) -> list[Kept]:
-    """Lets go what retention no longer keeps; never what a live plan or an unfinished run names.
+class Pruned(NamedTuple):
+    """What was let go: kept entries, and besides what nothing needs any more."""
 
-    Each is noted in the store before it is removed, so that a crash in between leaves too much, never too little
-    said. Returns what was (or, `dry`, would be) let go.
+    entries: list[Kept]
+    leftovers: Leftovers
+
+
+def prune(core: Core, *, dry: bool = False) -> Pruned:
+    """Lets go what retention no longer keeps, then clears what nothing needs any more; never what a live plan or an
+    unfinished run names.
+
+    All is noted in the store before it is removed, so that a crash in between leaves too much, never too little
+    said. Returns what was (or, `dry`, would be) let go. Leftovers wait for the next time where somebody is at work.
     """
     core.actor.require(Action.PRUNE)
+    if not dry:
+        for run in core.store.runs([State.APPLIED]):
+            note_rolled_back(core, run)  # before the mark that says so is let go
+    entries = _entries(core, dry)
+    try:
+        return Pruned(entries, leftovers.clear(core, dry=dry))
+    except Busy:
+        return Pruned(entries, Leftovers([], []))
+
+
+def _entries(core: Core, dry: bool) -> list[Kept]:
     due = core.store.prunable(core.clock())
     due += _over_size(core, due)
     if dry:

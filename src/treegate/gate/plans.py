@@ -121,10 +121,10 @@ def submit(core: Core, plan: Plan, *, undo_of: str = "") -> Submitted:
     """Stores a plan and its preview; state `pending`, or `invalid` where it has errors."""
     core.actor.require(Action.PROPOSE, [plan.case] if plan.case else [])
     core.check_age()
-    core.blobs.put_all(plan.contents())
     id = core.new_id("pl")
     about = About(core.workspace.id, id, 1, core.actor.name, undo_of)
     with looking(core, plan), spooled(core) as spool, unhurried_gc():
+        core.blobs.put_all(plan.contents())  # under the lock, so that nobody clears them before the plan is stored
         preview, rows = previewed(core, plan, about, spool.keep)
         core.actor.require(Action.PROPOSE, preview.cases)
         table = kept_table(core, rows)

@@ -92,6 +92,9 @@ LIVE = frozenset(
 UNFINISHED = frozenset({State.APPLYING, State.NEEDS_RECOVERY})
 """States in which a run is under way, or stopped midway."""
 
+AS_PREVIEWED = UNFINISHED | {State.PENDING, State.APPROVED}
+"""States in which the newest preview may still be carried out as it is: its step table must be kept."""
+
 
 class _Refusal(NamedTuple):
     """Why a state does not let something happen, and what to do about it."""

@@ -120,6 +120,13 @@ class Plan:
                 if data is not None:
                     yield hashlib.sha256(data).hexdigest(), data
 
+    def blobs(self) -> Iterator[str]:
+        """The SHA-256 of every content that the plan brings, carried or only named."""
+        for operation in self.operations:
+            if isinstance(operation, Create | Replace) and operation.blob is not UNSET:
+                yield operation.blob.removeprefix("sha256:")
+        yield from (sha256 for sha256, _ in self.contents())
+
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a plan document."""

@@ -114,6 +114,10 @@ class RunWrites(PlanWrites):
         data: dict[str, Json] = {"entries": sorted(entries), "by_run": by_run}
         self.log(f"vault-{state.value}", by, run=run_id, data=data)
 
+    def note_cleared(self, runs: Collection[str], files: int, size: int, by: By) -> None:
+        """Record, before it is done, that what nothing needs is cleared: vault folders by run, files of the state."""
+        self.log("cleared", by, data={"runs": sorted(runs), "files": files, "size": size})
+
     def take_back_outside(self, run_id: str, by: By) -> None:
         """Note that all of a run was taken back by its `rollback.sh`, without treegate."""
         run = self.run(run_id)

@@ -54,13 +54,22 @@ def restore(
 @click.option("--dry-run", is_flag=True, help="Only say what would be let go.")
 @common.options
 def prune(dry_run: bool, workspace: str | None, state: str | None, as_json: bool) -> None:
-    """Let go what retention no longer keeps; never what a live plan or an unfinished run names."""
+    """Let go what retention no longer keeps; never what a live plan or an unfinished run names.
+
+    With it goes what nothing needs any more: the vault folders of old runs that keep nothing, and step tables and
+    contents of plans that can no longer be carried out.
+    """
     gate = common.open_gate(workspace, state)
-    gone = gate.prune(dry=dry_run)
+    gone, left = gate.prune(dry=dry_run)
     if as_json:
-        common.emit({"pruned": gone, "dry_run": dry_run})
+        cleared = {"runs": left.runs, "files": len(left.files)}
+        common.emit({"pruned": gone, "cleared": cleared, "dry_run": dry_run})
         return
     for one in gone:
         common.say(f"{one.run}  {one.entry:>6}  {words.size(one.size):>10}  {visible(one.path)}")
     verb = "would be let go" if dry_run else "let go"
     common.say(f"{words.plural(len(gone), 'entry', 'entries')} {verb}")
+    if left.folders or left.files:
+        folders = words.plural(len(left.runs), "vault folder that keeps nothing", "vault folders that keep nothing")
+        files = words.plural(len(left.files), "file of plans that are over", "files of plans that are over")
+        common.say(f"besides: {folders}, {files}")
