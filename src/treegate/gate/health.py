@@ -75,7 +75,10 @@ def _run(core: Core, id: str) -> Iterator[Finding]:
     if run.state in {State.APPLYING, State.NEEDS_RECOVERY}:
         yield Finding("error", f"run {id} is unfinished", "treegate recover")
         return
-    note_rolled_back(core, run)
+    try:
+        note_rolled_back(core, run)
+    except (TreegateError, OSError) as error:
+        yield Finding("error", f"what rollback.sh did to {id} cannot be noted: {error}", "restore a backup")
     if run.receipt_digest:
         yield from _receipt(core, id, run.receipt_digest)
     for kept in core.store.vault(run=id):

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from treegate.engine import receipts, vault
+from treegate.engine import receipts, tablefile, vault
 from treegate.engine.receipts import Line
-from treegate.engine.store.records import Run, VaultState
+from treegate.engine.store.records import Kept, Run, VaultState
 from treegate.engine.workspace import replace_file
 from treegate.engine.world import DiskWorld
 from treegate.errors import Denied, NotFound, Stale
@@ -64,15 +64,18 @@ def undo(core: Core, prefix: str = "", paths: Iterable[str] = ()) -> Undo:
 def _still_done(core: Core, run: Run) -> list[Line]:
     """What a run did and no other took back yet, with paths as they are by now."""
     gone = set(core.store.undone_effects(run.id))
-    every = [
-        line for line in receipts.read_lines(core.state / "receipts" / f"{run.id}.lines") if line.result == "done"
-    ]
+    every = _lines(core, run.id)
     lines = [line for line in every if line.effect.id not in gone]
     undone = [line.effect for line in every if line.effect.id in gone]
     if undone:
         effects = inverse.as_undone([line.effect for line in lines], undone)
         lines = [msgspec.structs.replace(line, effect=now) for line, now in zip(lines, effects, strict=True)]
     return lines
+
+
+def _lines(core: Core, run: str) -> list[Line]:
+    """What a run did."""
+    return [line for line in receipts.read_lines(core.state / "receipts" / f"{run}.lines") if line.result == "done"]
 
 
 def _target(core: Core, prefix: str) -> Run:
@@ -201,15 +204,55 @@ def _plan(core: Core, run: Run, lines: list[Line]) -> Plan:
 
 
 def note_rolled_back(core: Core, run: Run) -> None:
-    """Takes note where `rollback.sh` took a run back without treegate: its mark says so."""
+    """Takes note where `rollback.sh` took a run back without treegate: on each filesystem its mark says so."""
     if run.state is not State.APPLIED:
         return
-    marks = [
-        vault.mark_of(core.workspace, volume, run.id) for volume in {core.workspace.volume(c) for c in run.cases}
-    ]
-    if not all(marks):
+    volumes = {core.workspace.volume(case) for case in run.cases}
+    marked = {volume for volume in volumes if vault.mark_of(core.workspace, volume, run.id)}
+    if not marked or not _all_there(core, run, volumes):
         return
-    kept = [one.entry for one in core.store.vault(run=run.id) if one.state is VaultState.KEPT]
+    if marked == volumes:
+        kept = _numbers(core.store.vault(run=run.id)).get(run.id, [])
+        with core.store.write() as transaction:
+            transaction.mark_vault(run.id, kept, VaultState.RESTORED, core.by())
+            transaction.take_back_outside(run.id, core.by())
+    else:
+        _note_in_part(core, run, marked)
+
+
+def _all_there(core: Core, run: Run, volumes: set[str]) -> bool:
+    """Whether every filesystem that a run used is mounted: the cases on one that is not seem to be on another."""
+    table = tablefile.read(core.state / "receipts" / f"{run.id}.table", run.table_digest)
+    return {volume for volume in table.header.volumes if volume} <= volumes
+
+
+def _note_in_part(core: Core, run: Run, volumes: set[str]) -> None:
+    """Some of the filesystems were rolled back: what the run did there is undone, the rest of it is not."""
+
+    def there(lines: Iterable[Line]) -> list[str]:
+        return [line.effect.id for line in lines if core.workspace.volume(_case(line)) in volumes]
+
+    gone = there(_still_done(core, run))
+    if not gone:
+        return
+    held = [kept for kept in core.store.vault(state=None) if core.workspace.volume(kept.case) in volumes]
+    put_back = [kept for kept in held if kept.run == run.id and kept.state is VaultState.KEPT]
+    taken_back = [kept for kept in held if kept.by_run == run.id]
+    again = there(_lines(core, run.undo_of)) if run.undo_of is not None else []
     with core.store.write() as transaction:
-        transaction.mark_vault(run.id, kept, VaultState.RESTORED, core.by())
-        transaction.take_back_outside(run.id, core.by())
+        for state, entries in ((VaultState.RESTORED, put_back), (VaultState.KEPT, taken_back)):
+            for source, numbers in _numbers(entries).items():
+                transaction.mark_vault(source, numbers, state, core.by())
+        transaction.take_back_part_outside(run.id, gone, again, core.by())
+
+
+def _case(line: Line) -> str:
+    return untagged(line.effect.path).partition("/")[0]
+
+
+def _numbers(kept: Iterable[Kept]) -> dict[str, list[int]]:
+    """Entries of vaults by the run that put them there."""
+    found: dict[str, list[int]] = {}
+    for one in kept:
+        found.setdefault(one.run, []).append(one.entry)
+    return found

@@ -129,6 +129,20 @@ class RunWrites(PlanWrites):
         if run.undo_of is not None:
             self._bring_back(self.run(run.undo_of), run, by)
 
+    def take_back_part_outside(self, run_id: str, gone: Collection[str], again: Collection[str], by: By) -> None:
+        """Note that some effects of a run were taken back by its `rollback.sh`, on one of several filesystems.
+
+        `again` are the effects, of the run that this one had undone, that hold again if they did not.
+        """
+        run = self.run(run_id)
+        self._take_back(run, run, gone, False, by)
+        if run.undo_of is not None:
+            origin, table = self.run(run.undo_of), schema.undone
+            for effect in again:
+                which = (table.c.run == origin.id) & (table.c.by_run == run.id) & (table.c.effect == effect)
+                self.execute(table.delete().where(which))
+            self._redone(origin, run, by)
+
     def _take_back(self, target: Run, run: Run, undone: Collection[str], whole: bool, by: By) -> None:
         """Note at the run that was undone what is gone of it; undoing an undo brings its own target back."""
         self._forget_undone(target, set(undone))
@@ -146,6 +160,9 @@ class RunWrites(PlanWrites):
     def _bring_back(self, origin: Run, undo: Run, by: By) -> None:
         table = schema.undone
         self.execute(table.delete().where((table.c.run == origin.id) & (table.c.by_run == undo.id)))
+        self._redone(origin, undo, by)
+
+    def _redone(self, origin: Run, undo: Run, by: By) -> None:
         if origin.state is State.UNDONE:
             self._restate(origin, Event.REDO, by)
         self.log("redone", by, plan=origin.plan, run=origin.id, data={"undo": undo.id})
