@@ -3,89 +3,16 @@
 import json
 import os
 import shutil
-import subprocess
 
 import pytest
+from vaultwork import Office
 
 from treegate.engine import handles, posix, tablefile, vault
 from treegate.engine.context import APPLIED, Result
 from treegate.engine.journal import Entry
 from treegate.engine.store.records import Kept
 from treegate.errors import Denied, NotVerified
-from treegate.gate import Gate
 from treegate.model.lifecycle import State
-
-OPERATIONS = [
-    {"op": "move", "from": "a.txt", "to": "Sorted/a.txt"},
-    {"op": "move", "from": "b.txt", "to": "t"},
-    {"op": "move", "from": "c.txt", "to": "b.txt"},
-    {"op": "move", "from": "t", "to": "c.txt"},
-    {"op": "rename", "path": "folder", "name": "renamed"},
-    {"op": "rename", "path": "caf%E9", "name": "cafe", "raw": True},
-    {"op": "delete", "path": "gone.txt"},
-    {"op": "delete", "path": "tree", "recursive": True},
-    {"op": "delete", "path": "line%0Abreak%FF", "raw": True},
-    {"op": "replace", "path": "old.txt", "content": "new"},
-    {"op": "create", "path": "index.md", "content": "# Index"},
-    {"op": "copy", "from": "keep.txt", "to": "Sorted/copy.txt"},
-    {"op": "symlink", "path": "latest", "target": "Sorted"},
-    {"op": "set", "path": "keep.txt", "mode": "0600"},
-]
-
-
-class Office:
-    """A workspace with one case, and one applied run in it."""
-
-    def __init__(self, folder):
-        self.case = folder / "ws/projects/Case"
-        (self.case / "tree/deep").mkdir(parents=True)
-        (self.case / "folder").mkdir()
-        files = (
-            "a.txt",
-            "b.txt",
-            "c.txt",
-            "gone.txt",
-            "old.txt",
-            "keep.txt",
-            "tree/x",
-            "tree/deep/y",
-            "folder/inside",
-        )
-        for name in files:
-            (self.case / name).write_text(f"content of {name}")
-        for name in (b"caf\xe9", b"line\nbreak\xff"):
-            with open(os.fsencode(self.case) + b"/" + name, "wb") as file:
-                file.write(name)
-        self.gate = Gate.init(folder / "ws", solo=True, environ={"TREEGATE_STATE": str(folder / "state")})
-        self.workspace = self.gate.core.workspace
-
-    def apply(self, operations=OPERATIONS, **head):
-        plan = {"version": 1, "operations": operations, **(head or {"case": "Case"})}
-        self.plan = self.gate.submit(json.dumps(plan))
-        assert not self.plan.problems
-        self.gate.approve(self.plan.id, self.plan.digest)
-        self.run = self.gate.apply(self.plan.id).run
-        self.vault = self.workspace.vault("", self.run)
-        return self
-
-    def picture(self):
-        found = {}
-        for folder, folders, files in os.walk(os.fsencode(self.case)):
-            for name in folders + files:
-                path = os.path.join(folder, name)
-                now = os.lstat(path)
-                content = None
-                if os.path.islink(path):
-                    content = os.readlink(path)
-                elif name in files:
-                    with open(path, "rb") as file:
-                        content = file.read()
-                mtime = None if name in folders else now.st_mtime_ns
-                found[os.path.relpath(path, os.fsencode(self.case))] = (now.st_mode, mtime, content)
-        return found
-
-    def script(self, shell="dash"):
-        return subprocess.run([*shell.split(), str(self.vault / "rollback.sh")], capture_output=True, text=True)
 
 
 @pytest.fixture
@@ -335,120 +262,6 @@ def test_removal_crosses_no_mount(office, bind, tmp_path):
     assert [line.entry for line in vault.manifest(office.workspace, "", office.run).entries] == [entry]
 
 
-# -- several filesystems
-
-
-@pytest.fixture
-def own_volume(tmp_path):
-    """A folder for a case on a filesystem of its own."""
-    folder = tmp_path / "ws/projects/Big"
-    folder.mkdir(parents=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(folder)], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"needs root, to mount a tmpfs: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def test_each_volume_has_its_own_script(tmp_path, own_volume):
-    """A run in two cases on two filesystems leaves a script on each, and is undone when both were used."""
-    office = Office(tmp_path)
-    (own_volume / "x").write_text("x")
-    (own_volume / "y").write_text("y")
-    before = office.picture()
-    office.apply(
-        [
-            {"op": "delete", "path": "Case/a.txt"},
-            {"op": "move", "from": "Big/x", "to": "Big/sub/x"},
-            {"op": "delete", "path": "Big/y"},
-        ],
-        title="in two cases",
-    )
-    other = own_volume / ".treegate/vault" / office.run
-    assert [entry["path"] for entry in json.loads((other / "manifest.json").read_text())["entries"]] == ["Big/y"]
-    assert office.script().returncode == 0
-    assert office.picture() == before
-    assert office.gate.fsck() == []
-    assert office.gate.show(office.plan.id).plan.state is State.APPLIED
-    assert [kept.path for kept in office.gate.list_vault()] == ["Big/y"]
-    done = subprocess.run(["dash", str(other / "rollback.sh")], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert ((own_volume / "x").read_text(), (own_volume / "y").read_text()) == ("x", "y")
-    assert not (own_volume / "sub").exists()
-    assert office.gate.fsck() == []
-    assert office.gate.show(office.plan.id).plan.state is State.UNDONE
-
-
-def in_two_cases(office, own_volume):
-    """A run on two filesystems, and what both trees were before it."""
-    (own_volume / "x").write_text("x")
-    (own_volume / "y").write_text("y")
-    operations = [
-        {"op": "delete", "path": "Case/a.txt"},
-        {"op": "move", "from": "Case/b.txt", "to": "Case/c2.txt"},
-        {"op": "move", "from": "Big/x", "to": "Big/z"},
-        {"op": "delete", "path": "Big/y"},
-    ]
-    before = office.picture()
-    return before, office.apply(operations, title="in two cases").run
-
-
-def here(own_volume):
-    return sorted(path.name for path in own_volume.iterdir() if path.name != ".treegate")
-
-
-def undone(office, run):
-    undo = office.gate.undo(run).submitted
-    assert undo.state == "pending", undo.problems
-    office.gate.approve(undo.id, undo.digest)
-    return office.gate.apply(undo.id).run
-
-
-def test_what_a_script_left_of_a_run_is_undone_by_treegate(tmp_path, own_volume):
-    """After the script of one filesystem, undo takes back the rest, and the run counts as undone; both ways again."""
-    office = Office(tmp_path)
-    before, run = in_two_cases(office, own_volume)
-    assert office.script().returncode == 0
-    assert office.gate.fsck() == []
-    rest = undone(office, run)
-    assert (office.picture(), here(own_volume)) == (before, ["x", "y"])
-    assert office.gate.core.store.run(run).state is State.UNDONE
-    undone(office, rest)
-    assert (office.picture(), here(own_volume)) == (before, ["z"])
-    assert office.gate.core.store.run(run).state is State.APPLIED
-    assert office.gate.fsck() == []
-
-
-def test_the_script_of_an_undo_on_one_filesystem_brings_its_part_of_the_run_back(tmp_path, own_volume):
-    """What the undo had taken out of that vault is kept again, and the run can be undone there once more."""
-    office = Office(tmp_path)
-    before, run = in_two_cases(office, own_volume)
-    undo = undone(office, run)
-    office.vault = office.workspace.vault("", undo)
-    assert office.script().returncode == 0
-    assert office.gate.fsck() == []
-    assert [kept.path for kept in office.gate.list_vault()] == ["Case/a.txt"]
-    assert office.gate.core.store.run(run).state is State.APPLIED
-    undone(office, run)
-    assert (office.picture(), here(own_volume)) == (before, ["x", "y"])
-    assert office.gate.core.store.run(run).state is State.UNDONE
-    assert office.gate.fsck() == []
-
-
-def test_a_filesystem_that_is_not_mounted_is_not_taken_for_rolled_back(tmp_path, own_volume):
-    """The script of the one that is there says nothing about the other."""
-    office = Office(tmp_path)
-    _, run = in_two_cases(office, own_volume)
-    assert office.script().returncode == 0
-    subprocess.run(["umount", "-l", str(own_volume)], check=True)
-    try:
-        gate = Gate.open(tmp_path / "ws", {"TREEGATE_STATE": str(tmp_path / "state")})
-        gate.fsck()
-        assert gate.core.store.run(run).state is State.APPLIED
-    finally:
-        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(own_volume)], check=True)
-
-
 def test_fsck_goes_on_where_it_cannot_note_what_a_script_did(office):
     """The step table beside the receipt is damaged: that is a finding among others."""
     assert office.script().returncode == 0
@@ -456,13 +269,3 @@ def test_fsck_goes_on_where_it_cannot_note_what_a_script_did(office):
     assert any("rollback.sh" in found.title and office.run in found.title for found in office.gate.fsck())
     (office.workspace.state / "receipts" / f"{office.run}.table").unlink()
     assert any("rollback.sh" in found.title and office.run in found.title for found in office.gate.fsck())
-
-
-def test_a_volume_where_things_only_moved_has_its_script_too(tmp_path, own_volume):
-    office = Office(tmp_path)
-    (own_volume / "x").write_text("x")
-    office.apply([{"op": "move", "from": "Big/x", "to": "Big/z"}], title="in another case")
-    script = own_volume / ".treegate/vault" / office.run / "rollback.sh"
-    assert subprocess.run(["dash", str(script)], capture_output=True).returncode == 0
-    assert (own_volume / "x").read_text() == "x"
-    assert not (own_volume / "z").exists()

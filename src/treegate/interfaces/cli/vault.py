@@ -69,7 +69,7 @@ def prune(dry_run: bool, workspace: str | None, state: str | None, as_json: bool
         common.say(f"{one.run}  {one.entry:>6}  {words.size(one.size):>10}  {visible(one.path)}")
     verb = "would be let go" if dry_run else "let go"
     common.say(f"{words.plural(len(gone), 'entry', 'entries')} {verb}")
-    if left.folders or left.files:
-        folders = words.plural(len(left.runs), "vault folder that keeps nothing", "vault folders that keep nothing")
-        files = words.plural(len(left.files), "file of plans that are over", "files of plans that are over")
-        common.say(f"besides: {folders}, {files}")
+    if left.folders:
+        common.say(f"besides: {words.plural(len(left.runs), 'vault folder')} of runs that keep nothing any more")
+    if left.files:
+        common.say(f"besides: {words.plural(len(left.files), 'file')} of plans that are over")
