@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -297,13 +297,14 @@ class PathRules:
         folder, _, name = path.rpartition("/")
         return (self._spots.get(folder) or self._spot(folder)).covering(name)
 
-    def covered_in(self, folder: str, names: Iterable[str]) -> list[str]:
+    def covered_in(self, folder: str, names: Set[str]) -> Iterable[str]:
         """Those of the names directly in a folder that are covered."""
         spot = self._spots.get(folder) or self._spot(folder)
-        if not spot.covered and not spot.tests:
-            exact = spot.exact
-            return [name for name in names if (name if name.isascii() else _composed(name)) in exact] if exact else []
-        return [name for name in names if spot.covering(name)]
+        if spot.covered or spot.tests:
+            return [name for name in names if spot.covering(name)]
+        if spot.exact and not "\0".join(names).isascii():
+            return [name for name in names if _composed(name) in spot.exact]
+        return spot.exact.keys() & names
 
     def may_cover_below(self, folder: str) -> bool:
         """Whether something under `folder` could be covered, the folder itself being covered included."""

@@ -182,7 +182,7 @@ class Net:
         for node in nodes:
             if node.facts is not None and node.kind is not Kind.DIR:
                 files += 1
-                size += size_in(node.facts)
+                size += _SIZE_AT(node.facts, _OFFSET)[0]
             else:
                 held = self.held(node)
                 files += held.files

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 import struct
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from treegate.model import paths
@@ -276,8 +276,10 @@ def _obstacles(net: Net) -> Iterable[Notice]:
 def _policy(net: Net, gatekeeper: Gatekeeper) -> Iterable[Notice]:
     """Paths that policy protects or does not allow; what lies in folders that go as a whole counts too."""
     for (home, to), nodes in net.pairs.items():
-        yield from _refused_in(home.where, {node.home_name: node for node in nodes}, gatekeeper)
-        yield from _refused_in(net.folder(to), {node.name: node for node in nodes}, gatekeeper)
+        if refused := gatekeeper.refused_in(home.where, {node.home_name for node in nodes}):
+            yield from (_refusal(gatekeeper, n, n.home_path()) for n in nodes if n.home_name in refused)
+        if refused := gatekeeper.refused_in(net.folder(to), {node.name for node in nodes}):
+            yield from (_refusal(gatekeeper, n, net.path(n)) for n in nodes if n.name in refused)
     for node in (*net.deleted, *net.set):
         if (refusal := gatekeeper.refusal(node.home_path())) is not None:
             yield _refused(node, refusal)
@@ -290,11 +292,10 @@ def _policy(net: Net, gatekeeper: Gatekeeper) -> Iterable[Notice]:
             yield from _refused_inside(net, gatekeeper, node)
 
 
-def _refused_in(folder: str, nodes: dict[str, Node], gatekeeper: Gatekeeper) -> Iterator[Notice]:
-    """The refusals of entries that lie, or are to lie, directly in one folder."""
-    for name in gatekeeper.refused_in(folder, nodes):
-        if (refusal := gatekeeper.refusal(f"{folder}/{name}")) is not None:
-            yield _refused(nodes[name], refusal)
+def _refusal(gatekeeper: Gatekeeper, node: Node, path: str) -> Notice:
+    refusal = gatekeeper.refusal(path)
+    assert refusal is not None, "it was asked before"
+    return _refused(node, refusal)
 
 
 def _refused(node: Node, refusal: Refusal) -> Notice:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -143,15 +144,8 @@ def inline_content(operation: Create | Replace) -> bytes | None:
 
 def shape_fault(operation: Operation) -> tuple[str, str] | None:
     """(key, what is wrong) of an operation whose keys do not go together."""
-    if isinstance(operation, Move | Copy):
-        return _transfer_fault(operation)
-    if isinstance(operation, Create | Replace):
-        return _contents_fault(operation)
-    if isinstance(operation, Delete):
-        return _delete_fault(operation)
-    if isinstance(operation, Set) and operation.mode is UNSET and operation.mtime is UNSET:
-        return "mode", "`set` needs a `mode`, an `mtime` or both"
-    return None
+    look = _LOOKS.get(type(operation))
+    return None if look is None else look(operation)
 
 
 def _transfer_fault(operation: Move | Copy) -> tuple[str, str] | None:
@@ -179,9 +173,10 @@ def _match_fault(operation: Move | Copy | Delete) -> tuple[str, str] | None:
 
 
 def _only_with_match(operation: Move | Copy | Delete) -> tuple[str, str] | None:
-    for key, value in (("except", operation.exclude), ("count", operation.count)):
-        if value is not UNSET:
-            return key, f"`{key}` goes only with `match`"
+    if operation.exclude is not UNSET:
+        return "except", "`except` goes only with `match`"
+    if operation.count is not UNSET:
+        return "count", "`count` goes only with `match`"
     return None
 
 
@@ -194,3 +189,19 @@ def _contents_fault(operation: Create | Replace) -> tuple[str, str] | None:
     except (binascii.Error, ValueError):
         return "content_base64", "this is not base64"
     return None
+
+
+def _setting_fault(operation: Set) -> tuple[str, str] | None:
+    if operation.mode is UNSET and operation.mtime is UNSET:
+        return "mode", "`set` needs a `mode`, an `mtime` or both"
+    return None
+
+
+_LOOKS: Mapping[type, Callable[[Any], tuple[str, str] | None]] = {
+    Move: _transfer_fault,
+    Copy: _transfer_fault,
+    Create: _contents_fault,
+    Replace: _contents_fault,
+    Delete: _delete_fault,
+    Set: _setting_fault,
+}

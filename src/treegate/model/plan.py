@@ -191,7 +191,8 @@ def _read_operations(head: Head, raws: list[msgspec.Raw]) -> tuple[str, list[Pro
             problems.append(_operation_problem(number, bytes(raw), error, head.case or None))
             continue
         canonical = _canonical(operation)
-        digest.update(separator + canonical)
+        digest.update(separator)
+        digest.update(canonical)
         separator = b","
         if _may_repeat_key(bytes(raw), canonical) and (at := repeated_key(bytes(raw))) is not None:
             text = f"the key {at[1:].replace('/', '.')!r} of operation {number} stands twice in its object"

@@ -8,7 +8,7 @@ one, take it out there, give it a struct here and a row in engine.config.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -128,13 +128,12 @@ class Gatekeeper:
         """The pattern of `protect.paths` that covers `path` (from `projects/`), or None."""
         return self._protect.covering(path)
 
-    def refused_in(self, folder: str, names: Collection[str]) -> list[str]:
+    def refused_in(self, folder: str, names: Set[str]) -> set[str]:
         """Those of the names directly in a folder that `refusal` refuses; much quicker than asking for each."""
-        protected = self._protect.covered_in(folder, names)
+        protected = set(self._protect.covered_in(folder, names))
         if self._allow_all:
             return protected
-        free = {*self._allow.covered_in(folder, names)}.difference(protected)
-        return [name for name in names if name not in free]
+        return protected | (names - set(self._allow.covered_in(folder, names)))
 
     def concerns(self, folder: str) -> bool:
         """Whether something under `folder` may be protected, or not allowed, though the folder itself is free."""
