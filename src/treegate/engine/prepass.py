@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat as st
+import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -16,11 +17,12 @@ from treegate.engine.places import Places, Slot
 from treegate.engine.staging import stop_if_cancelled
 from treegate.errors import Denied, Stale
 from treegate.model.table import EXCHANGE, Check, Step
-from treegate.model.tree import APPEND, IMMUTABLE, PACKED, Facts, Kind, Level, same, unpack
+from treegate.model.tree import APPEND, IMMUTABLE, Facts, Kind, Level, same, unpack
 
 SHOWN = 20  # findings named in an error's message
 _LISTED = 200_000  # names of destination folders kept at once
 _FIXED = IMMUTABLE | APPEND
+_looked_at = struct.Struct("<16xIQ8xqq8x").unpack  # of packed facts: attrs, ino, mtime, ctime
 
 
 class Finding(NamedTuple):
@@ -85,7 +87,7 @@ class PrePass:
 
     def steps(self, steps: Iterable[Step]) -> None:
         """Look at what these steps move and where it goes; in one loop, for there may be a million."""
-        lstat, held, allowed, unpacked = os.lstat, self._places.held, self._allowed, PACKED.unpack
+        lstat, held, allowed, unpacked = os.lstat, self._places.held, self._allowed, _looked_at
         sticky, longest, longest_of, listed = self._sticky, self._longest, self._longest.get, self._listed.get
         for step in steps:
             src, dst, name = step.src, step.dst, step.dst_name
@@ -98,11 +100,11 @@ class PrePass:
                 except OSError:
                     self.entry(step.entry, src, step.src_name, step.facts, step.level)
                 else:
-                    was = unpacked(step.facts)
+                    attrs, ino, mtime, ctime = unpacked(step.facts)
                     # An inode's ctime changes with everything else of it: equal means untouched.
-                    if now.st_ctime_ns != was[8] or now.st_ino != was[5] or now.st_mtime_ns != was[7]:
+                    if now.st_ctime_ns != ctime or now.st_ino != ino or now.st_mtime_ns != mtime:
                         self.entry(step.entry, src, step.src_name, step.facts, step.level)
-                    elif was[4] & _FIXED or sticky:
+                    elif attrs & _FIXED or sticky:
                         self._may_move(step, unpack(step.facts))
             if step.kind == EXCHANGE and step.other_level:
                 self.entry(step.other, dst, name, step.other_facts, step.other_level)
