@@ -40,18 +40,19 @@ def grow(projects: Path, count: int) -> None:
             (folder / f"scan{number:05}.pdf").write_bytes(content if count <= 100_000 else b"")
 
 
-def document(count: int) -> bytes:
-    """A plan that moves every file into a new folder under a new name."""
+def document(count: int, scattered: bool = False) -> bytes:
+    """A plan that moves every file into a new folder under a new name, case by case, or each from another case."""
+    cases, numbers = range(CASES), range(count // CASES)
+    pairs = ((c, n) for n in numbers for c in cases) if scattered else ((c, n) for c in cases for n in numbers)
     lines = [
         b'{"op":"move","from":"Case-%03d/Scans/scan%05d.pdf",'
         b'"to":"Case-%03d/Correspondence/2024-03-01 letter %05d.pdf"}' % (case, number, case, number)
-        for number in range(count // CASES)
-        for case in range(CASES)
+        for case, number in pairs
     ]
     return b'{"version":1,"title":"Sort the scans","operations":[' + b",".join(lines) + b"]}"
 
 
-def measure(projects: Path, count: int) -> None:
+def measure(projects: Path, count: int, scattered: bool) -> None:
     """One preview, as the gate makes it."""
     import msgspec
 
@@ -75,7 +76,7 @@ def measure(projects: Path, count: int) -> None:
         def blob_size(self, sha256: str) -> None:
             return None
 
-    text = document(count)
+    text = document(count, scattered)
     many = Policy(limits=Limits(operations=10**7, files=10**7))
     written = 0
     encode = msgspec.msgpack.Encoder().encode
@@ -99,17 +100,19 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("scratch", type=Path)
     options.add_argument("counts", type=int, nargs="*", default=[10_000, 100_000])
+    options.add_argument("--scattered", action="store_true", help="each operation in another case than the last")
     options.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.inside:
-        measure(given.scratch, given.counts[0])
+        measure(given.scratch, given.counts[0], given.scattered)
         return
+    order = ["--scattered"] * given.scattered
     for count in given.counts:
         projects = given.scratch / f"preview-{count}" / "projects"
         try:
             grow(projects, count)
             for _ in range(3 if count <= 100_000 else 1):
-                subprocess.run([sys.executable, __file__, str(projects), str(count), "--inside"], check=True)
+                subprocess.run([sys.executable, __file__, str(projects), str(count), "--inside", *order], check=True)
         finally:
             shutil.rmtree(projects.parent)
 
