@@ -55,7 +55,8 @@ def measure(root: Path, cases: int, files: int, rounds: int) -> None:
         previews.append(preview)
         bares.append(timed(lambda: office.bare_loop(bare, cases, back=True)))
         undos.append(undo(gate))
-        print(f"round {number + 1}: bare {bares[-2]:.2f} s, apply {applies[-1]:.2f} s, undo {undos[-1]:.2f} s, "
+        print(f"round {number + 1}: bare {bares[-2]:.2f} s, apply {applies[-1]:.2f} s, "
+              f"bare {bares[-1]:.2f} s, undo {undos[-1]:.2f} s, "
               f"preview {previews[-1] / total * 1e6:.1f} us an operation", flush=True)  # fmt: skip
     report(total, bares, applies, undos, previews)
 
@@ -83,11 +84,12 @@ def undo(gate: Gate) -> float:
 
 def report(total: int, bares: list[float], applies: list[float], undos: list[float], previews: list[float]) -> None:
     base = statistics.median(bares)
-    print(f"\n{total:,} moves, medians of {len(applies)} rounds")
+    print(f"\n{total:,} moves, medians of {len(applies)} rounds; ratios are to the bare loop just before")
     print(f"  bare loop  {base:8.3f} s   {base / total * 1e6:6.1f} us a move   1.00x")
-    for word, seconds in (("apply", applies), ("undo", undos)):
+    for word, seconds, before in (("apply", applies, bares[::2]), ("undo", undos, bares[1::2])):
         middle = statistics.median(seconds)
-        print(f"  {word:<10} {middle:8.3f} s   {middle / total * 1e6:6.1f} us a move   {middle / base:.2f}x")
+        ratio = statistics.median(one / bare for one, bare in zip(seconds, before, strict=True))
+        print(f"  {word:<10} {middle:8.3f} s   {middle / total * 1e6:6.1f} us a move   {ratio:.2f}x")
     middle = statistics.median(previews)
     print(f"  submit     {middle:8.3f} s   {middle / total * 1e6:6.1f} us an operation (decoded, previewed, stored)")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

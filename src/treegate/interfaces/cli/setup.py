@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from treegate.interfaces.cli import common
+from treegate.interfaces.render import words
 from treegate.model.names import visible
 
 
@@ -30,7 +31,9 @@ def init_command(dir: str, single: bool, solo: bool, state: str | None, as_json:
                 }
             )
             return
-        common.say(f"{visible(str(gate.root))} is a workspace with {len(cases)} cases; its state is in {gate.state}")
+        held = words.plural(len(cases), "case")
+        root, kept = visible(str(gate.root)), visible(str(gate.state))
+        common.say(f"{root} is a workspace with {held}; its state is in {kept}")
         if state:
             common.say(f"name that state directory from now on: export TREEGATE_STATE={gate.state}")
         common.say("next: treegate doctor")
