@@ -313,7 +313,7 @@ def findings(caps: Capabilities, mount: Mount) -> list[Finding]:
 
 
 _ADVICE = {
-    "folder-moves-not-atomic": "moves of large folders take long here, and are resumed file by file",
+    "folder-moves-not-atomic": "let plans move what folders hold, with `match`: files are moved one by one, safely",
     "fsync-not-durable": "keep the workspace on a local disk, or accept it with policy weak_mounts = allow",
     "no-noreplace": "let nobody else write here while a run is under way",
     "names-fold-case": "tell names apart by more than capital letters",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,7 +27,7 @@ from treegate.model.operations import (
     inline_content,
 )
 from treegate.model.plan import Plan
-from treegate.model.simulate import Kept, Outcome, Simulation, World, sha256_of
+from treegate.model.simulate import Kept, Outcome, Simulation, World
 from treegate.model.transfer import make_room, numbered, transfer
 from treegate.model.tree import PACKED, Kind, Made, Node, kind_of
 
@@ -115,7 +116,7 @@ def moved_instead(operation: Rename) -> dict[str, Any]:
 def _content(sim: Simulation, operation: Create | Replace, made: Made) -> None:
     data = inline_content(operation)
     if data is not None:
-        made.blob, made.size = sha256_of(data), len(data)
+        made.blob, made.size = hashlib.sha256(data).hexdigest(), len(data)
     else:
         assert operation.blob is not UNSET
         made.blob = operation.blob.removeprefix("sha256:")

@@ -51,7 +51,11 @@ _WEAKER = (
         "two entries cannot be swapped in one act: a replaced file is missing "
         "for an instant, and a swap takes a parking place",
     ),
-    ("folder-moves-not-atomic", lambda c: not c.directory_rename, "a folder is moved file by file, not in one act"),
+    (
+        "folder-moves-not-atomic",
+        lambda c: not c.directory_rename,
+        "this mount moves a folder file by file: a crash in between leaves it in two places",
+    ),
     (
         "fsync-not-durable",
         lambda c: not c.durable_fsync,

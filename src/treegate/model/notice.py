@@ -20,7 +20,7 @@ from treegate.model.net import Net
 from treegate.model.operations import Move, Rename
 from treegate.model.policy import Gatekeeper, Refusal
 from treegate.model.problems import Problem, Severity, problem
-from treegate.model.simulate import suggested
+from treegate.model.repair import suggested
 from treegate.model.tree import Kind, Node
 
 MOST_OF_A_CODE = 1000  # findings of one code that are listed; the rest is counted

@@ -1,12 +1,36 @@
-"""Repair: a plan with the suggestions of its problems taken."""
+"""Repair: suggestions, how they are made of an operation and how a plan takes them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
+
+from treegate.model import paths
+from treegate.model.operations import Operation
 from treegate.model.problems import Problem
+
+_PATH_KEYS = ("from", "to", "path", "name", "target")
+
+
+def suggested(operation: Operation, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The operation with some keys changed, ready to take the place of the faulty one.
+
+    Where a changed path holds bytes that are not UTF-8, all its paths are percent-encoded and `raw` says so.
+    """
+    made: dict[str, Any] = msgspec.to_builtins(operation)
+    was_raw = made.get("raw") is True
+    texts = [value for value in changes.values() if isinstance(value, str)]
+    raw = was_raw or not all(paths.is_utf8(text) for text in texts)
+    if raw and not was_raw:
+        made = {key: paths.to_raw(value) if key in _PATH_KEYS else value for key, value in made.items()} | {
+            "raw": True
+        }
+    for key, value in changes.items():
+        made[key] = paths.to_raw(value) if raw and key in _PATH_KEYS else value
+    return made
 
 
 def repaired(document: bytes, problems: Iterable[Problem]) -> tuple[bytes, int]:

@@ -7,11 +7,9 @@ those after it, and what rests on a bad one is not told a second time.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
-import msgspec
 from msgspec import UNSET
 
 from treegate.model import paths
@@ -21,6 +19,7 @@ from treegate.model.names import Finding, NameCheck
 from treegate.model.operations import Delete, Expect, Operation
 from treegate.model.plan import Plan
 from treegate.model.problems import MOST_PROBLEMS, Problem, Severity, problem
+from treegate.model.repair import suggested
 from treegate.model.search import Gone, Search
 from treegate.model.tree import APPEND, IMMUTABLE, MOUNT_ROOT, Kind, Made, Node, Tree
 
@@ -398,29 +397,3 @@ def haunt_destination(sim: Simulation, operation: Operation) -> None:
             elif given.endswith("/") and isinstance(source, str):
                 path = paths.joined(path, paths.split(source)[1])
             sim.forest.haunt(path)
-
-
-_PATH_KEYS = ("from", "to", "path", "name", "target")
-
-
-def suggested(operation: Operation, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The operation with some keys changed, ready to take the place of the faulty one.
-
-    Where a changed path holds bytes that are not UTF-8, all its paths are percent-encoded and `raw` says so.
-    """
-    made: dict[str, Any] = msgspec.to_builtins(operation)
-    was_raw = made.get("raw") is True
-    texts = [value for value in changes.values() if isinstance(value, str)]
-    raw = was_raw or not all(paths.is_utf8(text) for text in texts)
-    if raw and not was_raw:
-        made = {key: paths.to_raw(value) if key in _PATH_KEYS else value for key, value in made.items()} | {
-            "raw": True
-        }
-    for key, value in changes.items():
-        made[key] = paths.to_raw(value) if raw and key in _PATH_KEYS else value
-    return made
-
-
-def sha256_of(data: bytes) -> str:
-    """The hex SHA-256 of bytes."""
-    return hashlib.sha256(data).hexdigest()
