@@ -125,3 +125,112 @@ def test_a_case_that_is_not_there_is_the_nearest_one() -> None:
     assert (json.loads(mended), taken) == ({**plan, "case": CASE}, 1)
     (found,) = looked_at(*plan["operations"], case="Somebody Else")
     assert not found.suggests
+
+
+def test_each_operation_on_a_misspelled_path_has_its_suggestion() -> None:
+    """One that reads the path does not hide the next, so that all are mended at once."""
+    wrong = [operation(op, "stauts.json") for op in ("set", "replace", "rename")]
+    found = looked_at(*wrong)
+    assert [each.suggestion for each in found] == [
+        operation(op, "status.json") for op in ("set", "replace", "rename")
+    ]
+
+
+@pytest.mark.parametrize("prefix", ["/projects/Smith-v-Jones/", "projects/Smith-v-Jones/", "Smith-v-Jones/"])
+def test_paths_that_start_above_the_case_are_mended_in_one_round(prefix: str) -> None:
+    """All paths of an operation by one suggestion, and of operations that rest on one another at once."""
+    right = [
+        {"op": "move", "from": "a.txt", "to": "New/"},
+        {"op": "rename", "path": "New/a.txt", "name": "b.txt"},
+        {"op": "copy", "from": "New/b.txt", "to": "c.txt"},
+        {"op": "move", "match": "**/*.pdf", "except": ["Scans/two*"], "to": "Out/{n}.pdf"},
+        {"op": "move", "match": "Scans/*/*.tif", "to": "Out/"},
+        {"op": "copy", "from": "notes.txt", "to": "Notes/"},
+        {"op": "mkdir", "path": "Empty"},
+    ]
+    keys = ("from", "to", "path", "match")
+    wrong: list[dict[str, Any]] = [
+        {key: prefix + value if key in keys else value for key, value in each.items()} for each in right
+    ]
+    wrong[3]["except"] = [prefix + "Scans/two*"]
+    wrong[5]["from"] = "notes.tx"
+    found = looked_at(*wrong)
+    assert [each.suggestion for each in found] == right
+    assert looked_at(*right) == []
+
+
+def test_a_folder_that_is_named_like_the_case_is_a_folder() -> None:
+    """A path that leads into it stays as it is, whatever else is mended."""
+    memory = Memory([CASE])
+    memory.put("notes.txt", file(""))
+    memory.put("projects/other.txt", file(""))
+    memory.put(f"{CASE}/other.txt", file(""))
+    for folder in ("projects", CASE):
+        given = operation("move", "notes.tx", to=f"{folder}/notes.txt")
+        plan = Plan.decode(json.dumps({"version": 1, "case": CASE, "operations": [given]}))
+        (found,) = acts.simulate(plan, memory).problems
+        assert found.suggestion == {**given, "from": "notes.txt"}
+
+
+@pytest.mark.parametrize("prefix", ["Smith-v-Jnes/", "projects/Smith-v-Jones/", "/projects/Smith-v-Jones/"])
+def test_without_a_case_all_paths_of_an_operation_get_one_that_there_is(prefix: str) -> None:
+    """A mistyped case, or the folder of cases before it, in `from` and `match` as well as in `to`."""
+    for given in ({"from": "a.txt", "to": "x.txt"}, {"match": "*.txt", "to": "Out/{name}"}):
+        (found,) = looked_at({"op": "move", **{key: prefix + value for key, value in given.items()}}, case="")
+        assert found.suggestion == {"op": "move", **{key: f"{CASE}/{value}" for key, value in given.items()}}
+        assert looked_at(found.suggestion, case="") == []
+    (found,) = looked_at({"op": "copy", "match": f"{CASE}/*.txt", "to": f"{prefix}Out/"}, case="")
+    assert found.suggestion == {"op": "copy", "match": f"{CASE}/*.txt", "to": f"{CASE}/Out/"}
+
+
+@pytest.mark.parametrize(
+    ("given", "to"),
+    [
+        (operation("move", "Scans/*", to="Out/{n}{ext}"), "Out/{n}{ext}"),
+        (operation("copy", "run.?h", to="Out/run.sh"), "Out/run.sh"),
+        (operation("copy", "*.txt", to="all.txt"), "all.txt/"),
+    ],
+)
+def test_a_pattern_for_a_path_goes_where_it_was_to_go(given: dict[str, Any], to: str) -> None:
+    """A template stays one, and one file gets its name; several can only go into a folder."""
+    (found,) = looked_at(given)
+    assert found.suggestion == {"op": given["op"], "match": given["from"], "to": to}
+    assert looked_at(found.suggestion) == []
+
+
+@pytest.mark.parametrize("op", ["move", "copy", "delete"])
+def test_a_misspelled_name_with_brackets_is_no_pattern(op: str) -> None:
+    """The nearest name goes before a pattern that matches nothing."""
+    memory = Memory([CASE])
+    memory.put("Report[1].pdf", file(""))
+    plan = {"version": 1, "case": CASE, "operations": [operation(op, "Reprt[1].pdf")]}
+    (found,) = acts.simulate(Plan.decode(json.dumps(plan)), memory).problems
+    assert found.suggestion == operation(op, "Report[1].pdf")
+
+
+@pytest.mark.parametrize(
+    ("match", "better", "hint"),
+    [
+        ("Scan/*.Tif*", None, "listing"),
+        ("scan/*.Pdf", "Scans/*.[pP][dD][fF]", "the nearest folder is 'Scans'"),
+        ("NOTES*", "[nN][oO][tT][eE][sS]*", "upper and lower case"),
+        ("*.TIF", "**/*.[tT][iI][fF]", "further down"),
+        ("Scans/deep", "Scans/deep/", "a `/` at the end"),
+    ],
+)
+def test_a_glob_with_two_slips_is_mended_too(match: str, better: str | None, hint: str) -> None:
+    """Folder and letters at once; a folder that is named without its slash."""
+    (found,) = looked_at({"op": "copy", "match": match, "to": "new/"})
+    assert (found.suggestion or {}).get("match") == better
+    assert hint in found.hint
+
+
+def test_a_glob_in_a_folder_that_was_moved_is_one_in_its_new_place() -> None:
+    (found,) = looked_at(operation("move", "Scans", to="Old"), {"op": "delete", "match": "Scans/*.pdf"})
+    assert (found.operation, found.suggestion) == (2, {"op": "delete", "match": "Old/*.pdf"})
+
+
+def test_a_glob_of_which_nothing_is_left_is_not_mended() -> None:
+    """It is the exceptions that are too wide, and no other pattern is guessed."""
+    (found,) = looked_at({"op": "delete", "match": "Scans/*.pdf", "except": ["Scans/*"]})
+    assert (found.suggests, found.hint) == (False, "`except` leaves out all that it matches")

@@ -63,7 +63,7 @@ def _move(sim: Simulation, operation: Move) -> None:
     try:
         node = sim.existing(operation.source, "from")
     except Fault as fault:
-        raise nearglob.meant_as_glob(operation, "from", _maybe_done(sim, operation, fault)) from None
+        raise nearglob.meant_as_glob(sim, operation, "from", _maybe_done(sim, operation, fault)) from None
     if operation.expect is not UNSET:
         sim.expect(node, operation.expect, operation.source)
     transfer(sim, node, operation.to, operation)
@@ -88,7 +88,7 @@ def _copy(sim: Simulation, operation: Copy) -> None:
     try:
         node = sim.existing(operation.source, "from")
     except Fault as fault:
-        raise nearglob.meant_as_glob(operation, "from", fault) from None
+        raise nearglob.meant_as_glob(sim, operation, "from", fault) from None
     if operation.expect is not UNSET:
         sim.expect(node, operation.expect, operation.source)
     transfer(sim, node, operation.to, operation)
@@ -213,7 +213,7 @@ def _delete(sim: Simulation, operation: Delete) -> None:
     except Fault as fault:
         if fault.code == "source-taken" and fault.changes is None:
             fault.code, fault.drop = "work-done-twice", True
-        raise nearglob.meant_as_glob(operation, "path", fault) from None
+        raise nearglob.meant_as_glob(sim, operation, "path", fault) from None
     sim.expect(node, operation.expect, operation.path)
     matching.delete(sim, node, operation)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
 from typing import Self
 
 from msgspec import UNSET
@@ -11,6 +9,7 @@ from msgspec import UNSET
 from treegate.model import nearglob, paths
 from treegate.model.forest import Fault, Ghostly
 from treegate.model.globs import Glob, PatternError
+from treegate.model.matches import matches, start_of
 from treegate.model.operations import Copy, Delete, Move
 from treegate.model.simulate import Simulation
 from treegate.model.templates import Template
@@ -118,39 +117,21 @@ def _matched(sim: Simulation, operation: Move | Copy | Delete) -> list[Node]:
     assert operation.match is not UNSET
     glob = _parsed(sim, operation, operation.match, "match")
     excluded = [_parsed(sim, operation, each, "except") for each in operation.exclude or ()]
-    start = _start(sim, glob)
     try:
-        found = [
-            node
-            for node, path in _walk(sim, glob, start)
-            if not any(other.matches(path, node.kind is Kind.DIR) for other in excluded)
-        ]
+        found = list(matches(sim, glob, excluded))
     except Fault as fault:
-        if fault.code == "parent-missing" and sim.forest.haunted(start):
+        if fault.code == "parent-missing" and sim.forest.haunted(start_of(sim, glob)):
             raise Ghostly from None
         if fault.code not in ("parent-missing", "unknown-case"):
             raise fault.at("match") from None
         found = []
     if not found:
-        raise nearglob.no_match(sim, operation, partial(_matches, sim))
+        raise nearglob.no_match(sim, operation)
     if operation.count is not UNSET and len(found) != operation.count:
         text = f"{operation.match!r} matches {len(found):,} entries, not {operation.count:,}"
         path = paths.joined(sim.base, operation.match)
         raise Fault("wrong-count", text, key="count", path=path, changes={"count": len(found)})
     return found
-
-
-def _matches(sim: Simulation, pattern: str) -> bool:
-    """Whether a glob that nobody wrote matches something."""
-    try:
-        glob = Glob.parse(pattern)
-        return next(_walk(sim, glob, _start(sim, glob)), None) is not None
-    except (PatternError, Fault):
-        return False
-
-
-def _start(sim: Simulation, glob: Glob) -> str:
-    return paths.joined(sim.base, glob.literal_prefix).removesuffix("/")
 
 
 def _parsed(sim: Simulation, operation: Move | Copy | Delete, pattern: str, key: str) -> Glob:
@@ -159,45 +140,5 @@ def _parsed(sim: Simulation, operation: Move | Copy | Delete, pattern: str, key:
     except PatternError as error:
         fault = Fault("bad-glob", f"the glob {pattern!r}: {error}", key=key, path=pattern)
         if pattern.startswith("/"):
-            fault.hint = "paths start at the case"
-            fault.changes = nearglob.restated(sim, operation)
+            fault.hint, fault.changes = "paths start at the case", sim.search.restated(operation)
         raise fault from None
-
-
-def _walk(sim: Simulation, glob: Glob, start: str) -> Iterator[tuple[Node, str]]:
-    """(entry, its path as the plan writes it) of what a glob matches, only going where something can match."""
-    if start:
-        yield from _below(sim, glob, sim.forest.folder(start), sim.shown(start) if start != sim.base else "")
-        return
-    for case in paths.in_byte_order(list(sim.forest.cases)):
-        if glob.may_match_below(case):
-            yield from _below(sim, glob, sim.forest.case(case), case)
-
-
-def _below(sim: Simulation, glob: Glob, top: Node, prefix: str) -> Iterator[tuple[Node, str]]:
-    """What matches below a folder, in byte order; folders that match are not entered."""
-    forest = sim.forest
-    todo: list[Iterator[tuple[Node, str]]] = [_here(sim, glob, top, prefix)]
-    while todo:
-        found = next(todo[-1], None)
-        if found is None:
-            todo.pop()
-        elif glob.matches(found[1], found[0].kind is Kind.DIR):
-            yield found
-        else:
-            todo.append(_here(sim, glob, forest.entered(*found), found[1]))
-
-
-def _here(sim: Simulation, glob: Glob, folder: Node, path: str) -> Iterator[tuple[Node, str]]:
-    """Of one folder: what matches, and the folders below which something may."""
-    forest = sim.forest
-    names = forest.names(folder)
-    for name in paths.in_byte_order(list(names)):
-        found = names[name]
-        kind = found.kind if isinstance(found, Node) else found
-        below = f"{path}/{name}" if path else name
-        is_dir = kind is Kind.DIR
-        if (kind is not Kind.OTHER and glob.matches(below, is_dir)) or (is_dir and glob.may_match_below(below)):
-            node = forest.child(folder, name)
-            assert node is not None
-            yield node, below

@@ -16,7 +16,7 @@ from treegate.model import paths
 from treegate.model.capabilities import Capabilities
 from treegate.model.forest import Fault, Forest, Ghostly
 from treegate.model.names import Finding, NameCheck
-from treegate.model.operations import Delete, Expect, Operation
+from treegate.model.operations import Delete, Expect, Operation, Replace, Set
 from treegate.model.plan import Plan
 from treegate.model.problems import MOST_PROBLEMS, Problem, Severity, problem
 from treegate.model.repair import suggested
@@ -24,7 +24,6 @@ from treegate.model.search import Gone, Search
 from treegate.model.tree import APPEND, IMMUTABLE, MOUNT_ROOT, Kind, Made, Node, Tree
 
 PATIENCE = 256 * 1024 * 1024  # bytes read to say whether two files are identical; then that is no longer said
-SEARCHES = 10  # of the whole tree in one simulation, for what a glob may have meant
 _SIZE = 6  # index in packed facts
 
 
@@ -85,9 +84,8 @@ class Simulation:
         self.claims: dict[str, list[tuple[int, str]]] = {}  # destination -> (operation, who) that could not have it
         self.patience = PATIENCE
         self._untold = 0
-        self._searches = SEARCHES
         self._checks: dict[str, NameCheck] = {}
-        self._search = Search(self.forest, self.base)
+        self.search = Search(self.forest, self.base)
 
     def run(self, acts: Mapping[type, Callable[[Simulation, Any], None]]) -> Outcome:
         """Carries out every operation; problems are gathered, in operation order."""
@@ -133,7 +131,7 @@ class Simulation:
             haunt_destination(self, operation)
         suggestion = fault.instead
         if fault.changes and operation is not None:
-            suggestion = suggested(operation, fault.changes)
+            suggestion = suggested(operation, self.search.all_changes(operation, fault.changes))
         self._tell(fault, None, suggestion)
 
     def warn(self, fault: Fault) -> None:
@@ -203,8 +201,8 @@ class Simulation:
         """A fault of a path, which may be that its first component is no case."""
         if fault.code == "unknown-case":
             fault.key = key
-            rest = path.partition("/")[2]
-            fault.changes = {key: f"{fault.changes['case']}/{rest}"} if fault.changes else None
+            better = self.search.from_case(path)
+            fault.changes = {key: better} if better != path else None
         return fault.at(key)
 
     def existing(self, given: str, key: str) -> Node:
@@ -233,14 +231,14 @@ class Simulation:
     def missing(self, path: str, key: str) -> Fault:
         """The fault of a path that names nothing: taken by an earlier operation, or misspelled."""
         shown = self.shown(path)
-        gone = self._search.gone(path)
+        gone = self.search.gone(path)
         if gone is not None:
             return self._taken(gone, shown, path, key)
         text = f"there is nothing at {shown!r}"
-        if near := self._search.restated(path):
+        if near := self.search.meant(path):
             hint = "paths start at the case"
             return Fault("near-miss", text, key=key, path=path, better=self.shown(near), hint=hint)
-        if near := self._search.nearest(path):
+        if near := self.search.nearest(path):
             hint = f"the nearest name is {self.shown(near)!r}"
             return Fault("source-missing", text, key=key, path=path, better=self.shown(near), hint=hint)
         return Fault("source-missing", text, key=key, path=path)
@@ -256,22 +254,9 @@ class Simulation:
         text = f"{shown!r} was moved to {now!r} {who}"
         return Fault("source-taken", text, key=key, path=path, better=now, also=by)
 
-    def nearest(self, path: str) -> str:
-        """An existing path that looks like this one, or ''."""
-        return self._search.nearest(path)
-
-    def is_there(self, path: str) -> bool:
-        """Whether there is something at a path from `projects/`."""
-        return self._search.is_there(path)
-
-    def may_search(self) -> bool:
-        """Whether the whole tree may be looked through once more, for the sake of a suggestion."""
-        self._searches -= 1
-        return self._searches >= 0
-
     def left(self, node: Node) -> None:
         """Notes that something which the plan made is about to leave its place."""
-        self._search.former[node.path()] = node
+        self.search.former[node.path()] = node
 
     def shown(self, path: str) -> str:
         """A path from `projects/` as the plan writes it."""
@@ -383,9 +368,12 @@ def unreadable(error: OSError) -> Fault:
 
 def haunt_destination(sim: Simulation, operation: Operation) -> None:
     """Remembers the path that an operation would have filled, had it been carried out."""
+    if isinstance(operation, Delete | Replace | Set):
+        return  # their path is a source; whoever names it too has the same to mend
+    anew = sim.search.restated(operation)
     for key in ("to", "path"):
-        given = getattr(operation, key, UNSET)
-        if isinstance(given, str) and not isinstance(operation, Delete):
+        given = anew.get(key, getattr(operation, key, UNSET))
+        if isinstance(given, str):
             try:
                 path = sim.text(given.rstrip("/"), key)
             except Fault:
