@@ -46,6 +46,27 @@ def test_a_mistyped_case_and_all_that_it_hid_are_mended(office: Office):
     assert (taken, left) == (4, [])
 
 
+@pytest.mark.parametrize(
+    "prefix", ["/projects/Smiht/", "projects/Smiht/", "Smiht/", "/projects/Smith/", "Smith/", ""]
+)
+def test_paths_that_begin_with_the_mistyped_case_are_mended_with_it(office: Office, prefix: str):
+    """However the author wrote the case, it is the same slip at the head of the plan and in its paths."""
+    for name in ("a", "b.txt", "c.txt"):
+        office.put(f"Smith/{name}", name)
+    right = [
+        {"op": "move", "from": "a", "to": "New/"},
+        {"op": "rename", "path": "New/a", "name": "d"},
+        {"op": "copy", "match": "*.txt", "except": ["c*"], "to": "New/{n}{ext}"},
+    ]
+    wrong: list[dict[str, Any]] = [
+        {key: prefix + value if key in ("from", "to", "path", "match") else value for key, value in each.items()}
+        for each in right
+    ]
+    wrong[2]["except"] = [f"{prefix}c*"]
+    plan, _, left = repaired(office, *wrong, case="Smiht")
+    assert (plan["case"], plan["operations"], left) == ("Smith", right, [])
+
+
 def test_what_nothing_mends_is_left_and_told(office: Office):
     office.put("Smith/a", "x")
     plan, taken, left = repaired(office, {"op": "delete", "path": "nothing like it"}, case="Smith")

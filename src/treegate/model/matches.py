@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from treegate.model import paths
 from treegate.model.globs import Glob
@@ -10,10 +10,10 @@ from treegate.model.simulate import Simulation
 from treegate.model.tree import Kind, Node
 
 
-def matches(sim: Simulation, glob: Glob, excluded: Iterable[Glob] = ()) -> Iterator[Node]:
+def matches(sim: Simulation, glob: Glob, excluded: Sequence[Glob] = ()) -> Iterator[Node]:
     """The entries that a glob matches and no other excludes, in byte order of their paths; raises Fault."""
     for node, path in _walk(sim, glob, start_of(sim, glob)):
-        if not any(other.matches(path, node.kind is Kind.DIR) for other in excluded):
+        if not excluded or not any(other.matches(path, node.kind is Kind.DIR) for other in excluded):
             yield node
 
 

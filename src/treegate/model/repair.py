@@ -13,6 +13,7 @@ from treegate.model.operations import Operation
 from treegate.model.problems import Problem
 
 _PATH_KEYS = ("from", "to", "path", "name", "target")
+_STARTING_KEYS = ("from", "to", "path", "match", "except")  # of paths that start at the case
 
 
 def suggested(operation: Operation, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def repaired(document: bytes, problems: Iterable[Problem]) -> tuple[bytes, int]:
     taken = 0
     for found in sorted(problems, key=lambda one: one.severity):
         if found.suggests and found.operation is None and found.suggestion is not None:
-            plan.update(found.suggestion)
+            _change_head(plan, found.suggestion)
             taken += 1
         elif found.suggests and found.operation is not None:
             chosen.setdefault(found.operation, found)
@@ -57,3 +58,21 @@ def repaired(document: bytes, problems: Iterable[Problem]) -> tuple[bytes, int]:
             operations.append(found_here.suggestion)
     plan["operations"] = operations
     return json.dumps(plan, indent=2, ensure_ascii=False).encode() + b"\n", taken + len(chosen)
+
+
+def _change_head(plan: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Changes keys of a plan's head; paths that begin with a case that there is not start in it from then on."""
+    case = plan.get("case")
+    plan.update(changes)
+    if case and case != plan["case"]:
+        plan["operations"] = [
+            {key: _in_case(value, case) if key in _STARTING_KEYS else value for key, value in operation.items()}
+            for operation in plan["operations"]
+        ]
+
+
+def _in_case(value: Any, case: str) -> Any:
+    if isinstance(value, list):
+        return [_in_case(each, case) for each in value]
+    better = paths.from_case(value.lstrip("/"), case)
+    return better if better and value.lstrip("/").startswith((f"{case}/", f"projects/{case}/")) else value
