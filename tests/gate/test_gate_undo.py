@@ -204,6 +204,33 @@ def test_24_undo_after_someone_edited_is_refused_for_that_path_and_both_are_kept
     assert office.path("Smith/a").read_text() == "a"
 
 
+def test_a_setting_that_reaches_another_name_of_the_file_is_no_edit(office):
+    """Hard links: the moved name shows the time that the plan gave the other one, and undo knows."""
+    office.put("Smith/a", "shared")
+    os.link(office.path("Smith/a"), office.path("Smith/b"))
+    before = office.tree()
+    run = office.carried_out(
+        move("a", "c"), {"op": "set", "path": "b", "mode": "0600", "mtime": "2024-03-01T09:00:00Z"}
+    ).run
+    after = office.tree()
+    again = office.undone(run).run
+    assert office.tree() == before
+    office.undone(again)
+    assert office.tree() == after
+
+
+def test_a_run_that_changed_nothing_has_nothing_to_undo(office):
+    """It is said so, with another command to type; no empty plan is made."""
+    office.put("Smith/a", "x")
+    run = office.carried_out(move("a", "a")).run
+    with pytest.raises(Denied) as refused:
+        office.gate.undo(run)
+    assert (refused.value.code, refused.value.next) == (
+        "nothing-to-undo",
+        f"treegate show {office.gate.list_plans()[0][0].id}",
+    )
+
+
 def test_24_the_command_that_undoes_the_rest_leaves_what_was_edited_and_what_holds_it(office):
     """A folder with an edited file in it is not named; where nothing is left to undo, what is kept is shown."""
     for name in ("a b", "c", "notes"):

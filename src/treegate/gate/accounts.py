@@ -19,6 +19,7 @@ from treegate.model.effects import Effect, untagged
 from treegate.model.lifecycle import State
 from treegate.model.paths import split
 from treegate.model.preview import Counts
+from treegate.model.tree import pack, unpack
 
 
 class Account:
@@ -159,9 +160,17 @@ def _facts(table: Table, result: Result) -> dict[int, bytes]:
             facts[step.entry] = step.facts
         if step.other_facts:
             facts[step.other] = step.other_facts
+    times: dict[int, int] = {}  # by inode: a time that is set shows under each name of the file
     for setting in table.settings():
         facts.setdefault(setting.entry, setting.facts)
-    return facts
+        if setting.mtime is not None:
+            times[unpack(setting.facts).ino] = setting.mtime
+    return {number: _timed(packed, times) for number, packed in facts.items()} if times else facts
+
+
+def _timed(packed: bytes, times: dict[int, int]) -> bytes:
+    known = unpack(packed)
+    return pack(known._replace(mtime=times[known.ino])) if known.ino in times else packed
 
 
 def _placed(effects: Iterable[Effect]) -> set[str]:

@@ -20,6 +20,7 @@ from treegate.model import inverse
 from treegate.model.actors import Action
 from treegate.model.effects import Effect, untagged
 from treegate.model.lifecycle import State
+from treegate.model.operations import Operation
 from treegate.model.paths import is_utf8, joined, split
 from treegate.model.plan import Plan
 from treegate.model.tree import Facts, Kind, Level, pack, same, unpack
@@ -53,8 +54,11 @@ def undo(core: Core, prefix: str = "", paths: Iterable[str] = ()) -> Undo:
     _refuse_moved_on(core, run, chosen)
     with core.world() as world:
         _refuse_changed(world, chosen, run)
-    plan = _plan(core, run, chosen)
-    submitted = plans.submit(core, plan, undo_of=run.id)
+    operations = inverse.plan_of(inverse.undo_of((line.effect for line in chosen), run.id))
+    if not operations:
+        text = f"run {run.id} left everything as it was"
+        raise Denied(text, code="nothing-to-undo", next=f"treegate show {run.plan}")
+    submitted = plans.submit(core, _plan(core, run, operations), undo_of=run.id)
     replace_file(
         core.state / "receipts" / f"{submitted.id}.undoes", msgspec.json.encode([line.effect.id for line in chosen])
     )
@@ -193,11 +197,10 @@ def _same(was: Facts, now: Facts, effect: Effect) -> bool:
     return same(pack(was), now, level)
 
 
-def _plan(core: Core, run: Run, lines: list[Line]) -> Plan:
-    changes = inverse.undo_of((line.effect for line in lines), run.id)
+def _plan(core: Core, run: Run, operations: list[Operation]) -> Plan:
     title = core.store.plan(run.plan).title
     return Plan.of(
-        inverse.plan_of(changes),
+        operations,
         title=f"Undo: {title}" if title else f"Undo {run.id}",
         reason=f"takes back run {run.id}",
     )
