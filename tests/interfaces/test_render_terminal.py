@@ -224,6 +224,8 @@ def test_an_operation_row_has_its_ends_its_reason_and_its_gravest_problem() -> N
         (7, "set", "s", "0644", "", "ok"),
         (8, "restore", "vault:run_1/3", "back", "", "ok"),
     ]
+    untried = operation_rows(plan.operations, [problem("unknown-case", "m")])
+    assert {row.result for row in untried} == {"not tried"}
 
 
 def test_a_table_is_made_as_it_is_read() -> None:

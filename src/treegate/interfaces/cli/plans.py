@@ -49,6 +49,10 @@ def check_command(
 
 def _write_fixed(gate: Any, plan: str, document: bytes, output: str | None, as_json: bool) -> None:
     done = gate.repair(document)
+    if not done.taken:
+        if not as_json:
+            common.say("no problem has a suggestion to take")
+        return
     target = Path(output or ("plan.fixed.json" if plan == "-" else f"{plan.removesuffix('.json')}.fixed.json"))
     target.write_bytes(done.document)
     if not as_json:

@@ -36,16 +36,22 @@ class OperationRow(NamedTuple):
 
 
 def operation_rows(plan_operations: Iterable[Operation], problems: Iterable[Problem]) -> Iterator[OperationRow]:
-    """The rows, one an operation in plan order; `result` names the gravest problem of each."""
+    """The rows, one an operation in plan order; `result` names the gravest problem of each.
+
+    In a plan whose case is not there, none was tried.
+    """
     results: dict[int, str] = {}
+    fine = "ok"
     for found in sorted(problems, key=lambda found: found.severity, reverse=True):
         if found.operation is not None:
             results[found.operation] = f"{found.severity}: {found.code}"
+        elif found.code == "unknown-case":
+            fine = "not tried"
     for number, operation in enumerate(plan_operations, 1):
         source, to = _ends(operation)
         if operation.raw is True:
             source, to = _decoded(source), _decoded(to)
-        yield OperationRow(number, _tag(operation), source, to, _given(operation.why), results.get(number, "ok"))
+        yield OperationRow(number, _tag(operation), source, to, _given(operation.why), results.get(number, fine))
 
 
 def _ends(operation: Operation) -> tuple[str, str]:
