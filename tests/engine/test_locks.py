@@ -109,8 +109,8 @@ def test_a_forked_child_does_not_keep_its_dead_parent_s_lock(tmp_path):
         with writing(tmp_path, "Smith"):
             child = os.fork()
             if not child:
+                os.write(grandchild_write, str(os.getpid()).encode())  # it runs, so it has let go
                 signal.pause()
-            os.write(grandchild_write, str(child).encode())
             say()
 
     with process(act) as holder:
