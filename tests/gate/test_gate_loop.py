@@ -427,3 +427,12 @@ def test_undo_answers_with_the_plan_it_submitted(office):
     assert isinstance(undo, Undo)
     assert (undo.run, undo.submitted.state) == (done.run, "pending")
     assert office.tree() == after
+
+
+def test_links_weigh_nothing_wherever_they_go(office):
+    """A link that leaves a folder which is deleted takes away no bytes that the folder never counted."""
+    office.put("Smith/folder/a", "12345")
+    office.path("Smith/folder/link").symlink_to("a")
+    done = office.submit(move("folder/link", "link"), delete("folder", recursive=True))
+    counts = office.gate.show(done.id).preview.counts
+    assert (counts.deleted_bytes, counts.moved_bytes) == (5, 0)

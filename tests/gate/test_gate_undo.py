@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 import pytest
-from gatework import OLD, Office, copy, create, delete, move, plan, replace
+from gatework import DAY, OLD, Office, copy, create, delete, move, plan, replace
 
-from treegate.errors import Denied, NotFound, Stale
+from treegate.errors import Denied, NotFound, NotVerified, Stale
 from treegate.model.actors import Role
 
 
@@ -346,14 +346,16 @@ def test_prune_never_takes_what_a_live_plan_names(office):
 
 
 def test_after_pruning_an_undo_says_what_is_gone(office):
-    """What the vault let go cannot come back, and the undo's problem says so."""
+    """What the vault let go cannot come back; the error says so, and `show` does not offer it."""
     office.put("Smith/a", "a")
     run = office.carried_out(delete("a")).run
     office.clock.now = office.gate.list_vault(run)[0].until
     office.gate.prune()
-    undo = office.gate.undo(run).submitted
-    assert undo.state == "invalid"
-    assert undo.problems
+    with pytest.raises(Denied) as refused:
+        office.gate.undo(run)
+    assert (refused.value.code, "pruned" in refused.value.message) == ("not-undoable", True)
+    shown = office.gate.run(run)
+    assert (shown.kept, shown.receipt.vault.entries) == (0, 1)
 
 
 def test_only_who_may_prune_prunes(firm):
@@ -381,6 +383,85 @@ def test_fsck_finds_a_removed_vault_entry(office):
     entry.unlink()
     (found,) = office.gate.fsck()
     assert (found.severity, run in found.title, "Smith/a" in found.title) == ("error", True, True)
+
+
+def edited(path, content=b"forged"):
+    """An edit in place, the length kept."""
+    with open(path, "r+b") as file:
+        file.write(content)
+
+
+@pytest.mark.parametrize("kept", ["note.txt", "folder", "folder/deep", "replaced.txt"])
+def test_what_was_edited_in_the_vault_is_found_and_not_put_back(office, kept):
+    """fsck names it and undo refuses; the bytes that are there now come back only when asked for as such."""
+    for path in ("note.txt", "folder/a.txt", "folder/deep/b.txt", "replaced.txt"):
+        office.put(f"Smith/{path}", "authentic\n")
+    run = office.carried_out(
+        delete("note.txt"), move("folder/a.txt", "a.txt"), delete("folder", recursive=True), replace("replaced.txt")
+    ).run
+    assert office.gate.fsck() == []
+    entries = {one.path: one.entry for one in office.gate.list_vault(run)}
+    top = kept.partition("/")[0]
+    place = office.root / ".treegate/vault" / run / "entries" / str(entries[f"Smith/{top}"])
+    edited(place if place.is_file() else place / "deep/b.txt")
+    (found,) = office.gate.fsck()
+    assert (found.severity, run in found.title, f"Smith/{top}" in found.title) == ("error", True, True)
+    before = office.tree()
+    with pytest.raises(NotVerified) as refused:
+        office.gate.undo(run)
+    assert refused.value.code == "vault-altered"
+    assert f"Smith/{top}" in refused.value.message
+    assert office.tree() == before
+    restored = office.gate.restore(run, [entries[f"Smith/{top}"]], "Smith/as it is now")
+    assert "not as the run kept it" in office.gate.show(restored.id).preview.reason
+
+
+def test_what_was_not_edited_can_be_undone_beside_what_was(office):
+    """Only the entries that are asked for are looked at."""
+    office.put("Smith/a", "a")
+    office.put("Smith/b", "b")
+    run = office.carried_out(delete("a"), delete("b")).run
+    entries = {one.path: one.entry for one in office.gate.list_vault(run)}
+    edited(office.root / ".treegate/vault" / run / "entries" / str(entries["Smith/a"]), b"x")
+    office.undone(run, "Smith/b")
+    assert office.path("Smith/b").read_text() == "b"
+
+
+def test_a_folder_whose_file_has_another_name_elsewhere_is_still_known(office):
+    """Moving that other name changes the file's change time in the vault, and nothing of its content."""
+    office.put("Smith/folder/a", "a")
+    os.link(office.path("Smith/folder/a"), office.path("Smith/b"))
+    run = office.carried_out(move("b", "c"), delete("folder", recursive=True)).run
+    office.carried_out(move("c", "d"))
+    assert office.gate.fsck() == []
+    office.undone(run, "Smith/folder")
+    assert os.path.samefile(office.path("Smith/folder/a"), office.path("Smith/d"))
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "rollback.data", "rollback.sh"])
+@pytest.mark.parametrize("damage", ["edited", "cut off", "gone"])
+def test_fsck_finds_damage_to_the_files_about_a_vault(office, name, damage):
+    """Manifest, script and its data are each held against what the run wrote."""
+    office.put("Smith/a", "a")
+    run = office.carried_out(delete("a")).run
+    path = office.root / ".treegate/vault" / run / name
+    content = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(content.replace(b"run", b"ruf") if damage == "edited" else content[: len(content) // 2])
+    (found,) = office.gate.fsck()
+    assert (found.severity, run in found.title) == ("error", True)
+
+
+def test_a_vault_of_which_a_part_was_let_go_is_well(office):
+    """After pruning, the manifest and the store still tell the same."""
+    office.put("Smith/a", "a")
+    run = office.carried_out(delete("a")).run
+    office.clock.now += 1000 * DAY
+    office.gate.prune()
+    assert office.gate.fsck() == []
+    assert office.story(run) == "applied"
 
 
 def test_fsck_finds_a_changed_receipt(office):
@@ -477,3 +558,56 @@ def test_a_single_folder_is_its_own_case(tmp_path):
     office.undone(run)
     assert sorted(path.name for path in root.iterdir()) == [".treegate", "a"]
     office.close()
+
+
+# Which run, and what is still to be had
+
+
+def test_undo_without_a_name_takes_the_last_run_that_changed_something(office):
+    """Neither a run that found the tree changed nor one that had nothing to do stands in the way."""
+    office.put("Smith/a", "a")
+    office.put("Smith/b", "b")
+    run = office.carried_out(move("a", "c")).run
+    stale = office.approved(move("b", "d"))
+    office.put("Smith/b", "edited since", mtime=OLD + 1)
+    with pytest.raises(Stale):
+        office.gate.apply(stale)
+    office.carried_out(move("b", "b"))
+    assert office.gate.undo().run == run
+
+
+def test_what_a_vault_let_go_is_named_with_what_can_still_be_undone(office):
+    """The command that is offered works."""
+    office.put("Smith/a", "a")
+    office.put("Smith/b", "b")
+    run = office.carried_out(delete("a"), move("b", "c")).run
+    office.clock.now += 1000 * DAY
+    office.gate.prune()
+    with pytest.raises(Denied) as refused:
+        office.gate.undo(run)
+    assert (refused.value.code, "pruned" in refused.value.message) == ("not-undoable", True)
+    assert refused.value.next == f"treegate undo {run} --path Smith/c"
+    office.undone(run, "Smith/c")
+    assert office.path("Smith/b").read_text() == "b"
+
+
+def test_what_was_restored_and_taken_away_again_does_not_send_undo_in_circles(office):
+    """A restore that was undone put the entry into its own vault: that is said, and the rest can be undone."""
+    office.put("Smith/a", "a")
+    office.put("Smith/b", "b")
+    run = office.carried_out(delete("a"), move("b", "c")).run
+    (kept,) = office.gate.list_vault(run)
+    restoring = office.gate.restore(run, [kept.entry])
+    office.gate.approve(restoring.id, restoring.digest)
+    holder = office.undone(office.gate.apply(restoring.id).run).run
+    with pytest.raises(Denied) as refused:
+        office.gate.undo(run)
+    assert holder in refused.value.hint
+    assert refused.value.next == f"treegate undo {run} --path Smith/c"
+    office.undone(run, "Smith/c")
+    (kept,) = office.gate.list_vault(holder)
+    again = office.gate.restore(holder, [kept.entry])
+    office.gate.approve(again.id, again.digest)
+    office.gate.apply(again.id)
+    assert (office.path("Smith/a").read_text(), office.path("Smith/b").read_text()) == ("a", "b")
+    office.sound()

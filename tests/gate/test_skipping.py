@@ -52,7 +52,7 @@ def test_an_edited_file_stays_where_it_is_and_the_rest_is_done(office: Office):
     }  # fmt: skip
     assert done.receipt is not None
     assert (done.receipt.touched, done.receipt.counts.moved) == (3, 2)
-    assert "left alone: 'Smith/Sorted/b' (moved): was changed" in done.receipt.notes
+    assert "left alone: 'Smith/b' (not moved to 'Smith/Sorted/b'): was changed" in done.receipt.notes
     office.sound()
 
 
@@ -358,3 +358,15 @@ def test_what_went_away_does_not_count_in_the_proof(office: Office):
     office.path("Smith/Sorted/a").unlink()
     with pytest.raises(Stale):
         office.gate.apply(plan, verify=True)
+
+
+def test_of_a_swap_the_file_that_was_edited_is_named(office: Office):
+    """Not the place it was to go to, where another file is as it was."""
+    office.put("Smith/a", "a")
+    office.put("Smith/b", "b")
+    office.put("Smith/c", "c")
+    swap = (move("a", "t"), move("b", "a"), move("t", "b"), move("c", "d"))
+    done = skipped(office, *swap, change=lambda: edit(office.path("Smith/a")))
+    assert done.receipt is not None
+    assert "left alone: 'Smith/a' (not moved to 'Smith/b'): was changed" in done.receipt.notes
+    assert names(office) == {"a", "b", "d"}

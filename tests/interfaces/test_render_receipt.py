@@ -53,3 +53,18 @@ def test_what_was_not_applied_is_not_undone(state: str, next_command: str) -> No
 
 def test_a_failed_verification_is_not_overlooked() -> None:
     assert "Verified   NO: " in shown({**WHOLE, "verified": False})
+
+
+def test_what_the_vault_let_go_is_not_offered_any_more() -> None:
+    """What was pruned or put back cannot be undone as a whole."""
+    vault = WHOLE["vault"]
+    assert isinstance(vault, dict)
+    text = shown({**WHOLE, "vault": {**vault, "left": 1}})
+    assert "Kept       1 of 3 entries: 2 were let go or put back" in text
+    assert "treegate undo" not in text
+    assert "treegate undo" in shown({**WHOLE, "vault": {**vault, "left": 3}})
+
+
+def test_a_run_that_changed_nothing_is_not_offered_for_undo() -> None:
+    """There is nothing to take back."""
+    assert "treegate undo" not in shown({**WHOLE, "counts": {}, "touched": 0})

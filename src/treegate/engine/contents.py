@@ -214,4 +214,6 @@ def _facts_or_stale(folder: int, name: bytes) -> Facts:
 
 def _stale(name: bytes) -> Stale:
     path = os.fsdecode(name)
-    return Stale(f"{path!r} changed since the preview, or while it was copied", hint="refresh the plan", path=path)
+    return Stale(
+        f"{path!r} changed since the preview, or while it was copied", hint="submit the plan anew", path=path
+    )

@@ -31,6 +31,7 @@ class Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     result: str = "done"  # or "left": changed since the approval, and left alone as the plan said
     facts: str = ""
     sha256: str = ""
+    held: str = ""  # of a folder that is kept: the digest (hex) of what it holds
 
     @property
     def packed(self) -> bytes:
@@ -54,6 +55,7 @@ class Vault(msgspec.Struct, frozen=True):
     size: int = 0
     until: int | None = None
     places: list[str] = []  # relative to the workspace
+    sums: dict[str, str] = {}  # of rollback.sh and its data there: path -> SHA-256 (hex)
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,12 +96,15 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
-def lines(effects: Iterable[Effect], facts: Mapping[int, bytes], hashes: Mapping[int, str]) -> Iterator[bytes]:
-    """The encoded lines of a run's effects; `facts` and `hashes` are by entry number."""
+def lines(
+    effects: Iterable[Effect], facts: Mapping[int, bytes], hashes: Mapping[int, str], held: Mapping[int, str]
+) -> Iterator[bytes]:
+    """The encoded lines of a run's effects; `facts` and `hashes` are by entry number, `held` by that in the vault."""
     for effect in effects:
         packed = facts.get(effect.entry, b"")
         sha256 = hashes.get(effect.entry, effect.sha256)
-        yield _encode(Line(effect, facts=base64.b64encode(packed).decode(), sha256=sha256))
+        kept = held.get(effect.vault, "") if effect.vault is not None else ""
+        yield _encode(Line(effect, facts=base64.b64encode(packed).decode(), sha256=sha256, held=kept))
 
 
 def write_lines(path: Path, encoded: Iterable[bytes]) -> tuple[int, str]:

@@ -124,6 +124,6 @@ def _denied(what: str, says: str) -> Denied:
     return Denied(
         f"this token {says}",
         code=f"token-{what}",
-        hint="ask an admin for a new one, and set TREEGATE_TOKEN to it",
-        next="treegate token list",
+        hint="set TREEGATE_TOKEN to one that holds, or unset it; an admin makes new ones",
+        next="treegate token create --help",
     )

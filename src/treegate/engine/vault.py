@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -65,32 +66,41 @@ def timestamp(milliseconds: int) -> str:
 # -- written when a run has ended
 
 
-def write(workspace: Workspace, run: str, table: Table, result: Result, kept: Iterable[Kept], now: int) -> None:
+def write(
+    workspace: Workspace, run: str, table: Table, result: Result, kept: Iterable[Kept], now: int
+) -> dict[str, str]:
     """Writes manifest and rollback script of an applied run, durably, on every volume where it did something.
 
-    Doing it again does no harm. `now` is in milliseconds since 1970. Raises OSError.
+    Doing it again does no harm. `now` is in milliseconds since 1970. Returns the SHA-256 (hex) of each script and its
+    data, by path from the workspace. Raises OSError.
     """
+    sums: dict[str, str] = {}
     by_volume: dict[str, list[Kept]] = {}
     for one in kept:
         by_volume.setdefault(workspace.volume(one.case), []).append(one)
     reversal = Reversal(run, table, result.built, lambda key: _ground(workspace, key, run))
     for volume in sorted({*by_volume, *reversal.volumes()}):
         stable = _stable(workspace, table, volume)
-        _write(workspace, run, volume, by_volume.get(volume, []), reversal.lines(volume, stable=stable), now)
+        found = _write(workspace, run, volume, by_volume.get(volume, []), reversal.lines(volume, stable=stable), now)
+        place = workspace.vault(volume, run).relative_to(workspace.root)
+        sums |= {str(place / name): sha256 for name, sha256 in found.items()}
+    return sums
 
 
-def _write(workspace: Workspace, run: str, volume: str, kept: list[Kept], lines: Iterable[bytes], now: int) -> None:
+def _write(
+    workspace: Workspace, run: str, volume: str, kept: list[Kept], lines: Iterable[bytes], now: int
+) -> dict[str, str]:
     path = workspace.vault(volume, run)
     (path / ENTRIES).mkdir(mode=0o700, parents=True, exist_ok=True)
     with handles.closing(handles.open_root(str(path))) as folder:
         posix.set_mode(folder, 0o700)
-        _put(folder, DATA, lines)
-        _put(folder, SCRIPT, [script()])
+        sums = {DATA: _put(folder, DATA, lines), SCRIPT: _put(folder, SCRIPT, [script()])}
         # Last, for it says that the others are there.
-        _put(folder, MANIFEST, _manifest(run, workspace.id, timestamp(now), _until(kept), map(_line, kept)))
+        _put(folder, MANIFEST, _manifest(run, workspace.id, timestamp(now), _until(kept), map(line, kept)))
         posix.fsync(folder)
     with handles.closing(handles.open_root(str(path.parent))) as above:
         posix.fsync(above)
+    return sums
 
 
 def script() -> bytes:
@@ -98,16 +108,19 @@ def script() -> bytes:
     return resources.files("treegate.engine").joinpath(SCRIPT).read_bytes()
 
 
-def _put(folder: int, name: str, pieces: Iterable[bytes]) -> None:
-    """Puts a whole file in place, or leaves what was there: written aside, synced, renamed."""
+def _put(folder: int, name: str, pieces: Iterable[bytes]) -> str:
+    """Puts a whole file in place, or leaves what was there: written aside, synced, renamed. Its SHA-256 (hex)."""
+    digest = hashlib.sha256()
     aside = f"{name}.new"
     with contextlib.suppress(FileNotFoundError):
         posix.unlink(folder, aside)  # left by a crash
     with handles.closing(posix.make_file(folder, aside, 0o600)) as fd:
         for block in _blocks(pieces):
             posix.write(fd, block)
+            digest.update(block)
         posix.fsync(fd)
     os.replace(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
+    return digest.hexdigest()
 
 
 def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -134,7 +147,8 @@ def _manifest(run: str, workspace: str, created: str, until: str | None, lines: 
     yield b"\n]}\n"
 
 
-def _line(kept: Kept) -> Line:
+def line(kept: Kept) -> Line:
+    """A kept entry as the manifest tells it."""
     return Line(kept.entry, kept.case, tagged(kept.path), kept.kind, kept.files, kept.size)
 
 

@@ -160,7 +160,12 @@ class Workspace:
             return {name: "" if self._device(name) == own else name for name in names}
         except FileNotFoundError:
             text = f"{self.projects} is not there"
-            raise NotFound(text, code="projects-missing", hint="is the workspace mounted?") from None
+            raise NotFound(
+                text,
+                code="projects-missing",
+                hint="is the workspace mounted? mount it, then look again",
+                next="treegate doctor",
+            ) from None
         except OSError as error:
             raise UsageError(f"{self.projects}: {error.strerror}", code="workspace-unreadable") from None
 

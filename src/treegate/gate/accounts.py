@@ -11,7 +11,7 @@ from treegate.engine import receipts
 from treegate.engine.context import Result
 from treegate.engine.store.records import Kept, Run, StoredPlan, standing
 from treegate.engine.tablefile import Table
-from treegate.gate import latecomers, plans, skipping
+from treegate.gate import intact, latecomers, plans, skipping
 from treegate.gate.core import Core
 from treegate.model import inverse
 from treegate.model import policy as policies
@@ -19,7 +19,6 @@ from treegate.model.effects import Effect, untagged
 from treegate.model.lifecycle import State
 from treegate.model.paths import split
 from treegate.model.preview import Counts
-from treegate.model.tree import pack, unpack
 
 
 class Account:
@@ -75,12 +74,15 @@ class Account:
     def write_lines(self, table: Table, result: Result) -> tuple[int, str]:
         """Writes the receipt's lines, durably: how many, and their digest."""
         hashes = {number: built.sha256 for number, built in result.built.items() if built.sha256}
-        lines = receipts.lines(self.effects(), _facts(table, result), hashes)
+        held = intact.held(self._core, self._run, table, self.kept)
+        lines = receipts.lines(self.effects(), intact.facts_after(table, result.built), hashes, held)
         path = self._core.state / "receipts" / f"{self._run.id}.lines"
         return receipts.write_lines(path, chain(lines, skipping.left_lines(self._rest)))
 
-    def receipt(self, table: Table, result: Result, lines: int, lines_digest: str) -> receipts.Receipt:
-        """The receipt, unsigned."""
+    def receipt(
+        self, table: Table, seconds: float, lines: int, lines_digest: str, sums: dict[str, str]
+    ) -> receipts.Receipt:
+        """The receipt, unsigned; `sums` are those of the rollback scripts (engine.vault.write)."""
         core, plan, run, preview = self._core, self._plan, self._run, self._preview
         approvals = standing(core.store.decisions_on(run.preview))
         return receipts.Receipt(
@@ -101,18 +103,18 @@ class Account:
             channel=core.actor.channel,
             started=run.started_at,
             ended=core.clock(),
-            seconds=round(result.seconds, 6),
+            seconds=round(seconds, 6),
             outcome=State.APPLIED.value,
             counts=self.counts,
             steps=table.header.steps,
             touched=lines if self._rest is None else len(self._rest.effects),
             lines_digest=lines_digest,
-            vault=self._vault(table),
+            vault=self._vault(table, sums),
             undo_of=plan.undo_of or "",
             notes=[*skipping.notes(self._rest), *self._notes()],
         )
 
-    def _vault(self, table: Table) -> receipts.Vault:
+    def _vault(self, table: Table, sums: dict[str, str]) -> receipts.Vault:
         workspace, kept = self._core.workspace, self.kept
         folders = [workspace.vault(volume, self._run.id) for volume in table.header.volumes]
         return receipts.Vault(
@@ -121,6 +123,7 @@ class Account:
             size=sum(one.size for one in kept),
             until=kept[0].until if kept else None,
             places=[str(folder.relative_to(workspace.root)) for folder in folders if folder.exists()],
+            sums=sums,
         )
 
     def _notes(self) -> Iterator[str]:
@@ -150,27 +153,6 @@ def _kept(run: Run, effect: Effect, number: int, now: int, until: int | None) ->
         kept_at=now,
         until=until,
     )
-
-
-def _facts(table: Table, result: Result) -> dict[int, bytes]:
-    """The packed facts by which each touched entry is known after the run, by its number."""
-    facts = {number: built.facts for number, built in result.built.items()}
-    for step in table.steps():
-        if step.facts:
-            facts[step.entry] = step.facts
-        if step.other_facts:
-            facts[step.other] = step.other_facts
-    times: dict[int, int] = {}  # by inode: a time that is set shows under each name of the file
-    for setting in table.settings():
-        facts.setdefault(setting.entry, setting.facts)
-        if setting.mtime is not None:
-            times[unpack(setting.facts).ino] = setting.mtime
-    return {number: _timed(packed, times) for number, packed in facts.items()} if times else facts
-
-
-def _timed(packed: bytes, times: dict[int, int]) -> bytes:
-    known = unpack(packed)
-    return pack(known._replace(mtime=times[known.ino])) if known.ino in times else packed
 
 
 def _placed(effects: Iterable[Effect]) -> set[str]:

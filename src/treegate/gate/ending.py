@@ -18,13 +18,14 @@ from treegate.model.lifecycle import State
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
-    """What `apply` and `recover` answer; contract section 10. `seconds` goes from the lock to the durable end."""
+    """What `apply` and `recover` answer. `seconds` goes from the lock to the durable end."""
 
     id: str
     run: str
     state: str
     seconds: float
     receipt: receipts.Receipt | None
+    kept: int = 0  # entries of its vault that are still there
 
 
 def answer(core: Core, run: Run) -> Applied:
@@ -33,7 +34,8 @@ def answer(core: Core, run: Run) -> Applied:
     if run.receipt_digest:
         receipt = receipts.read(core.state / "receipts", run.id)
     seconds = receipt.seconds if receipt is not None else 0.0
-    return Applied(id=run.plan, run=run.id, state=run.state.value, seconds=seconds, receipt=receipt)
+    kept = len(core.store.vault(run=run.id))
+    return Applied(id=run.plan, run=run.id, state=run.state.value, seconds=seconds, receipt=receipt, kept=kept)
 
 
 def conclude(core: Core, plan: StoredPlan, run: Run, context: RunContext, result: Result) -> Applied:
@@ -47,9 +49,9 @@ def conclude(core: Core, plan: StoredPlan, run: Run, context: RunContext, result
         raise rolled_back(run, result.reason)
     account = Account(core, plan, run)
     count, digest = account.write_lines(context.table, result)
-    vault.write(core.workspace, run.id, context.table, result, account.kept, core.clock())
-    receipt = receipts.signed(account.receipt(context.table, result, count, digest), core.key())
-    receipt_digest = receipts.write(core.state / "receipts", receipt)
+    sums = vault.write(core.workspace, run.id, context.table, result, account.kept, core.clock())
+    receipt = account.receipt(context.table, result.seconds, count, digest, sums)
+    receipt_digest = receipts.write(core.state / "receipts", receipts.signed(receipt, core.key()))
     _keep_table(core, run, context.table)
     _end_applied(core, run, account, receipt_digest)
     clean(core, run)

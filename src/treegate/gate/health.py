@@ -10,9 +10,9 @@ from pathlib import Path
 from treegate.engine import audit, probe, receipts
 from treegate.engine.mounts import mount_of
 from treegate.engine.probe import Finding
-from treegate.engine.store.records import VaultState
 from treegate.engine.workspace import generation
-from treegate.errors import TreegateError
+from treegate.errors import NotVerified, TreegateError
+from treegate.gate import intact
 from treegate.gate.core import Core
 from treegate.gate.undoing import note_rolled_back
 from treegate.model.lifecycle import State
@@ -79,26 +79,27 @@ def _run(core: Core, id: str) -> Iterator[Finding]:
         note_rolled_back(core, run)
     except (TreegateError, OSError) as error:
         yield Finding("error", f"what rollback.sh did to {id} cannot be noted: {error}", "restore a backup")
+    receipt = None
     if run.receipt_digest:
-        yield from _receipt(core, id, run.receipt_digest)
-    for kept in core.store.vault(run=id):
-        if kept.state is VaultState.KEPT:
-            path = core.workspace.vault(core.workspace.volume(kept.case), id) / "entries" / str(kept.entry)
-            if not os.path.lexists(path):
-                text = f"the vault of {id} lacks entry {kept.entry} ({visible(kept.path)})"
-                yield Finding("error", text, "look for who removed it; it cannot be restored from here")
-
-
-def _receipt(core: Core, id: str, digest: str) -> Iterator[Finding]:
-    folder = core.state / "receipts"
+        try:
+            receipt = _receipt(core, id, run.receipt_digest)
+        except TreegateError as error:
+            yield Finding("error", f"the receipt of {id}: {error.message}", error.hint or "restore it from a backup")
     try:
-        receipt = receipts.read(folder, id)
-        if receipts.digest_of(receipt) != digest:
-            yield Finding("error", f"the receipt of {id} is not the one the store knows", "restore it from a backup")
-        else:
-            receipts.verify(folder, receipt, core.key())
+        for fault in intact.faults(core, run, receipt):
+            yield Finding("error", fault.text, fault.advice)
     except TreegateError as error:
-        yield Finding("error", f"the receipt of {id}: {error.message}", error.hint or "restore it from a backup")
+        yield Finding("error", f"the step table of {id}: {error.message}", error.hint or "restore it from a backup")
+
+
+def _receipt(core: Core, id: str, digest: str) -> receipts.Receipt:
+    """The receipt of a run, if it is the right one; raises NotFound or NotVerified."""
+    folder = core.state / "receipts"
+    receipt = receipts.read(folder, id)
+    if receipts.digest_of(receipt) != digest:
+        raise NotVerified("it is not the one the store knows", hint="restore it from a backup")
+    receipts.verify(folder, receipt, core.key())
+    return receipt
 
 
 def _strays(core: Core, known: set[str]) -> Iterator[Finding]:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from treegate.engine import vault
-from treegate.engine.store.records import Kept, VaultState
-from treegate.errors import Busy, Denied, NotFound
-from treegate.gate import leftovers, plans
+from treegate.engine.store.records import Kept, Run, VaultState
+from treegate.errors import Busy, Denied, NotFound, TreegateError
+from treegate.gate import intact, leftovers, plans
 from treegate.gate.core import Core
 from treegate.gate.leftovers import Leftovers
 from treegate.gate.plans import Submitted
@@ -40,7 +40,17 @@ def restore(core: Core, prefix: str, entries: Iterable[int] = (), to: str = "") 
     if to and len(kept) > 1:
         raise Denied("one place cannot take several entries", code="one-entry-only", hint="name the one entry")
     operations = [_operation(one, to) for one in kept]
-    return plans.submit(core, Plan.of(operations, title=f"Restore from the vault of {run.id}"))
+    title = f"Restore from the vault of {run.id}"
+    return plans.submit(core, Plan.of(operations, title=title, reason=_doubt(core, run, kept)))
+
+
+def _doubt(core: Core, run: Run, kept: list[Kept]) -> str:
+    """What a reviewer should know of the entries: it may be that they are not what the run put there."""
+    try:
+        found = intact.altered(core, run, {one.entry for one in kept})
+    except TreegateError as error:
+        return f"it is not known whether it is as the run kept it: {error.message}"
+    return f"not as the run kept it: {intact.named(found)}" if found else ""
 
 
 def _operation(kept: Kept, to: str) -> Restore:

@@ -92,9 +92,18 @@ def notes(rest: Rest | None) -> Iterator[str]:
     """What the receipt says of entries that were left alone."""
     left = rest.left if rest is not None else []
     for one in left[:NOTED]:
-        yield f"left alone: {untagged(one.effect.path)!r} ({one.effect.effect}): {one.why}"
+        own = untagged(one.effect.source if one.effect.source is not None else one.effect.path)
+        yield f"left alone: {_named(one.effect)}: {one.why.removeprefix(own + ' ')}"
     if len(left) > NOTED:
         yield f"left alone: {len(left) - NOTED:,} more"
+
+
+def _named(effect: Effect) -> str:
+    """An effect that did not come to be, by where its entry still is."""
+    path = untagged(effect.path)
+    if effect.effect == "moved" and effect.source is not None:
+        return f"{untagged(effect.source)!r} (not moved to {path!r})"
+    return f"{path!r} (not {effect.effect})"
 
 
 class _Reduction:
@@ -130,7 +139,7 @@ class _Reduction:
             if not blamed:
                 raise _Unclear
             for id in blamed:
-                self.left.setdefault(id, finding.text)
+                self.left.setdefault(id, f"{finding.path} {finding.text}")
         return len(self.left) > before
 
     def _drop_dependents(self) -> None:

@@ -12,8 +12,8 @@ from treegate.engine.receipts import Line
 from treegate.engine.store.records import Kept, Run, VaultState
 from treegate.engine.workspace import replace_file
 from treegate.engine.world import DiskWorld
-from treegate.errors import Denied, NotFound, Stale
-from treegate.gate import plans
+from treegate.errors import Denied, NotFound, NotVerified, Stale
+from treegate.gate import intact, plans
 from treegate.gate.core import Core
 from treegate.gate.plans import Submitted
 from treegate.model import inverse
@@ -52,6 +52,7 @@ def undo(core: Core, prefix: str = "", paths: Iterable[str] = ()) -> Undo:
     asked = [_from_projects(core, run, path) for path in paths]
     chosen, also = _chosen(lines, asked)
     _refuse_moved_on(core, run, chosen)
+    _refuse_altered(core, run, chosen)
     with core.world() as world:
         _refuse_changed(world, chosen, run)
     operations = inverse.plan_of(inverse.undo_of((line.effect for line in chosen), run.id))
@@ -88,10 +89,18 @@ def _target(core: Core, prefix: str) -> Run:
         stored = core.store.preview(plan.id)
         found = core.store.run_of(stored.seq) if stored is not None else None
     else:
-        found = core.store.find_run(prefix) if prefix else core.store.last_run()
+        found = core.store.find_run(prefix) if prefix else _last(core)
     if found is None:
         raise NotFound("there is no run to undo", code="no-run", next="treegate list")
     return found
+
+
+def _last(core: Core) -> Run | None:
+    """The newest run that changed something and was not undone; else the newest."""
+    for run in core.store.runs([State.APPLIED]):
+        if next(receipts.read_lines(core.state / "receipts" / f"{run.id}.lines"), None) is not None:
+            return run
+    return core.store.last_run()
 
 
 def _not_undoable(run: Run) -> Denied:
@@ -132,18 +141,57 @@ def _concerns(effect: Effect, path: str) -> bool:
 
 
 def _refuse_moved_on(core: Core, run: Run, lines: list[Line]) -> None:
-    """What the run kept may lie in another vault by now: it was undone, and that undo was undone."""
+    """What the run kept may be let go by now, be back in the tree, or lie in another vault."""
+    entries = {line.effect.vault for line in lines if line.effect.vault is not None}
+    gone = {
+        kept.entry: kept
+        for kept in (core.store.vault(run=run.id, state=None) if entries else ())
+        if kept.entry in entries and kept.state is not VaultState.KEPT
+    }
+    if not gone:
+        return
+    first = next(iter(gone.values()))
+    text = f"the vault of run {run.id} no longer holds {first.path!r}: it was {first.state.value}"
+    redo = _redo(core, run, first)
+    if redo is not None:
+        hint, next_command = "a later run holds it; undo that one", f"treegate undo {redo.id}"
+    else:
+        lost = [untagged(line.effect.path) for line in lines if line.effect.vault in gone]
+        rest = [untagged(line.effect.path) for line in lines if line.effect.vault not in gone]
+        hint, next_command = _where(core, first), _undo_of_others(run, rest, lost)
+    raise Denied(text, code="not-undoable", hint=hint, next=next_command)
+
+
+def _redo(core: Core, run: Run, kept: Kept) -> Run | None:
+    """The run that did once more what `run` had done, by undoing the undo that took an entry out of its vault."""
+    undo = next((one for one in core.store.runs() if one.id == kept.by_run), None)
+    if undo is None or undo.undo_of != run.id:
+        return None
+    return next((one for one in core.store.runs([State.APPLIED]) if one.undo_of == undo.id), None)
+
+
+def _where(core: Core, gone: Kept) -> str:
+    """Where to look for what a vault let go."""
+    for kept in core.store.vault(case=gone.case):
+        if kept.path == gone.path:
+            return f"the vault of {kept.run} holds it as entry {kept.entry}; the other paths can be undone"
+    if gone.state is VaultState.RESTORED:
+        return "it was put back into the tree; the other paths can be undone by naming them with --path"
+    return "it was let go for good; the other paths can be undone by naming them with --path"
+
+
+def _refuse_altered(core: Core, run: Run, lines: list[Line]) -> None:
+    """What was edited in the vault is not what the run took away: it is not put back as if it were."""
     wanted = {line.effect.vault for line in lines if line.effect.vault is not None}
-    for kept in core.store.vault(run=run.id, state=None) if wanted else ():
-        if kept.entry in wanted and kept.state is VaultState.RESTORED:
-            later = next((one for one in core.store.runs() if one.undo_of == kept.by_run is not None), None)
-            holder = later if later is not None and later.state is State.APPLIED else None
-            raise Denied(
-                f"the vault of run {run.id} no longer holds {kept.path!r}: it was {kept.state.value}",
-                code="not-undoable",
-                hint="a later run holds it; undo that one" if holder else "see what the vaults still keep",
-                next=f"treegate undo {holder.id}" if holder else "treegate vault list",
-            )
+    found = intact.altered(core, run, wanted) if wanted else []
+    if found:
+        raise NotVerified(
+            f"the vault of run {run.id} is not as the run left it: {intact.named(found)}",
+            code="vault-altered",
+            hint="put it back from a backup of the vault; to have what is there now, restore it as it is",
+            next=f"treegate vault restore {run.id} {found[0].kept.entry}",
+            path=found[0].kept.path,
+        )
 
 
 def _refuse_changed(world: DiskWorld, lines: list[Line], run: Run) -> None:

@@ -115,18 +115,22 @@ _REFUSED: Mapping[State, _Refusal] = {
         "submit PLAN",
     ),
     State.INVALID: _Refusal(
-        PlanError, "plan-invalid", "has errors", "repair what its problems name, then revise it", "show {plan}"
+        PlanError, "plan-invalid", "has errors", "repair what its problems name, then submit it anew", "show {plan}"
     ),
     State.PENDING: _Refusal(Denied, "still-pending", "waits for a decision", "decide on it first", "show {plan}"),
     State.CHANGES_REQUESTED: _Refusal(
-        Denied, "changes-requested", "was sent back for changes", "revise it as the reviewer asked", "show {plan}"
+        Denied,
+        "changes-requested",
+        "was sent back for changes",
+        "change it as the reviewer asked, and submit it anew",
+        "show {plan}",
     ),
     State.APPROVED: _Refusal(Denied, "not-applied", "is approved and not applied yet", "apply it", "apply {plan}"),
     State.REJECTED: _Refusal(
         Rejected,
         "already-rejected",
         "was rejected",
-        "the reviewer's comment says why; a revision starts undecided",
+        "the reviewer's comment says why; what is submitted after a change starts undecided",
         "show {plan}",
     ),
     State.EXPIRED: _Refusal(

@@ -177,11 +177,11 @@ class Lines:
     def _move(self, node: Node, number: int) -> Effect:
         """The line of a move and no more: nearly all lines are."""
         net, kind, facts, ops = self.net, node.kind, node.facts, node.ops
-        if kind is Kind.DIR or facts is None:
+        if kind is Kind.FILE and facts is not None:
+            files, size = 1, size_in(facts)
+        else:
             held = net.held(node)
             files, size = held.files, held.size
-        else:
-            files, size = 1, size_in(facts)
         return Effect(
             id=f"e{number}",
             effect="moved",

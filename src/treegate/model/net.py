@@ -173,14 +173,15 @@ class Net:
             return self.totals.get(node, NOTHING)
         made = node.made
         if made is not None:
-            return Held(1, made.size)
-        return Held(1, 0 if node.facts is None else size_in(node.facts))
+            return Held(1, made.size if node.kind is Kind.FILE else 0)
+        # What a link holds is its target, which counts nothing; so it is in the totals of folders too.
+        return Held(1, size_in(node.facts) if node.kind is Kind.FILE and node.facts is not None else 0)
 
     def held_by(self, nodes: Iterable[Node]) -> Held:
         """What goes with several entries."""
         files = size = 0
         for node in nodes:
-            if node.facts is not None and node.kind is not Kind.DIR:
+            if node.facts is not None and node.kind is Kind.FILE:
                 files += 1
                 size += _SIZE_AT(node.facts, _OFFSET)[0]
             else:

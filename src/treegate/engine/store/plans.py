@@ -276,7 +276,9 @@ def _check_once(plan: StoredPlan, own: list[Decision], verdict: Verdict) -> None
         raise Denied(
             f"you have decided on this digest of plan {plan.id} already ({own[-1].verdict})",
             code="already-decided",
-            hint="take the approval back with a revoke" if approved else "a revised plan is decided on anew",
+            hint="reject it if it must not be applied"
+            if approved
+            else "a plan that is submitted anew is decided on anew",
             next=f"treegate show {plan.id}",
         )
 

@@ -78,15 +78,18 @@ def submit_command(plan: str, workspace: str | None, state: str | None, as_json:
         raise click.exceptions.Exit(PLAN_HAS_ERRORS)
 
 
-def show_preview(preview: Preview, operations: Iterable[Operation]) -> None:
-    """A preview for a person, each grave effect with the `why` of its operation."""
+def show_preview(
+    preview: Preview, operations: Iterable[Operation], state: State = State.PENDING, run: str = ""
+) -> None:
+    """A preview for a person, each grave effect with the `why` of its operation, and what to type next."""
     width, color = common.width(), common.color()
-    common.say(terminal.preview(preview, width=width, color=color, operations=operations))
+    commands = words.next_commands(preview, state=state, run=run)
+    common.say(terminal.preview(preview, width=width, color=color, operations=operations, commands=commands))
 
 
 def tell_submitted(gate: Any, done: Any) -> None:
     """What to say of a plan that was just stored."""
-    show_preview(gate.show(done.id).preview, gate.document(done.id).operations)
+    show_preview(gate.show(done.id).preview, gate.document(done.id).operations, State(done.state))
     if done.waiting_for:
         common.say(f"{done.id} is {done.state} and waits for {visible(done.waiting_for)}.")
 
@@ -180,9 +183,9 @@ def show_command(
 
         common.say(markdown.preview(shown.preview, operations=gate.document(shown.plan.id).operations))
     else:
-        show_preview(shown.preview, gate.document(shown.plan.id).operations)
-        run = f"; run {shown.run.id}" if shown.run else ""
-        common.say(f"{shown.plan.id} is {shown.plan.state}{run}")
+        run = shown.run.id if shown.run else ""
+        show_preview(shown.preview, gate.document(shown.plan.id).operations, shown.plan.state, run)
+        common.say(f"{shown.plan.id} is {shown.plan.state}" + (f"; run {run}" if run else ""))
 
 
 def _show_effects(gate: Any, shown: Any, start: int, count: int, as_json: bool, as_markdown: bool) -> None:

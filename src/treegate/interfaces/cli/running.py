@@ -78,6 +78,7 @@ def readable(done: Any) -> dict[str, Any]:
     """A receipt with its times and people as a reader wants them."""
     receipt = msgspec.to_builtins(done.receipt)
     receipt["state"] = done.state
+    receipt["vault"]["left"] = done.kept
     receipt["approved_by"] = [approval["reviewer"] for approval in receipt["approved_by"]]
     receipt["started"], receipt["ended"] = common.moment(receipt["started"]), common.moment(receipt["ended"])
     if receipt["vault"]["until"] is not None:

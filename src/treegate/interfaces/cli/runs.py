@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from treegate.interfaces.cli import common, plans, running
+from treegate.model.names import visible
 
 
 @click.command("apply")
@@ -33,6 +34,8 @@ def undo_command(
     gate = common.open_gate(workspace, state)
     made = gate.undo(run, paths)
     done = made.submitted
+    if made.also and not as_json:
+        common.say("has to go along: " + ", ".join(visible(path) for path in made.also[:10]) + _more(made.also))
     applied = None
     if now and done.state == "pending":
         plans.identify(gate, common.interactive() and not as_json, "undo --now")
@@ -45,11 +48,13 @@ def undo_command(
     elif applied is not None:
         running.tell(applied, False)
     else:
-        if made.also:
-            common.say("has to go along: " + ", ".join(map(repr, made.also[:10])))
         plans.tell_submitted(gate, done)
     if done.state == "invalid":
         raise click.exceptions.Exit(plans.PLAN_HAS_ERRORS)
+
+
+def _more(paths: list[str]) -> str:
+    return f" and {len(paths) - 10} more" if len(paths) > 10 else ""
 
 
 @click.command("recover")

@@ -90,7 +90,7 @@ def _facts(receipt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     state, run = _text(receipt, "state"), _text(receipt, "run")
     if state == "needs-recovery":
         yield "Next", "treegate recover"
-    elif run and state in ("", "applied"):
+    elif run and state in ("", "applied") and receipt.get("touched") != 0 and not _let_go(receipt):
         undo = receipt.get("undo")
         yield "Undo", inert(undo) if isinstance(undo, str) and undo else f"treegate undo {run}"
 
@@ -101,11 +101,22 @@ def _kept(receipt: Mapping[str, Any]) -> str:
     entries = vault.get("entries")
     if not isinstance(entries, int) or not entries:
         return ""
+    if gone := _let_go(receipt):
+        left = f"{vault['left']:,} of " if vault["left"] else "nothing any more of "
+        verb = "was" if gone == 1 else "were"
+        return f"{left}{words.plural(entries, 'entry', 'entries')}: {gone:,} {verb} let go or put back"
     held = f", {words.size(vault['bytes'])}," if isinstance(vault.get("bytes"), int) else ""
     until = _text(vault, "until")
     span = _left(until, _text(receipt, "ended")) if until else ""
     ends = f" until {until[:10] if _moment(until) else until}{span}" if until else ""
     return f"{words.plural(entries, 'entry', 'entries')}{held} in the vault{ends}"
+
+
+def _let_go(receipt: Mapping[str, Any]) -> int:
+    """How many entries that the run put into the vault are not there any more."""
+    vault = receipt.get("vault") or {}
+    entries, left = vault.get("entries"), vault.get("left")
+    return max(0, entries - left) if isinstance(entries, int) and isinstance(left, int) else 0
 
 
 def _left(until: str, ended: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from treegate.model.effects import Effect
+from treegate.model.lifecycle import UNFINISHED, State
 from treegate.model.preview import Preview
 from treegate.model.problems import Problem
 
@@ -118,20 +119,37 @@ def stale(preview: Preview) -> str:
     return "if anything named here changes before the run, nothing is done"
 
 
-def next_commands(preview: Preview, document: str = "PLAN") -> list[tuple[str, str]]:
-    """(command, what it does) that a reviewer or author may type next; `document` is the plan's file."""
+def next_commands(
+    preview: Preview, document: str = "PLAN", state: State = State.PENDING, run: str = ""
+) -> list[tuple[str, str]]:
+    """(command, what it does) that a reviewer or author may type next; `document` is the plan's file.
+
+    `state` is the stored plan's, `run` the run that it had.
+    """
     if not preview.plan:
         return _before_submitting(preview, shlex.quote(document))
     plan = shlex.quote(preview.plan)
     show = (f"treegate show {plan} --effects", f"all {plural(preview.counts.effects, 'effect')}")
     if not preview.valid:
         return [("treegate submit PLAN", "hand in the mended plan"), show]
+    if state is not State.PENDING:
+        return [_by_state(state, plan, shlex.quote(run)), show]
     digest = shlex.quote(preview.digest[:DIGEST])
     return [
         (f"treegate approve {plan} --digest {digest}", "approve exactly this"),
         (f"treegate reject {plan} --comment TEXT", "say no, and why"),
         show,
     ]
+
+
+def _by_state(state: State, plan: str, run: str) -> tuple[str, str]:
+    if state is State.APPROVED:
+        return f"treegate apply {plan}", "carry it out"
+    if state is State.APPLIED:
+        return f"treegate show {run}", "the receipt of its run"
+    if state in UNFINISHED:
+        return "treegate recover", "bring its run to an end"
+    return "treegate submit PLAN", "hand it in anew, on the tree as it is now"
 
 
 def _before_submitting(preview: Preview, document: str) -> list[tuple[str, str]]:
