@@ -436,3 +436,68 @@ def test_links_weigh_nothing_wherever_they_go(office):
     done = office.submit(move("folder/link", "link"), delete("folder", recursive=True))
     counts = office.gate.show(done.id).preview.counts
     assert (counts.deleted_bytes, counts.moved_bytes) == (5, 0)
+
+
+def in_and_copied(office):
+    """Changes inside a folder before and after it is copied, restored, or moved."""
+    yield [move("1.txt", "sub/1.txt"), copy("sub", "sub2")]
+    yield [copy("sub", "sub2"), delete("sub2/s.txt")]
+    yield [replace("sub/s.txt"), copy("sub", "sub2")]
+    yield [create("sub/n"), copy("sub", "sub2"), delete("sub/n")]
+    yield [copy("sub", "sub2"), replace("sub2/s.txt", "other"), move("sub2/deep", "sub3")]
+    yield [copy("1.txt", "2.txt", if_exists="replace")]
+    yield [move("1.txt", "2.txt", if_exists="replace"), copy("2.txt", "sub/copy")]
+    run = office.carried_out(delete("gone", recursive=True)).run
+    (kept,) = office.gate.list_vault(run)
+    back = {"op": "restore", "run": run, "entry": kept.entry, "to": "back"}
+    yield [back, move("back/g.txt", "g2"), copy("back", "back2"), move("back/h.txt", "1.txt", if_exists="replace")]
+
+
+def test_verify_is_right_about_folders_that_change_before_or_after_they_are_copied(office):
+    """What is copied is what the folder holds at that point of the plan; no such run is called wrong."""
+    for path in ("1.txt", "2.txt", "sub/s.txt", "sub/deep/d.txt", "gone/g.txt", "gone/h.txt"):
+        office.put(f"Smith/{path}", f"content of {path}\n")
+    before = office.tree()
+    for operations in in_and_copied(office):
+        tree = office.tree()
+        done = office.gate.apply(office.approved(*operations), verify=True)
+        assert "before and brought" in done.receipt.verified, operations
+        assert office.gate.fsck() == []
+        office.undone(done.run)
+        assert office.tree() == tree, operations
+    office.sound()
+    for path in (b"Smith/gone", b"Smith/gone/g.txt", b"Smith/gone/h.txt"):
+        del before[path]
+    assert office.tree() == before
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        [delete("back/g.txt")],
+        [move("back/g.txt", "g"), replace("g")],
+        [move("back/g.txt", "g"), delete("g")],
+        [delete("back/g.txt"), delete("back", recursive=True)],
+        [move("x", "back/x"), delete("back/in", recursive=True)],
+    ],
+)
+def test_what_comes_out_of_one_vault_does_not_go_into_another_untold(office, after):
+    """A plan that restores a folder and deletes something in it is refused: no record could say what that was."""
+    for path in ("x", "gone/g.txt", "gone/in/h.txt"):
+        office.put(f"Smith/{path}", path)
+    run = office.carried_out(delete("gone", recursive=True)).run
+    (kept,) = office.gate.list_vault(run)
+    done = office.submit({"op": "restore", "run": run, "entry": kept.entry, "to": "back"}, *after)
+    assert [found.code for found in done.problems] == ["restored-in-vain"]
+
+
+def test_a_file_that_takes_the_place_of_a_restored_one_has_it_kept(office):
+    """It is replaced like any other, so vault and list have it."""
+    office.put("Smith/x", "x")
+    office.put("Smith/gone/g.txt", "g")
+    run = office.carried_out(delete("gone", recursive=True)).run
+    (kept,) = office.gate.list_vault(run)
+    back = {"op": "restore", "run": run, "entry": kept.entry, "to": "back"}
+    office.carried_out(back, move("x", "back/g.txt", if_exists="replace"))
+    assert [one.path for one in office.gate.list_vault()] == ["Smith/back/g.txt"]
+    assert office.gate.fsck() == []

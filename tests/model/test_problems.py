@@ -49,6 +49,7 @@ def office() -> Memory:
     memory.put("gray.txt", file())
     memory.vaults["", "run_0"] = folder()
     memory.vaults["", "run_0"].add("1", file("kept"))
+    memory.vaults["", "run_0"].add("2", folder()).add("in.txt", file("kept inside"))
     return memory
 
 
@@ -135,6 +136,10 @@ EXAMPLES = [
     Example("bad-glob", [move("", "x/", match="Scans/[")], "match", "Scans/[", "closed", case=None),
     Example("bad-glob", [op("delete", match="*", **{"except": ["**a"]})], "except", "**a", "alone", case=None),
     Example("bad-glob", [move("", "x/{nme}", match="Scans/*")], "to", "x/{nme}", "{nme}", case=None),
+    Example(
+        "restored-in-vain", [op("restore", run="run_0", entry=2, to="r"), op("delete", path="r/in.txt")], "", None,
+        "same plan",
+    ),
     Example("vault-missing", [op("restore", run="run_0", entry=7, to="x")], "entry", "x", "no entry 7"),
     Example("blob-missing", [op("create", path="x", blob="sha256:" + "0" * 64)], "blob", "x", "no blob"),
     Example("immutable", [op("delete", path="fixed")], "path", "fixed", "immutable"),

@@ -107,7 +107,6 @@ def test_what_lay_in_a_kept_folder_does_not_stand_in_the_way() -> None:
         {"op": "restore", "run": "run_0", "entry": 2, "to": "back"},
         {"op": "replace", "path": "back/a", "content": "new"},
         {"op": "move", "from": "back/b/c", "to": "out"},
-        {"op": "delete", "path": "back/b"},
     ]
     before = memory.picture()
     effects = carried_out(memory, plan_of(memory, operations), "run_1")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 import msgspec
 
-from treegate.engine import receipts
+from treegate.engine import receipts, tablefile
+from treegate.engine.tablefile import Table
 from treegate.engine.world import DiskWorld
 from treegate.errors import NotVerified
 from treegate.gate import plans, runs, skipping
@@ -16,6 +18,7 @@ from treegate.gate.core import Core
 from treegate.gate.ending import Applied
 from treegate.model.effects import Effect, untagged
 from treegate.model.paths import joined
+from treegate.model.table import ROOT
 from treegate.model.tree import Kind
 
 Account = Counter[str]  # SHA-256 (hex) of a content -> how many files hold it
@@ -28,13 +31,18 @@ def apply_verified(core: Core, prefix: str) -> Applied:
     """
     plan = core.store.find_plan(prefix)
     effects = list(plans.effects_of(core, plan))
+    stored = core.store.preview(plan.id)
     found = _Found(core, effects)
+    if stored is not None and core.table_path(stored.table_digest).exists():
+        found.read_sources(tablefile.read(core.table_path(stored.table_digest), stored.table_digest))
     applied = runs.apply(core, plan.id)
     if applied.receipt is None:
         return applied
-    rest = skipping.rest_of(core, core.store.run(applied.run))
+    run = core.store.run(applied.run)
+    rest = skipping.rest_of(core, run)
     done = effects if rest is None else rest.effects
-    before, after = found.account(done), _after(core, done, applied.run)
+    table = tablefile.read(core.state / "receipts" / f"{run.id}.table", run.table_digest)
+    before, after = found.account(done) + found.brought(table), _after(core, done, applied.run)
     lost, more = before - after, after - before
     if lost or more:
         text = f"run {applied.run}: {sum(lost.values())} contents are missing and {sum(more.values())} are unexpected"
@@ -49,7 +57,7 @@ def _resigned(core: Core, receipt: receipts.Receipt, found: str) -> receipts.Rec
 
 
 class _Found:
-    """The contents that a run finds and those that it brings, read before it, effect by effect.
+    """The contents that a run finds and those that it copies, hashed before it.
 
     What is not there (any more) has no content; whether that matters is for the run to say.
     """
@@ -58,27 +66,28 @@ class _Found:
         self._core = core
         self._hashes: dict[str, str] = {}  # by path: a place counts once, whatever names it
         self._paths: dict[str, list[str]] = {}  # by effect: the places that it takes contents from
-        self._brought: dict[str, list[str]] = {}  # by effect: what comes anew
         with core.world() as world:
             for effect in effects:
-                self._brought[effect.id] = list(self._contents(world, _copied(effect), effect))
-                self._brought[effect.id] += [effect.sha256] if effect.sha256 else []
                 self._paths[effect.id] = [
                     path for top in _taken(core, effect) for path in self._read(world, top, effect.kind)
                 ]
 
-    def account(self, effects: Iterable[Effect]) -> Account:
-        """What some of the effects, by id, find and bring."""
-        ids = [effect.id for effect in effects]
-        places = {path for id in ids for path in self._paths[id]}
-        account = Counter(self._hashes[path] for path in places)
-        account.update(sha256 for id in ids for sha256 in self._brought[id])
-        return account
+    def read_sources(self, table: Table) -> None:
+        """Hashes what the run is to copy."""
+        with self._core.world() as world:
+            for source in _sources(table):
+                list(self._read(world, source, Kind.FILE.value))
 
-    def _contents(self, world: DiskWorld, sources: list[str], effect: Effect) -> Iterator[str]:
-        for source in sources:
-            for path in self._read(world, source, effect.kind):
-                yield self._hashes[path]
+    def account(self, effects: Iterable[Effect]) -> Account:
+        """What some of the effects find."""
+        places = {path for effect in effects for path in self._paths[effect.id]}
+        return Counter(self._hashes[path] for path in places)
+
+    def brought(self, table: Table) -> Account:
+        """What a run brings anew: the files that its table stages, from blobs and from copied files."""
+        account = Counter(row.blob for row in table.staged if row.blob)
+        account.update(self._hashes[source] for source in _sources(table) if source in self._hashes)
+        return account
 
     def _read(self, world: DiskWorld, top: str, kind: str) -> Iterator[str]:
         """The files at or under a path, hashed."""
@@ -89,15 +98,25 @@ class _Found:
                 yield path
 
 
-def _copied(effect: Effect) -> list[str]:
-    """What an effect makes a copy of."""
-    return [untagged(effect.source)] if effect.effect == "copied" and effect.source is not None else []
+def _sources(table: Table) -> Iterator[str]:
+    """The home path of each file that a table has copied."""
+    paths: dict[int, str] = {}
+    for place in table.places:
+        name = os.fsdecode(place.name)
+        if place.parent == ROOT:
+            kind, _, rest = name.partition(":")
+            paths[place.number] = rest if kind == "case" else f"/{name}"
+        else:
+            paths[place.number] = joined(paths[place.parent], name)
+    for row in table.staged:
+        if row.source is not None:
+            yield joined(paths[row.source[0]], os.fsdecode(row.source[1]))
 
 
 def _taken(core: Core, effect: Effect) -> Iterator[str]:
     """The places that an effect takes contents from."""
     source = None if effect.source is None else untagged(effect.source)
-    if effect.effect in ("moved", "deleted", "set") or (effect.effect == "replaced" and not effect.sha256):
+    if effect.effect in ("moved", "deleted", "set") or (effect.effect == "replaced" and effect.by == "move"):
         yield source or untagged(effect.path)
     if effect.effect == "replaced":
         yield untagged(effect.replaces if effect.replaces is not None else effect.path)

@@ -54,7 +54,12 @@ def _inverse(effect: Effect, run: str) -> Iterator[Change]:
 
 def _stays_itself(effect: Effect) -> bool:
     """Whether the entry was in the tree before and after."""
-    return effect.effect in ("moved", "set") or (effect.by == "move" and kept_source(effect) is None)
+    return effect.effect in ("moved", "set") or (effect.by == "move" and not _from_vault(effect))
+
+
+def _from_vault(effect: Effect) -> bool:
+    """Whether a file that replaces another came out of a vault."""
+    return effect.source is not None and untagged(effect.source).startswith("/")
 
 
 def kept_source(effect: Effect) -> tuple[str, int] | None:
@@ -62,8 +67,8 @@ def kept_source(effect: Effect) -> tuple[str, int] | None:
 
     A restored entry has it as `vault:RUN/12`; one that also replaces another, as its place in the vault's area.
     """
-    source = effect.source
-    if not isinstance(source, str) or not (effect.effect == "restored" or source.startswith("/")):
+    source = "" if effect.source is None else untagged(effect.source)
+    if not (effect.effect == "restored" or source.startswith("/")):
         return None
     run, _, entry = source.rpartition(":")[2].partition("/")
     return (run, int(entry)) if entry.isdecimal() else None

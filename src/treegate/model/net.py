@@ -45,6 +45,7 @@ class Net:
         self.pairs: dict[tuple[Node, Node], list[Node]] = {}  # what moved, by the folders it moved between
         self.restored: list[Node] = []
         self.deleted: list[Node] = []
+        self.restored_in_vain: list[Node] = []  # came with a restored folder, and goes away again
         self.set: list[Node] = []
         self.replaced: dict[Node, Node] = {}  # new entry -> the one it replaces, net
         self.totals: dict[Node, Totals] = {}  # of every folder that is moved, deleted, restored or copied as a whole
@@ -80,6 +81,8 @@ class Net:
         if to in self.forest.vaults:
             if not of_vault:
                 self.deleted.append(node)
+            else:
+                self.restored_in_vain.append(node)
             return
         if to is not home or node.name != node.home_name:
             if of_vault:

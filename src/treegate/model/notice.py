@@ -41,7 +41,7 @@ class Notice(NamedTuple):
 def notices(net: Net, gatekeeper: Gatekeeper) -> list[Notice]:
     """Everything there is to say about the net difference."""
     found: list[Notice] = []
-    for check in (_renamed, _hard_links, _collisions, _near_folders, _links, _folders, _obstacles):
+    for check in (_renamed, _hard_links, _collisions, _near_folders, _links, _folders, _restored, _obstacles):
         found.extend(_bounded(check(net)))
     found.extend(_bounded(_policy(net, gatekeeper)))
     return found
@@ -248,6 +248,14 @@ def _folders(net: Net) -> Iterable[Notice]:
         if totals.multilinks:
             text = f"{path!r} holds {totals.multilinks:,} files that have other names"
             yield Notice("several-hard-links", node, text, path)
+
+
+def _restored(net: Net) -> Iterable[Notice]:
+    """What would go from one vault to another, and never was in the tree: nothing could say where it belongs."""
+    replaced = set(net.replaced.values())
+    for node in (node for node in net.restored_in_vain if node not in replaced):
+        text = f"{net.home(node)!r} is restored with its folder and deleted by the same plan"
+        yield Notice("restored-in-vain", node, text, net.home(node))
 
 
 def _obstacles(net: Net) -> Iterable[Notice]:

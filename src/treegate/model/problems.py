@@ -124,6 +124,7 @@ CODES: dict[str, Code] = {
     "read-only": Code(E, "The filesystem is mounted read-only.", "mount it for writing"),
     "no-space": Code(E, "There is not enough space for the new contents.", "free some space"),
     "no-inodes": Code(E, "There are not enough inodes for the new entries.", "free some inodes"),
+    "restored-in-vain": Code(E, "Something is restored with its folder and deleted by the same plan.", "delete it with a plan of its own"),
     "weak-mount": Code(E, "This mount cannot make changes durable.", 'an admin may set `weak_mounts = "allow"` in [policy]'),
     "not-readable": Code(E, "The folder or file cannot be read.", "see to its permissions"),
 }  # fmt: skip
