@@ -293,7 +293,7 @@ FAILURES: dict[str, tuple[int, str, Line]] = {
         lambda o: o.run("approve", (p := o.pending())["id"], "--digest", p["digest"][:11], "--json", who="ruth"),
     ),
     "a changed tree": (5, "stale", _stale),
-    "a full disk midway": (6, "rolled-back", _rolled_back),
+    "a full disk midway": (6, "disk-full", _rolled_back),
     "an unfinished run": (7, "needs-recovery", _unfinished),
     "a locked case": (8, "case-locked", _locked),
     "no such plan": (9, "plan-not-found", lambda o: o.run("show", "pl_0000", "--json")),

@@ -38,7 +38,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Executable
 from sqlalchemy.sql.expression import Select, select
 
-from treegate.errors import Busy, NotVerified, TreegateError, UsageError
+from treegate.errors import Busy, NotVerified, RolledBack, TreegateError, UsageError
 
 __all__ = ["Connection", "Engine", "Executable", "RowMapping", "Select", "select"]
 
@@ -282,12 +282,12 @@ def connect(where: Path | str) -> Engine:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(source: Engine | Connection) -> Iterator[None]:
     """Turns the database's own errors into ours: damage, a lock that is not let go, a full or read-only disk."""
     try:
         yield
     except DBAPIError as error:
-        ours = _translate(error.orig)
+        ours = _translate(error.orig, source.engine.url.database or "")
         if ours is None:
             raise
         raise ours from error
@@ -327,6 +327,7 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+_LITTLE = 1 << 18  # bytes; the write-ahead log's index alone takes 32 KiB
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _UNWRITABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
@@ -342,7 +343,7 @@ def damaged(what: str) -> NotVerified:
     )
 
 
-def _translate(error: Any) -> TreegateError | None:
+def _translate(error: Any, path: str) -> TreegateError | None:
     if not isinstance(error, sqlite3.Error):
         return None
     code = getattr(error, "sqlite_errorcode", None)  # none where it is the driver that cannot decode a text
@@ -356,8 +357,20 @@ def _translate(error: Any) -> TreegateError | None:
             hint="another treegate process is writing without end, or was stopped midway: look for it",
             next="treegate doctor",
         )
-    if primary == sqlite3.SQLITE_FULL:
-        return UsageError("the disk of the state directory is full", code="no-space", hint="make room there")
+    if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and _is_full(path)):
+        return RolledBack(
+            f"the disk of the state directory is full: {path} cannot be written",
+            code="state-disk-full",
+            hint="make room there and ask again; nothing of the tree was changed by this",
+            next="treegate doctor",
+        )
+    if primary == sqlite3.SQLITE_IOERR:
+        return UsageError(
+            f"the disk reported an error at {path}: {error}",
+            code="database-unreadable",
+            hint="check the disk and the mount of the state directory; the database itself may be well",
+            next="treegate doctor",
+        )
     if primary in _UNWRITABLE:
         return UsageError(
             f"the database cannot be written: {error}",
@@ -366,6 +379,15 @@ def _translate(error: Any) -> TreegateError | None:
             next="treegate doctor",
         )
     return None
+
+
+def _is_full(path: str) -> bool:
+    """Whether there is no room beside the database; SQLite calls a log that it cannot lengthen an I/O error."""
+    try:
+        found = os.statvfs(os.path.dirname(path) or ".")
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < _LITTLE
 
 
 # A connection must not be used on both sides of a fork (sqlite.org/howtocorrupt.html, 2.6): the child opens its own.

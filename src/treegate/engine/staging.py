@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat as st
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from treegate.engine.places import Places
 from treegate.errors import RolledBack, Stale
 from treegate.model.table import Staged
 from treegate.model.tree import Facts, pack, unpack
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Cancelled(RolledBack):
@@ -43,7 +46,7 @@ def stage(ctx: RunContext, places: Places) -> dict[int, Entry]:
     built: dict[int, Entry] = {}
     for row in ctx.table.staged:
         stop_if_cancelled(ctx)
-        facts, digest = _built(stagers[places.root(row.parent)], row)
+        facts, digest = _built(stagers[places.root(row.parent)], row, places.handle(row.parent))
         built[row.number] = Entry(row.number, pack(facts), digest)
         places.expect(row.number, built[row.number].facts)
     for area in stagers:
@@ -51,14 +54,19 @@ def stage(ctx: RunContext, places: Places) -> dict[int, Entry]:
     return built
 
 
-def _built(stager: Stager, row: Staged) -> tuple[Facts, str]:
-    """One entry, built; raises Stale where the file it is made from, or takes the place of, is gone."""
+def _built(stager: Stager, row: Staged, folder: int) -> tuple[Facts, str]:
+    """One entry, built in `folder`; raises Stale where the file it is made from, or takes the place of, is gone."""
     try:
         return stager.build(row)
     except FileNotFoundError as error:
         slot = row.like or row.source
         name = os.fsdecode(slot[1] if slot else row.name)
         raise Stale(f"{name!r} is not there any more", hint="preview the plan again", path=name) from error
+    except OSError as error:
+        slot = row.source or row.like
+        what = f"a copy of {os.fsdecode(slot[1])!r}" if slot else f"a new {row.kind}"
+        where = f"{os.readlink(f'/proc/self/fd/{folder}')} ({what})"
+        raise OSError(error.errno, os.strerror(error.errno or 0), where) from error
 
 
 def _by_area(staged: list[Staged], places: Places) -> dict[int, list[Staged]]:
@@ -72,8 +80,9 @@ def _check_room(stager: Stager, rows: list[Staged], area: int) -> None:
     need, free = stager.space_needed(rows), os.fstatvfs(area)
     # Where a filesystem does not count inodes it says that there are none.
     if need.size > free.f_bavail * free.f_frsize or (free.f_files and need.inodes > free.f_favail):
+        where = os.readlink(f"/proc/self/fd/{area}")
         raise RolledBack(
-            f"the disk is too full: {need.size} bytes and {need.inodes} entries are to be made",
+            f"the disk is too full: {need.size:,} bytes and {need.inodes:,} entries are to be made at {where}",
             code="disk-full",
             hint="nothing was changed; make room, and hand the plan in again",
         )

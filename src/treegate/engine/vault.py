@@ -24,6 +24,7 @@ from treegate.engine.store.records import Kept, VaultState
 from treegate.engine.tablefile import Table
 from treegate.engine.workspace import Workspace
 from treegate.errors import Denied, NotVerified
+from treegate.model.document import inert
 from treegate.model.effects import Text, tagged
 
 FORMAT = 1
@@ -139,10 +140,10 @@ def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
 def _manifest(run: str, workspace: str, created: str, until: str | None, lines: Iterable[Line]) -> Iterator[bytes]:
     """The manifest as JSON, a line an entry."""
     head = _encode(Manifest(FORMAT, run, workspace, created, until, []))
-    yield head.removesuffix(b"]}") + b"\n"
+    yield inert(head).removesuffix(b"]}") + b"\n"
     between = b""
     for line in lines:
-        yield between + _encode(line)
+        yield between + inert(_encode(line))
         between = b",\n"
     yield b"\n]}\n"
 

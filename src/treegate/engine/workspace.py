@@ -91,11 +91,15 @@ def replace_file(path: Path, data: bytes, mode: int = 0o600) -> None:
     aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
-        posix.write(fd, data)
-        posix.fsync(fd)
-    finally:
-        handles.close(fd)
-    os.replace(aside, path)
+        try:
+            posix.write(fd, data)
+            posix.fsync(fd)
+        finally:
+            handles.close(fd)
+        os.replace(aside, path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
     folder = handles.open_root(str(path.parent))
     try:
         posix.fsync(folder)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 
 import msgspec
 
 from treegate.engine import handles, posix, receipts, vault
 from treegate.engine.context import APPLIED, NOTHING, Result, RunContext
+from treegate.engine.staging import FULL
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
 from treegate.errors import RolledBack, TreegateError
@@ -76,13 +78,22 @@ def not_begun(error: Exception) -> Exception:
 
 def rolled_back(run: Run, reason: Exception | None) -> RolledBack:
     """What to say of a run that was taken back."""
-    why = str(reason or "it was asked to stop")
+    why = _told(reason) if isinstance(reason, OSError) else str(reason or "it was asked to stop")
     return RolledBack(
         f"run {run.id} failed ({why}) and everything it had done was taken back",
-        code=reason.code if isinstance(reason, RolledBack) else None,
+        code=reason.code if isinstance(reason, RolledBack) else "disk-full" if _is_full(reason) else None,
         hint="see to the cause, then submit the plan anew: its approval is used up",
         next=f"treegate show {run.plan}",
     )
+
+
+def _told(error: OSError) -> str:
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return f"{where}{error.strerror or error}"
+
+
+def _is_full(reason: Exception | None) -> bool:
+    return isinstance(reason, OSError) and reason.errno in FULL
 
 
 def _keep_table(core: Core, run: Run, table: Table) -> None:

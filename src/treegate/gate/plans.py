@@ -79,7 +79,7 @@ def spooled(core: Core) -> Iterator[Spool]:
 def decode(document: bytes) -> Plan:
     """A plan from its document; raises PlanError."""
     if len(document) > MOST_BYTES:
-        text = f"the document has {len(document):,} bytes; {MOST_BYTES:,} is the most"
+        text = f"the document has more than {MOST_BYTES:,} bytes, which is the most that a plan may have"
         raise PlanError(text, code="plan-too-large", hint="split the plan")
     return Plan.decode(document)
 

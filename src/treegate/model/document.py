@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any
 
+from treegate.model.names import visible
 from treegate.model.problems import Problem, problem
 
 
@@ -55,6 +57,21 @@ _ESCAPE = re.compile(
     | \\.""",
     re.VERBOSE | re.DOTALL,
 )
+
+
+_BEYOND = re.compile("[^ -~]")
+
+
+def inert(document: bytes) -> bytes:
+    """The same JSON of one line, each character that a terminal may act on as its escape (RFC 8259 section 7)."""
+    if document.isascii() and b"\x7f" not in document:
+        return document  # what is below a space is escaped by every encoder
+    return _BEYOND.sub(lambda found: _escape(found.group()), document.decode()).encode()
+
+
+@lru_cache(maxsize=4096)
+def _escape(character: str) -> str:
+    return character if visible(character) == character else json.dumps(character)[1:-1].replace("\x7f", "\\u007f")
 
 
 def parse_strictly(document: bytes) -> Problem | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -38,9 +38,10 @@ _KEYS = {  # what a key takes, where its type does not say it all
 _BRIEF = 40  # characters of a value that a message shows
 
 
-def of_document(error: msgspec.ValidationError) -> Problem:
+def of_document(document: bytes, error: msgspec.ValidationError) -> Problem:
     """The problem of a document whose own keys do not fit."""
-    return _problem(str(error), None, None)
+    sentence = str(error)
+    return _problem(sentence, None, None if ", got `" in sentence else _read(document))
 
 
 def of_operation(number: int, raw: bytes, error: msgspec.ValidationError, case: str | None) -> Problem:
@@ -68,9 +69,15 @@ def path_of(given: Any, case: str | None) -> str | None:
     return None if path is None else paths.joined(case or "", path)
 
 
+class _Number(NamedTuple):
+    """A number as it is written, for one may have more digits than can be read."""
+
+    text: str
+
+
 def _read(raw: bytes) -> Any:
     try:
-        return json.loads(raw)
+        return json.loads(raw, parse_int=_Number, parse_float=_Number)
     except (ValueError, RecursionError):
         return None
 
@@ -115,5 +122,5 @@ def _found(within: str, sentence: str, given: Any) -> str:
         return _WORDS.get(got or "", got or "an empty one")
     for part in within[1:].split("/"):
         given = given[int(part)] if isinstance(given, list) else given.get(part.replace("~1", "/").replace("~0", "~"))
-    text = json.dumps(given, ensure_ascii=False)
+    text = given.text if isinstance(given, _Number) else json.dumps(given, ensure_ascii=False)
     return text if len(text) <= _BRIEF else text[: _BRIEF - 1] + "…"

@@ -381,6 +381,13 @@ def visible(text: str) -> str:
     return "".join(shown)
 
 
+def restated(text: str) -> str:
+    """A sentence of ours made inert: the names in it are quoted already, so no backslash is doubled."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_shown, text))
+
+
 def _shown(character: str) -> str:
     if character == "\u3000" or (character.isprintable() and not _DECEPTIVE.match(character)):
         return character

@@ -171,7 +171,7 @@ def _may_repeat(data: bytes, shell: _Document) -> bool:
 
 def _shell_problem(data: bytes, error: Exception) -> Problem:
     if isinstance(error, msgspec.ValidationError):
-        return misfit.of_document(error)
+        return misfit.of_document(data, error)
     return parse_strictly(data) or problem("not-json", f"the document is not JSON: {error}")
 
 

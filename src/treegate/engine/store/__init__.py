@@ -87,7 +87,7 @@ class Store(Reader):
         if isinstance(where, Path):
             _ensure(where, create)
         store = cls(schema.connect(where))
-        with store.reading() as connection, translated():
+        with store.reading() as connection, translated(connection):
             current = schema.version(connection)
         if current is None and not create:
             raise schema.damaged("it is empty")
@@ -98,7 +98,7 @@ class Store(Reader):
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        with translated():
+        with translated(self._engine):
             connection = self._engine.connect()
         with connection:
             yield connection
@@ -109,18 +109,18 @@ class Store(Reader):
 
         Waits for other writers at its beginning; raises Busy "database-locked" when that takes a minute.
         """
-        with translated():
+        with translated(self._engine):
             connection = self._writes.connect()
         with connection:  # closing it takes back what was not committed
-            with translated():
+            with translated(connection):
                 transaction = connection.begin()
             yield Transaction(connection)
-            with translated():
+            with translated(connection):
                 transaction.commit()
 
     def integrity(self) -> list[str]:
         """What is wrong with the database file itself, for fsck; empty if nothing."""
-        with self.reading() as connection, translated():
+        with self.reading() as connection, translated(connection):
             return schema.integrity(connection)
 
     def close(self) -> None:
@@ -131,9 +131,9 @@ class Store(Reader):
         """Migrate; whoever comes second finds it done."""
         from treegate.engine import migrations  # loads Alembic, which takes longer than all the rest
 
-        with self.reading() as connection, translated():
+        with self.reading() as connection, translated(connection):
             schema.write_ahead(connection)
-        with translated(), self._writes.begin() as connection:
+        with translated(self._engine), self._writes.begin() as connection:
             migrations.upgrade(connection, schema.version(connection))
 
 

@@ -49,7 +49,7 @@ class Reader(ABC):
 
     def rows(self, query: Select[Any]) -> Sequence[RowMapping]:
         """Every row of a query."""
-        with self.reading() as connection, translated():
+        with self.reading() as connection, translated(connection):
             return connection.execute(query).mappings().all()
 
     def first(self, query: Select[Any], record: type[Record]) -> Record | None:

@@ -28,7 +28,7 @@ class Writer(Reader):
 
     def execute(self, statement: Executable) -> int:
         """Carry out one statement; the number of rows it touched."""
-        with translated():
+        with translated(self._connection):
             return int(self._connection.execute(statement).rowcount)
 
     def insert_many(self, table: Any, rows: Iterable[dict[str, Any]]) -> None:
@@ -43,12 +43,12 @@ class Writer(Reader):
             self._insert(table, batch)
 
     def _insert(self, table: Any, batch: list[dict[str, Any]]) -> None:
-        with translated():
+        with translated(self._connection):
             self._connection.execute(table.insert(), batch)
 
     def inserted(self, statement: Any) -> int:
         """Insert one row; the `seq` it was given."""
-        with translated():
+        with translated(self._connection):
             key = self._connection.execute(statement).inserted_primary_key
         if key is None:
             raise schema.damaged("a row that was written has no key")

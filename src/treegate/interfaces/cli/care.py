@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from treegate.interfaces.cli import common
-from treegate.model.names import visible
+from treegate.model.names import restated, visible
 
 DOES_NOT_VERIFY = 10
 
@@ -16,10 +16,15 @@ DOES_NOT_VERIFY = 10
 @click.command("doctor")
 @common.options
 def doctor_command(workspace: str | None, state: str | None, as_json: bool) -> None:
-    """What this mount can promise, found out by trying, and what to do about what it cannot."""
+    """What this mount can promise, found out by trying, and what to do about what it cannot.
+
+    Exit status 10 where something is wrong.
+    """
     gate = common.open_gate(workspace, state)
     found = gate.doctor()
     _tell(found, as_json, "all is well: every promise holds here")
+    if any(one.severity == "error" for one in found):
+        raise click.exceptions.Exit(DOES_NOT_VERIFY)
 
 
 @click.command("fsck")
@@ -39,9 +44,9 @@ def _tell(found: Iterable[Any], as_json: bool, fine: str) -> None:
         common.emit({"findings": [one._asdict() for one in rows]})
         return
     for one in rows:
-        common.say(f"{one.severity}: {visible(one.title)}")
+        common.say(f"{one.severity}: {restated(one.title)}")
         if one.advice:
-            common.say(f"    {visible(one.advice)}")
+            common.say(f"    {restated(one.advice)}")
     if not rows:
         common.say(fine)
 

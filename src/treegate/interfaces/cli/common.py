@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import click
 
@@ -80,14 +80,22 @@ def moment(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def _bounded(file: BinaryIO) -> bytes:
+    """What a file holds, to one byte more than a plan may have: the gate then says that it is too large."""
+    from treegate.gate.plans import MOST_BYTES
+
+    return file.read(MOST_BYTES + 1)
+
+
 def read_document(plan: str) -> bytes:
     """The bytes of a plan: a file, or `-` for standard input."""
     from treegate.errors import NotFound, UsageError
 
-    if plan == "-":
-        return sys.stdin.buffer.read()
     try:
-        return Path(plan).read_bytes()
+        if plan == "-":
+            return _bounded(sys.stdin.buffer)
+        with open(plan, "rb") as file:
+            return _bounded(file)
     except FileNotFoundError:
         raise NotFound(f"there is no file {plan!r}", code="file-missing", next="treegate check --help") from None
     except OSError as error:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from treegate.errors import UsageError
 from treegate.interfaces.cli import common, running
 from treegate.interfaces.render import terminal
 from treegate.model.names import visible
@@ -119,8 +120,13 @@ class Story:
     def resume(self) -> str:
         """What waits in a sample office that is there already; returns the waiting plan's id, or ''."""
         from treegate.gate import Gate
+        from treegate.interfaces.demo.office import is_office
         from treegate.model.lifecycle import State
 
+        if not is_office(self.root):
+            text = f"{visible(str(self.root))} is a workspace of its own, not the sample office"
+            hint = "name a folder that is not there yet, such as treegate-demo"
+            raise UsageError(text, code="not-the-demo", hint=hint, next="treegate demo DIR")
         gate = Gate.open(self.root, self.environ)
         plans, _ = gate.list_plans([State.PENDING])
         runs = gate.list_runs(limit=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import sys
 import traceback
@@ -10,9 +11,9 @@ from typing import Any, NoReturn
 
 import click
 
-from treegate.errors import TreegateError, UsageError
+from treegate.errors import RolledBack, TreegateError, UsageError
 from treegate.interfaces.render import jsons
-from treegate.model.names import visible
+from treegate.model.names import restated, visible
 
 
 def guarded(command: click.Command, args: list[str]) -> int:
@@ -53,6 +54,10 @@ def _usage(error: click.ClickException) -> UsageError:
 def _system(error: OSError) -> TreegateError:
     path = os.fsdecode(error.filename) if error.filename is not None else ""
     text = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" at {path}" if path else ""
+        hint = "make room there, or in the state directory, and ask again; nothing of the tree was changed by this"
+        return RolledBack(f"the disk is full{where}", code="disk-full", hint=hint, next="treegate doctor", path=path)
     return TreegateError(f"{path}: {text}" if path else text, code="system-error", next="treegate doctor")
 
 
@@ -93,11 +98,11 @@ def text(error: TreegateError, *, color: bool) -> str:
     lines = [f"{label}[{error.code}]: {_lines(error.message)}"]
     for found in (getattr(error, "problems", None) or [])[:20]:
         where = f"operation {found.operation}: " if found.operation else ""
-        lines.append(f"  {found.code}  {where}{visible(found.message)}")
+        lines.append(f"  {found.code}  {where}{restated(found.message)}")
         if found.hint:
-            lines.append(f"      {visible(found.hint)}")
+            lines.append(f"      {restated(found.hint)}")
         if found.suggestion is not None:
-            lines.append(f"      write: {visible(jsons.dumps(found.suggestion))}")
+            lines.append(f"      write: {jsons.dumps(found.suggestion)}")
     if error.hint:
         lines.append(f"  {_lines(error.hint)}")
     lines.append(f"  next: {visible(next_command(error))}")
@@ -119,4 +124,4 @@ def next_command(error: TreegateError) -> str:
 
 def _lines(message: str) -> str:
     """A message that may have lines of its own, each made inert."""
-    return "\n  ".join(visible(line) for line in message.split("\n"))
+    return "\n  ".join(restated(line) for line in message.split("\n"))

@@ -23,7 +23,7 @@ PLAN_HAS_ERRORS = 3
 @click.command("check")
 @click.argument("plan")
 @click.option("--fix", is_flag=True, help="Write the plan with all suggestions taken, beside it as PLAN.fixed.json.")
-@click.option("-o", "--output", metavar="F", help="Where --fix writes.")
+@click.option("-o", "--output", metavar="F", help="Where --fix writes: a file that is not there yet.")
 @common.options
 def check_command(
     plan: str, fix: bool, output: str | None, workspace: str | None, state: str | None, as_json: bool
@@ -53,13 +53,30 @@ def _write_fixed(gate: Any, plan: str, document: bytes, output: str | None, as_j
         if not as_json:
             common.say("no problem has a suggestion to take")
         return
-    target = Path(output or ("plan.fixed.json" if plan == "-" else f"{plan.removesuffix('.json')}.fixed.json"))
-    target.write_bytes(done.document)
+    beside = "plan.fixed.json" if plan == "-" else f"{plan.removesuffix('.json')}.fixed.json"
+    target = _written(Path(output or beside), done.document, again=output is None)
     if not as_json:
         errors = sum(found.severity == "error" for found in done.problems)
         left = f"; {words.plural(errors, 'error')} left" if errors else ""
         common.say(f"took {words.plural(done.taken, 'suggestion')}: {visible(str(target))}{left}")
         common.say(f"next: treegate check {visible(str(target))}")
+
+
+def _written(target: Path, document: bytes, *, again: bool) -> Path:
+    """Puts a mended plan in place, whole; only over one that an earlier --fix left (`again`)."""
+    from treegate.engine.workspace import replace_file
+
+    if target.exists() and not again:
+        text = f"{visible(str(target))} is there already"
+        hint = "name another file: what is there stays"
+        raise UsageError(text, code="file-exists", hint=hint, next="treegate check PLAN --fix")
+    try:
+        replace_file(target, document)
+    except OSError as error:
+        text = f"{visible(str(target))} cannot be written: {error.strerror}"
+        hint = "name another file with -o"
+        raise UsageError(text, code="file-unwritable", hint=hint, next="treegate check PLAN --fix") from None
+    return target
 
 
 @click.command("submit")
@@ -98,7 +115,7 @@ def tell_submitted(gate: Any, done: Any) -> None:
 @click.option("--case", help="Only plans that touch this case.")
 @click.option("--in-state", "states", multiple=True, type=click.Choice([s.value for s in State]), help="Only these.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--cursor", type=int, help="Where the next page begins.")
+@click.option("--cursor", type=click.IntRange(0, 2**63 - 1), help="Where the next page begins.")
 @common.options
 def list_command(
     case: str | None,
@@ -144,7 +161,7 @@ def _row(gate: Any, plan: Any) -> dict[str, Any]:
 @click.argument("id")
 @click.option("--effects", is_flag=True, help="The full table of effects, paged.")
 @click.option("--operations", is_flag=True, help="The table of operations, with what came of each.")
-@click.option("--start", default=0, type=click.IntRange(0), help="The first row of a page, from 0.")
+@click.option("--start", default=0, type=click.IntRange(0, 2**31), help="The first row of a page, from 0.")
 @click.option("--count", default=100, show_default=True, type=click.IntRange(1, 100_000), help="Rows of a page.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="As Markdown.")
 @common.options

@@ -40,6 +40,11 @@ class Office:
     pdfs: int
 
 
+def is_office(root: Path) -> bool:
+    """Whether a folder is a sample office, as far as its cases tell."""
+    return all((root / "projects" / case).is_dir() for case in CASES)
+
+
 def build(target: Path) -> Office:
     """Build the office in `target`, an empty folder or one that does not exist yet.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from treegate.model.document import inert
 from treegate.model.effects import tagged
 from treegate.model.names import visible
 
@@ -27,7 +28,7 @@ def dumps(value: Any) -> str:
         made = b""
     if not made or _LONG.search(made):
         made = _encode(_plain(msgspec.to_builtins(value, str_keys=True), path=False))
-    return made.decode()
+    return inert(made).decode()
 
 
 def _plain(value: Any, *, path: bool) -> Any:

@@ -12,7 +12,7 @@ from treegate.interfaces.render import words
 from treegate.interfaces.render.grave import Item, Lot, allot, lots
 from treegate.interfaces.render.lines import ends, only_case, pattern_line
 from treegate.interfaces.render.operations import OperationRow, operation_rows
-from treegate.interfaces.render.text import clip, cut, inert, name
+from treegate.interfaces.render.text import clip, cut, inert, name, sentence
 from treegate.model.effects import Effect, Text, untagged
 from treegate.model.operations import Operation
 from treegate.model.preview import Pattern, Preview
@@ -71,6 +71,11 @@ def code(text: str, *, cell: bool = False) -> str:
 def said(text: Text, room: int = SENTENCE, *, cell: bool = False) -> str:
     """A sentence from outside, clipped, as a code span."""
     return code(clip(inert(text), room)[: room + 1], cell=cell)
+
+
+def stated(text: str, room: int = SENTENCE, *, cell: bool = False) -> str:
+    """A sentence of our own that may hold names, clipped, as a code span."""
+    return code(clip(sentence(text), room)[: room + 1], cell=cell)
 
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9 ,;:.()'-]*")
@@ -151,7 +156,7 @@ class _Document:
             return f"**{lot.label}**", _path(path), _path(becomes), words.holds(effect), _numbers(effect), remark
         assert found is not None
         path = name(found.path, self.case) if found.path is not None and untagged(found.path) else ""
-        remark = f"{code(inert(found.code), cell=True)} {said(found.message, 160, cell=True)}"
+        remark = f"{code(inert(found.code), cell=True)} {stated(found.message, 160, cell=True)}"
         return f"**{lot.label}**", _path(path), "", "", f"{found.operation or ''}", remark
 
     def _why(self, effect: Effect) -> str:
@@ -216,10 +221,10 @@ class _Document:
             facts.append(f"{words.plural(shown.counts.set, 'entry', 'entries')} with another mode or time.")
         for weakness in shown.weak[:5]:
             where = words.listed([said(case, 60) for case in weakness.cases])
-            facts.append(f"Weaker in {where}: {said(weakness.message)}")
-        facts += [f"Note: {said(note)}" for note in shown.notes[:5]]
+            facts.append(f"Weaker in {where}: {stated(weakness.message)}")
+        facts += [f"Note: {stated(note)}" for note in shown.notes[:5]]
         if shown.valid:
-            stale, why = words.stale(shown), "; ".join(said(why) for why in shown.approvals.why[:5])
+            stale, why = words.stale(shown), "; ".join(stated(why) for why in shown.approvals.why[:5])
             facts.append(f"{stale[:1].upper()}{stale[1:]}.")
             facts.append(f"Approvals: {words.approvals(shown)}{f' ({why})' if why else ''}.")
         if shown.waiting_for:
@@ -233,9 +238,9 @@ class _Document:
 
 def _problem(found: Problem) -> str:
     where = f" in operation {found.operation}" if found.operation else ""
-    hint = found.hint if found.code in CODES and found.hint == CODES[found.code].hint else said(found.hint)
+    hint = found.hint if found.code in CODES and found.hint == CODES[found.code].hint else stated(found.hint)
     ready = words.suggestion(found)
-    parts = [f"**{found.severity}**{where}: {said(found.message)} ({code(inert(found.code))})", hint, ready]
+    parts = [f"**{found.severity}**{where}: {stated(found.message)} ({code(inert(found.code))})", hint, ready]
     return "; ".join(part for part in parts if part)
 
 

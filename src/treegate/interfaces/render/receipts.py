@@ -8,7 +8,7 @@ from typing import Any
 
 from treegate.interfaces.render import words
 from treegate.interfaces.render.ink import Ink
-from treegate.interfaces.render.text import clip, columns, inert, wrap
+from treegate.interfaces.render.text import clip, columns, inert, sentence, wrap
 
 _OUTCOMES = {
     "applied": ("Applied", "good"),
@@ -83,7 +83,7 @@ def _person(one: Any) -> str:
 def _facts(receipt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Kept", _kept(receipt)
     for note in receipt.get("notes") or ():
-        yield "Note", inert(str(note))
+        yield "Note", sentence(str(note))
     yield "Verified", _verified(receipt)
     effects = receipt.get("effects")
     yield "Effects", inert(effects) if isinstance(effects, str) else ""

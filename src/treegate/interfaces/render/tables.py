@@ -9,7 +9,7 @@ from typing import Any
 from treegate.interfaces.render.ink import Ink
 from treegate.interfaces.render.lines import Column, ends, table
 from treegate.interfaces.render.operations import OperationRow
-from treegate.interfaces.render.text import clip, columns, inert, name, short_target, wrap
+from treegate.interfaces.render.text import clip, columns, inert, name, sentence, short_target, wrap
 from treegate.interfaces.render.words import operations as operations_of
 from treegate.interfaces.render.words import size, suggestion
 from treegate.model.effects import Effect
@@ -75,9 +75,9 @@ def _problem(found: Problem, width: int, ink: Ink) -> Iterator[str]:
     head = f"{found.severity}{where}{also}: "
     code = clip(inert(found.code), max(1, width - len(head)))
     yield ink(clip(head, width), found.severity) + (code if len(head) < width else "")
-    yield from (f"  {line}" for line in wrap(inert(found.message), width - 2))
+    yield from (f"  {line}" for line in wrap(sentence(found.message), width - 2))
     if found.hint:
-        yield from _hanging("  hint: ", inert(found.hint), width)
+        yield from _hanging("  hint: ", sentence(found.hint), width)
     if found.suggestion is not None:
         yield from _instead(found.suggestion, width)
     elif found.suggests:
@@ -89,7 +89,7 @@ def _instead(operation: dict[str, Any], width: int) -> Iterator[str]:
     label, line = "  instead: ", ""
     keys = sorted(operation, key=lambda key: (key != "op", key == "why"))
     for at, key in enumerate(keys):
-        held = inert(json.dumps({key: operation[key]}, ensure_ascii=False))[1:-1]
+        held = sentence(json.dumps({key: operation[key]}, ensure_ascii=False))[1:-1]
         part = "{" * (at == 0) + held + ("}" if at == len(keys) - 1 else ",")
         if line and columns(f"{label}{line} {part}") > width:
             yield label + line

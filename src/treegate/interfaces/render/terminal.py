@@ -14,7 +14,7 @@ from treegate.interfaces.render.grave import Item, Lot, allot, lots
 from treegate.interfaces.render.ink import Ink
 from treegate.interfaces.render.lines import effect_line, only_case, pattern_line
 from treegate.interfaces.render.operations import OperationRow, operation_rows
-from treegate.interfaces.render.text import ELLIPSIS, clip, columns, cut, inert, name, pad, wrap
+from treegate.interfaces.render.text import ELLIPSIS, clip, columns, cut, inert, name, pad, sentence, wrap
 from treegate.model.effects import Effect
 from treegate.model.operations import Operation
 from treegate.model.preview import Pattern, Preview
@@ -174,14 +174,14 @@ class _Page:
         if item.problem is None:
             return []
         found, where = item.problem, f"#{item.problem.operation}" if item.problem.operation else ""
-        text, code = inert(found.message), inert(found.code)
+        text, code = sentence(found.message), inert(found.code)
         if lot.kind != "error":
             return [_Row(label, lot.kind, None, text, "", "", where)]
         label = f"error {where}".strip()
         if not hints:
             return [_Row(label, lot.kind, None, f"{text} ({code})")]
         ready = ", ".join(filter(None, (code, words.suggestion(found))))
-        advice = ": ".join(filter(None, (ready, inert(found.hint))))
+        advice = ": ".join(filter(None, (ready, sentence(found.hint))))
         return [_Row(label, lot.kind, None, text), _Row("", "dim", None, advice)]
 
     def _set(self, rows: list[_Row], spare: int) -> list[str]:
@@ -309,7 +309,7 @@ class _Page:
             ("Kept", "deleted and replaced things go to the vault; undo brings them back")
             if shown.counts.deleted or shown.counts.replaced else ("", ""),
             *[("Weaker here", text) for text in self._weak()],
-            *[("Note", inert(note)) for note in _few(shown.notes)],
+            *[("Note", sentence(note)) for note in _few(shown.notes)],
             ("If stale", words.stale(shown)) if shown.valid else ("", ""),
             ("Approvals", "; ".join([words.approvals(shown), *map(inert, shown.approvals.why)]))
             if shown.valid else ("", ""),
@@ -342,7 +342,8 @@ class _Page:
         weak = self.preview.weak
         many = len({case for weakness in weak for case in weakness.cases}) > 1 or len(self.preview.cases) > 1
         texts = [
-            (f"{words.listed([inert(case) for case in weakness.cases])}: " if many else "") + inert(weakness.message)
+            (f"{words.listed([inert(case) for case in weakness.cases])}: " if many else "")
+            + sentence(weakness.message)
             for weakness in weak
         ]
         return _few(texts)

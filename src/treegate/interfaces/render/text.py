@@ -12,7 +12,7 @@ from functools import lru_cache
 from wcwidth import wcswidth, wcwidth
 
 from treegate.model.effects import Text, untagged
-from treegate.model.names import visible
+from treegate.model.names import restated, visible
 
 ELLIPSIS = "…"
 MOST_MARKS = 4  # marks on one letter; scripts need three at most, more would paint over the lines around
@@ -22,6 +22,12 @@ ARROW = " -> "
 def inert(text: Text) -> str:
     """Text from outside as it may be shown: `names.visible`, and no mark without a letter below it."""
     shown = visible(untagged(text))
+    return shown if shown.isascii() else _tamed(shown)
+
+
+def sentence(text: str) -> str:
+    """A sentence of ours as it may be shown: names in it are quoted already (`names.restated`)."""
+    shown = restated(text)
     return shown if shown.isascii() else _tamed(shown)
 
 
