@@ -501,3 +501,18 @@ def test_a_file_that_takes_the_place_of_a_restored_one_has_it_kept(office):
     office.carried_out(back, move("x", "back/g.txt", if_exists="replace"))
     assert [one.path for one in office.gate.list_vault()] == ["Smith/back/g.txt"]
     assert office.gate.fsck() == []
+
+
+def test_the_vault_tells_of_what_it_keeps_not_of_what_took_its_place(office):
+    """A link replaces a file, and a long file a short one: kind and size are those of the old ones."""
+    office.put("Smith/file", "12345")
+    office.put("Smith/short", "1")
+    office.put("Smith/long", "123456789")
+    office.path("Smith/link").symlink_to("file")
+    id = office.approved(
+        move("link", "file", if_exists="replace"), move("long", "short", if_exists="replace"),
+    )  # fmt: skip
+    receipt = office.gate.apply(id, verify=True).receipt
+    kept = {one.path: (one.kind, one.files, one.size) for one in office.gate.list_vault()}
+    assert kept == {"Smith/file": ("file", 1, 5), "Smith/short": ("file", 1, 1)}
+    assert receipt.vault.size == 6

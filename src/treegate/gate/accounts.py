@@ -19,13 +19,15 @@ from treegate.model.effects import Effect, untagged
 from treegate.model.lifecycle import State
 from treegate.model.paths import split
 from treegate.model.preview import Counts
+from treegate.model.tree import Kind, unpack
 
 
 class Account:
     """What one run of a plan did, told for its receipt, its vault and the store."""
 
-    def __init__(self, core: Core, plan: StoredPlan, run: Run) -> None:
+    def __init__(self, core: Core, plan: StoredPlan, run: Run, table: Table) -> None:
         self._core = core
+        self._table = table
         self._plan = plan
         self._run = run
         self._preview = plans.model_of(core, plan)
@@ -45,7 +47,10 @@ class Account:
         """What the run put into the vault: deleted entries, and files that were replaced."""
         now, keep = self._core.clock(), self._core.config.vault.keep
         until = None if keep is None else now + keep
-        return [_kept(self._run, effect, number, now, until) for effect, number in self._going()]
+        going = list(self._going())
+        replaced = any(effect.effect == "replaced" for effect, _ in going)
+        facts = intact.facts_after(self._table, {}) if replaced else {}
+        return [_kept(self._run, effect, number, now, until, facts.get(number)) for effect, number in going]
 
     def _going(self) -> Iterator[tuple[Effect, int]]:
         """The effects that put something into the vault, with its number there."""
@@ -71,17 +76,15 @@ class Account:
                     found.setdefault(source[0], []).append(source[1])
         return found
 
-    def write_lines(self, table: Table, result: Result) -> tuple[int, str]:
+    def write_lines(self, result: Result) -> tuple[int, str]:
         """Writes the receipt's lines, durably: how many, and their digest."""
         hashes = {number: built.sha256 for number, built in result.built.items() if built.sha256}
-        held = intact.held(self._core, self._run, table, self.kept)
-        lines = receipts.lines(self.effects(), intact.facts_after(table, result.built), hashes, held)
+        held = intact.held(self._core, self._run, self._table, self.kept)
+        lines = receipts.lines(self.effects(), intact.facts_after(self._table, result.built), hashes, held)
         path = self._core.state / "receipts" / f"{self._run.id}.lines"
         return receipts.write_lines(path, chain(lines, skipping.left_lines(self._rest)))
 
-    def receipt(
-        self, table: Table, seconds: float, lines: int, lines_digest: str, sums: dict[str, str]
-    ) -> receipts.Receipt:
+    def receipt(self, seconds: float, lines: int, lines_digest: str, sums: dict[str, str]) -> receipts.Receipt:
         """The receipt, unsigned; `sums` are those of the rollback scripts (engine.vault.write)."""
         core, plan, run, preview = self._core, self._plan, self._run, self._preview
         approvals = standing(core.store.decisions_on(run.preview))
@@ -106,17 +109,17 @@ class Account:
             seconds=round(seconds, 6),
             outcome=State.APPLIED.value,
             counts=self.counts,
-            steps=table.header.steps,
+            steps=self._table.header.steps,
             touched=lines if self._rest is None else len(self._rest.effects),
             lines_digest=lines_digest,
-            vault=self._vault(table, sums),
+            vault=self._vault(sums),
             undo_of=plan.undo_of or "",
             notes=[*skipping.notes(self._rest), *self._notes()],
         )
 
-    def _vault(self, table: Table, sums: dict[str, str]) -> receipts.Vault:
+    def _vault(self, sums: dict[str, str]) -> receipts.Vault:
         workspace, kept = self._core.workspace, self.kept
-        folders = [workspace.vault(volume, self._run.id) for volume in table.header.volumes]
+        folders = [workspace.vault(volume, self._run.id) for volume in self._table.header.volumes]
         return receipts.Vault(
             entries=len(kept),
             files=sum(one.files for one in kept),
@@ -140,16 +143,21 @@ class Account:
         yield from (f"weaker here: {weakness.message}" for weakness in self._preview.weak)
 
 
-def _kept(run: Run, effect: Effect, number: int, now: int, until: int | None) -> Kept:
+def _kept(run: Run, effect: Effect, number: int, now: int, until: int | None, facts: bytes | None) -> Kept:
+    """What is kept for an effect; one that replaces tells of the new file, and `facts` of the old one."""
+    kind, files, size = effect.kind, effect.files, effect.size
+    if effect.effect == "replaced" and facts is not None:
+        was = unpack(facts)
+        kind, files, size = was.kind.value, 1, was.size if was.kind is Kind.FILE else 0
     path = untagged(effect.path)
     return Kept(
         run=run.id,
         entry=number,
         case=path.partition("/")[0],
         path=path,
-        kind=effect.kind,
-        files=effect.files,
-        size=effect.size,
+        kind=kind,
+        files=files,
+        size=size,
         kept_at=now,
         until=until,
     )

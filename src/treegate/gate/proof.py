@@ -17,9 +17,9 @@ from treegate.gate import plans, runs, skipping
 from treegate.gate.core import Core
 from treegate.gate.ending import Applied
 from treegate.model.effects import Effect, untagged
-from treegate.model.paths import joined
+from treegate.model.paths import joined, split
 from treegate.model.table import ROOT
-from treegate.model.tree import Kind
+from treegate.model.tree import Kind, unpack
 
 Account = Counter[str]  # SHA-256 (hex) of a content -> how many files hold it
 
@@ -68,15 +68,13 @@ class _Found:
         self._paths: dict[str, list[str]] = {}  # by effect: the places that it takes contents from
         with core.world() as world:
             for effect in effects:
-                self._paths[effect.id] = [
-                    path for top in _taken(core, effect) for path in self._read(world, top, effect.kind)
-                ]
+                self._paths[effect.id] = [path for top in _taken(core, effect) for path in self._read(world, top)]
 
     def read_sources(self, table: Table) -> None:
         """Hashes what the run is to copy."""
         with self._core.world() as world:
             for source in _sources(table):
-                list(self._read(world, source, Kind.FILE.value))
+                list(self._read(world, source))
 
     def account(self, effects: Iterable[Effect]) -> Account:
         """What some of the effects find."""
@@ -89,13 +87,12 @@ class _Found:
         account.update(self._hashes[source] for source in _sources(table) if source in self._hashes)
         return account
 
-    def _read(self, world: DiskWorld, top: str, kind: str) -> Iterator[str]:
+    def _read(self, world: DiskWorld, top: str) -> Iterator[str]:
         """The files at or under a path, hashed."""
-        with suppress(FileNotFoundError, NotADirectoryError):
-            for path in _files(world, top, kind):
-                if path not in self._hashes:
-                    self._hashes[path] = world.tree.sha256(path)
-                yield path
+        for path in _there(world, top):
+            if path not in self._hashes:
+                self._hashes[path] = world.tree.sha256(path)
+            yield path
 
 
 def _sources(table: Table) -> Iterator[str]:
@@ -131,9 +128,9 @@ def _after(core: Core, effects: list[Effect], run: str) -> Account:
     with core.world() as world:
         for effect in effects:
             if effect.effect != "deleted":
-                left.update(_files(world, untagged(effect.path), effect.kind))
+                left.update(_there(world, untagged(effect.path)))
             if effect.vault is not None:
-                left.update(_files(world, _in_vault(core, effect, run, str(effect.vault)), effect.kind))
+                left.update(_there(world, _in_vault(core, effect, run, str(effect.vault))))
         return Counter(map(world.tree.sha256, left))
 
 
@@ -142,11 +139,19 @@ def _in_vault(core: Core, effect: Effect, run: str, entry: str) -> str:
     return f"/vault:{core.workspace.volume(case)}:{run}/{entry}"
 
 
-def _files(world: DiskWorld, path: str, kind: str) -> Iterator[str]:
-    """The file at a path, or every file under the folder there."""
-    if kind == "file":
+def _files(world: DiskWorld, path: str) -> Iterator[str]:
+    """The file at a path, or every file under the folder there; raises FileNotFoundError, NotADirectoryError."""
+    facts = world.tree.facts(*split(path))
+    kind = None if facts is None else unpack(facts).kind
+    if kind is Kind.FILE:
         yield path
-    elif kind == "dir":
+    elif kind is Kind.DIR:
         for below, kind_below in world.tree.walk(path):
             if kind_below is Kind.FILE:
                 yield joined(path, below)
+
+
+def _there(world: DiskWorld, path: str) -> Iterator[str]:
+    """The same; nothing where nothing is (any more)."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        yield from _files(world, path)
