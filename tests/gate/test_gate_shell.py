@@ -105,7 +105,7 @@ def test_absurd_arguments_are_refused_in_words(shell, args):
 def test_a_number_that_does_not_fit_is_told_as_it_is_written(shell, office, number, shown):
     """However many digits it has."""
     path = office.root / "plan.json"
-    path.write_text('{"version":%s,"case":"Smith","operations":[{"op":"delete","path":"a"}]}' % number)
+    path.write_text(f'{{"version":{number},"case":"Smith","operations":[{{"op":"delete","path":"a"}}]}}')
     status, out, _ = shell("check", str(path), "--json")
     assert status == 3
     message = json.loads(out)["error"]["problems"][0]["message"]
