@@ -64,7 +64,7 @@ class Story:
         from treegate.model.actors import Role
 
         office = build(self.root)
-        gate = Gate.init(self.root, environ=self.environ)
+        gate = Gate.init(self.root, solo=True, environ=self.environ)  # whoever tries it is alone
         _, text = gate.create_token("filing-agent", Role.AUTHOR)
         agent = Gate.open(self.root, {**self.environ, "TREEGATE_TOKEN": text})
         cases = len(office.cases)
@@ -140,7 +140,8 @@ class Story:
 
     def _leave(self, waiting: str, run: str) -> None:
         """Three commands to type."""
-        self.chapter("Your turn", "A plan of the agent's waits for you. Three commands to type:")
+        first = "A plan waits for you." if waiting else "Nothing waits."
+        self.chapter("Your turn", f"{first} Commands to type:")
         command, place = program(), f"--workspace {visible(str(self.root))}"
         rows = [
             (f"{command} show {waiting} {place}", "what it would change"),
