@@ -96,7 +96,10 @@ def text(error: TreegateError, *, color: bool) -> str:
     """An error as lines: what, where, what to do, what to type."""
     label = click.style("error", fg="red", bold=True) if color else "error"
     lines = [f"{label}[{error.code}]: {_lines(error.message)}"]
-    for found in (getattr(error, "problems", None) or [])[:20]:
+    problems = getattr(error, "problems", None) or []
+    if [(found.message, found.hint) for found in problems] == [(error.message, error.hint)]:
+        problems = []  # said already
+    for found in problems[:20]:
         where = f"operation {found.operation}: " if found.operation else ""
         lines.append(f"  {found.code}  {where}{restated(found.message)}")
         if found.hint:

@@ -40,7 +40,8 @@ def check_command(
     if as_json:
         common.emit(preview)
     else:
-        show_preview(preview, Plan.decode(document).operations)
+        name = "PLAN" if plan == "-" else plan
+        show_preview(preview, Plan.decode(document).operations, document=name)
     if fix and preview.problems:
         _write_fixed(gate, plan, document, output, as_json)
     if preview.errors:
@@ -96,11 +97,15 @@ def submit_command(plan: str, workspace: str | None, state: str | None, as_json:
 
 
 def show_preview(
-    preview: Preview, operations: Iterable[Operation], state: State = State.PENDING, run: str = ""
+    preview: Preview,
+    operations: Iterable[Operation],
+    state: State = State.PENDING,
+    run: str = "",
+    document: str = "PLAN",
 ) -> None:
     """A preview for a person, each grave effect with the `why` of its operation, and what to type next."""
     width, color = common.width(), common.color()
-    commands = words.next_commands(preview, state=state, run=run)
+    commands = words.next_commands(preview, document, state, run)
     common.say(terminal.preview(preview, width=width, color=color, operations=operations, commands=commands))
 
 
