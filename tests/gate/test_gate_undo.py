@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 from gatework import DAY, OLD, Office, copy, create, delete, move, plan, replace
@@ -611,3 +612,32 @@ def test_what_was_restored_and_taken_away_again_does_not_send_undo_in_circles(of
     office.gate.apply(again.id)
     assert (office.path("Smith/a").read_text(), office.path("Smith/b").read_text()) == ("a", "b")
     office.sound()
+
+
+def test_a_file_whose_other_name_was_touched_is_still_what_the_vault_was_given(office):
+    """A time that is set through another name shows in the vault as well; it is no edit."""
+    office.put("Smith/a", "a")
+    os.link(office.path("Smith/a"), office.path("Smith/b"))
+    run = office.carried_out(delete("b")).run
+    office.carried_out({"op": "set", "path": "a", "mtime": "2024-03-01T09:00:00Z"})
+    assert office.gate.fsck() == []
+    office.undone(run)
+    assert os.path.samefile(office.path("Smith/a"), office.path("Smith/b"))
+
+
+def test_what_rollback_sh_put_back_into_a_vault_is_well(office):
+    """It was in the tree meanwhile, where files in it came and went."""
+    office.put("Smith/folder/a", "a")
+    office.put("Smith/folder/b", "b")
+    run = office.carried_out(delete("folder", recursive=True)).run
+    (kept,) = office.gate.list_vault(run)
+    restoring = office.gate.restore(run, [kept.entry])
+    office.gate.approve(restoring.id, restoring.digest)
+    second = office.gate.apply(restoring.id).run
+    os.rename(office.path("Smith/folder/a"), office.path("Smith/aside"))
+    os.rename(office.path("Smith/aside"), office.path("Smith/folder/a"))
+    script = office.root / ".treegate/vault" / second / "rollback.sh"
+    assert subprocess.run(["sh", str(script)], capture_output=True, check=False).returncode == 0
+    assert office.gate.fsck() == []
+    office.undone(run)
+    assert office.path("Smith/folder/a").read_text() == "a"

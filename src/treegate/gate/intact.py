@@ -18,7 +18,7 @@ from treegate.engine.tablefile import Table
 from treegate.errors import NotFound, TreegateError
 from treegate.gate.core import Core
 from treegate.model.names import visible
-from treegate.model.tree import Facts, Kind, Level, pack, same, unpack
+from treegate.model.tree import Facts, Kind, pack, unpack
 
 _SPARE = "restore it from a backup; `treegate undo` does not need it"
 
@@ -55,7 +55,8 @@ def altered(core: Core, run: Run, wanted: Collection[int] | None = None) -> list
     """Which of the entries that a run's vault should still hold (all, or the `wanted` numbers) are not as they were.
 
     Kind, inode, size and mtime are compared, and for folders all that is below; a file edited in place whose time was
-    put back by hand is not noticed.
+    put back by hand is not noticed. The time of a file with other names may be set through those, and what was out of
+    the vault since (`rollback.sh` put it back) may have been touched there: of these the size must do.
     """
     rows = [
         kept
@@ -145,7 +146,8 @@ def _difference(folder: int, kept: Kept, was: _Was, stable: bool) -> str:
     name, facts = str(kept.entry), was.facts.get(kept.entry)
     try:
         now = posix.facts(folder, name.encode())
-        if facts is not None and not _alike(facts, now, stable):
+        times = kept.by_run is None and now.nlink == 1
+        if facts is not None and not _alike(unpack(facts), now, stable, times):
             return "was changed there"
         if now.kind is not Kind.DIR:
             return ""
@@ -156,15 +158,16 @@ def _difference(folder: int, kept: Kept, was: _Was, stable: bool) -> str:
     except OSError as error:
         return f"cannot be looked at: {error.strerror}"
     digest = was.held.get(kept.entry)
-    if digest and not totals.multilinks:  # their change times change with their other names
+    if digest and kept.by_run is None and not totals.multilinks:
         return "" if totals.digest.hex() == digest else "holds something else than it did"
     return "" if (totals.files, totals.size) == (kept.files, kept.size) else "holds more or less than it did"
 
 
-def _alike(facts: bytes, now: Facts, stable: bool) -> bool:
-    if not stable:
-        return still(unpack(facts), now, stable)
-    return same(facts, now, Level.IDENTITY if now.kind is Kind.DIR else Level.CONTENT)
+def _alike(was: Facts, now: Facts, stable: bool, times: bool) -> bool:
+    if now.kind is Kind.DIR:
+        return still(was, now, stable)
+    same_time = was.mtime == now.mtime or not times
+    return was.kind is now.kind and was.size == now.size and same_time and (was.ino == now.ino or not stable)
 
 
 class Fault(NamedTuple):

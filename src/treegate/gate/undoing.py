@@ -293,7 +293,8 @@ def _note_in_part(core: Core, run: Run, volumes: set[str]) -> None:
     with core.store.write() as transaction:
         for state, entries in ((VaultState.RESTORED, put_back), (VaultState.KEPT, taken_back)):
             for source, numbers in _numbers(entries).items():
-                transaction.mark_vault(source, numbers, state, core.by())
+                by_run = run.id if state is VaultState.KEPT else None
+                transaction.mark_vault(source, numbers, state, core.by(), by_run)
         transaction.take_back_part_outside(run.id, gone, again, core.by())
 
 

@@ -148,7 +148,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     kept_at: int
     until: int | None  # when retention lets it go
     state: VaultState = VaultState.KEPT
-    by_run: str | None = None
+    by_run: str | None = None  # the run that took it out; also of one that `rollback.sh` put back since
 
 
 def standing(decisions: list[Decision]) -> list[Decision]:

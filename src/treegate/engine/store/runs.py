@@ -125,7 +125,7 @@ class RunWrites(PlanWrites):
         self.log("undone", by, plan=run.plan, run=run.id, data={"by_run": None, "whole": True, "effects": 0})
         table = schema.vault
         back = table.update().where(table.c.by_run == run_id)  # what it had taken out of vaults is in them again
-        self.execute(back.values(state=VaultState.KEPT.value, by_run=None))
+        self.execute(back.values(state=VaultState.KEPT.value))
         if run.undo_of is not None:
             self._bring_back(self.run(run.undo_of), run, by)
 
