@@ -70,9 +70,9 @@ def read_marker(root: Path) -> Marker:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Marker)
     except FileNotFoundError:
-        hint = "is the bucket mounted? An unmounted one looks like an empty folder"
+        hint = "is the bucket mounted? An unmounted one looks like an empty folder. If it is no workspace yet, make it one"
         text = f"{root} has no {AREA}/{MARKER}"
-        raise NotFound(text, code="marker-missing", hint=hint, next="treegate init DIR") from None
+        raise NotFound(text, code="marker-missing", hint=hint, next="treegate init --help") from None
     except msgspec.MsgspecError as error:
         raise NotVerified(f"{path} cannot be read: {error}", code="marker-damaged") from None
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -98,15 +99,18 @@ def _held_then(core: Core, run: Run) -> dict[int, str]:
 def held(core: Core, run: Run, table: Table, kept: Iterable[Kept]) -> dict[int, str]:
     """A digest (hex) of what each folder holds that a run, just ended, put into the vault; by number.
 
-    It is the one that the run itself checked, or where the run took something out of the folder, of what is there.
+    It is the one that the run itself checked, or where the run took something out of the folder, of what is there. A
+    folder that cannot be read has none: that is no reason to call a run unfinished.
     """
     folders = {one.entry: one for one in kept if one.kind == Kind.DIR.value}
     found = _undisturbed(table, folders) if folders else {}
     for number in folders.keys() - found.keys():
         case = folders[number].case
-        root = core.workspace.open_root(os.fsencode(f"vault:{core.workspace.volume(case)}:{run.id}"), run.id)
-        with handles.closing(root), handles.closing(handles.open_child(root, str(number))) as inside:
-            found[number] = totals_of(inside, exact=core.workspace.capabilities(case).stable_inodes).digest.hex()
+        exact = core.workspace.capabilities(case).stable_inodes
+        with contextlib.suppress(OSError):
+            root = core.workspace.open_root(os.fsencode(f"vault:{core.workspace.volume(case)}:{run.id}"), run.id)
+            with handles.closing(root), handles.closing(handles.open_child(root, str(number))) as inside:
+                found[number] = totals_of(inside, exact=exact).digest.hex()
     return found
 
 
