@@ -70,7 +70,7 @@ def read_marker(root: Path) -> Marker:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Marker)
     except FileNotFoundError:
-        hint = "is the bucket mounted? An unmounted one looks like an empty folder. If it is no workspace yet, make it one"
+        hint = "is the bucket mounted? An unmounted one looks like an empty folder; if it is none yet, make it one"
         text = f"{root} has no {AREA}/{MARKER}"
         raise NotFound(text, code="marker-missing", hint=hint, next="treegate init --help") from None
     except msgspec.MsgspecError as error:
