@@ -42,7 +42,7 @@ from treegate.errors import Busy, NotVerified, RolledBack, TreegateError, UsageE
 
 __all__ = ["Connection", "Engine", "Executable", "RowMapping", "Select", "select"]
 
-HEAD = "v0001"
+HEAD = "v0002"
 """The newest migration; equal to Alembic's head (a test holds them together), known without importing Alembic."""
 
 PATIENCE = 60  # seconds that a writer waits for other writers
@@ -263,6 +263,51 @@ audit = Table(
     Column("data", Text, nullable=False),  # canonical JSON
     Column("prev", String, nullable=False),
     Column("hash", String, nullable=False),
+)
+
+pauses = Table(  # what is paused: one case, or with an empty name the whole workspace
+    "pauses",
+    metadata,
+    Column("case", Name, primary_key=True),
+    Column("actor", Prose, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("comment", Prose, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+tallies = Table(  # what each run did to each case, for the limits of a day
+    "tallies",
+    metadata,
+    Column("run", ForeignKey("runs.id"), primary_key=True),
+    Column("case", Name, primary_key=True),
+    Column("author", Prose, nullable=False, index=True),
+    Column("at", BigInteger, nullable=False),
+    Column("deletes", BigInteger, nullable=False),
+    Column("delete_bytes", BigInteger, nullable=False),
+    Column("replacements", BigInteger, nullable=False),
+)
+
+touched = Table(  # which lines of which receipts speak of a path, found by the path's hash; made anew from receipts
+    "touched",
+    metadata,
+    Column("path", BigInteger, primary_key=True, autoincrement=False),
+    Column("run", Integer, primary_key=True),  # runs.seq
+    Column("line", Integer, primary_key=True),  # of the run's receipt, from 0
+    sqlite_with_rowid=False,
+)
+
+touched_runs = Table(  # the runs whose lines are in `touched`
+    "touched_runs",
+    metadata,
+    Column("run", Integer, primary_key=True, autoincrement=False),  # runs.seq
+)
+
+checkpoints = Table(  # signed heads of the audit log
+    "checkpoints",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),  # of the audit row that each vouches for
+    Column("at", BigInteger, nullable=False),
+    Column("document", Text, nullable=False),  # as it was exported
 )
 
 
