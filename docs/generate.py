@@ -32,7 +32,6 @@ _QUIET = {"--json", "--workspace", "--state", "--help"}  # every command has the
 
 _NO_ERROR = {
     0: "done",
-    11: "still waiting: kept for `treegate wait`, which this version does not have",
     14: "server unreachable: kept for working over HTTP, which this version does not",
     130: "interrupted with Ctrl-C before a run began; in a run, Ctrl-C takes the run back and the status is 6",
 }

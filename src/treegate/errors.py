@@ -10,6 +10,7 @@
     ├── Busy                   8   locked or paused
     ├── NotFound               9   no such plan, run, entry, token
     ├── NotVerified           10   a signature, hash or chain does not hold
+    ├── Waiting               11   not decided, or not applied, yet
     ├── Rejected              12
     └── Expired               13
 
@@ -95,6 +96,12 @@ class NotVerified(TreegateError):
     """A checksum, signature, chain or identity does not hold."""
 
     code, exit_status, http_status = "not-verified", 10, 409
+
+
+class Waiting(TreegateError):
+    """What was waited for has not come yet."""
+
+    code, exit_status, http_status = "still-waiting", 11, 408
 
 
 class Rejected(TreegateError):

@@ -10,6 +10,7 @@ from typing import IO, NamedTuple
 import msgspec
 
 from treegate.engine import tablefile
+from treegate.engine.store import Transaction
 from treegate.engine.store.records import Run, StoredPlan, Verdict
 from treegate.engine.unhurried import unhurried_gc
 from treegate.errors import Denied, NeedsRecovery, PlanError, Stale
@@ -26,6 +27,10 @@ from treegate.model.rows import Rows
 from treegate.model.seal import About, Sealed, seal
 
 MOST_BYTES = 1 << 30  # a larger document is refused before it is read
+
+Enter = Callable[
+    [Transaction, list[str]], None
+]  # what is written of a plan, whose cases are given, before its preview
 
 
 class Submitted(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,30 +122,51 @@ def previewed(core: Core, plan: Plan, about: About, keep: Callable[[list[bytes]]
         return seal(simulate(plan, world), core.config.policy, about, keep)
 
 
-def submit(core: Core, plan: Plan, *, undo_of: str = "") -> Submitted:
-    """Stores a plan and its preview; state `pending`, or `invalid` where it has errors."""
+def submit(core: Core, plan: Plan, *, undo_of: str = "", draft: bool = False) -> Submitted:
+    """Stores a plan and its preview: `pending`, or `invalid` where it has errors; a `draft` is not looked at yet."""
     core.actor.require(Action.PROPOSE, [plan.case] if plan.case else [])
     core.check_age()
     id = core.new_id("pl")
-    about = About(core.workspace.id, id, 1, core.actor.name, undo_of)
+
+    def enter(transaction: Transaction, cases: list[str]) -> None:
+        transaction.add_plan(
+            id,
+            cases=cases,
+            title=plan.title,
+            document=plan.document,
+            plan_digest=plan.digest,
+            by=core.by(),
+            undo_of=undo_of or None,
+            claims=claims(plan),
+        )
+
+    if draft:
+        return _drafted(core, plan, id, enter)
+    return stored(core, plan, About(core.workspace.id, id, 1, core.actor.name, undo_of), enter)
+
+
+def _drafted(core: Core, plan: Plan, id: str, enter: Enter) -> Submitted:
+    """Stores a plan unseen; it counts for every case that it may touch, for nobody has looked which it does."""
+    cases = [plan.case] if plan.case else sorted(core.workspace.cases())
+    core.actor.require(Action.PROPOSE, cases)
+    with looking(core, plan):
+        core.blobs.put_all(plan.contents())
+        with core.store.write() as transaction:
+            enter(transaction, cases)
+    return submitted(core, id)
+
+
+def stored(core: Core, plan: Plan, about: About, enter: Enter) -> Submitted:
+    """Previews a plan on the tree as it is and stores that, after what `enter` writes, in one transaction."""
     with looking(core, plan), spooled(core) as spool, unhurried_gc():
         core.blobs.put_all(plan.contents())  # under the lock, so that nobody clears them before the plan is stored
         preview, rows = previewed(core, plan, about, spool.keep)
         core.actor.require(Action.PROPOSE, preview.cases)
         table = kept_table(core, rows)
         with core.store.write() as transaction:
-            transaction.add_plan(
-                id,
-                cases=preview.cases,
-                title=plan.title,
-                document=plan.document,
-                plan_digest=plan.digest,
-                by=core.by(),
-                undo_of=undo_of or None,
-                claims=claims(plan),
-            )
+            enter(transaction, preview.cases)
             transaction.add_preview(
-                id,
+                about.id,
                 digest=preview.digest,
                 table_digest=table,
                 model=msgspec.json.encode(preview),
@@ -149,7 +175,7 @@ def submit(core: Core, plan: Plan, *, undo_of: str = "") -> Submitted:
                 valid=preview.valid,
                 by=core.by(),
             )
-    return submitted(core, id, preview)
+    return submitted(core, about.id)
 
 
 def claims(plan: Plan) -> list[tuple[str, int]]:
@@ -167,17 +193,18 @@ def kept_table(core: Core, rows: Rows | None) -> str:
     return digest
 
 
-def submitted(core: Core, id: str, preview: Preview) -> Submitted:
+def submitted(core: Core, id: str) -> Submitted:
     """The answer for a plan that was just stored."""
     plan = core.store.plan(id)
+    preview = model_of(core, plan) if plan.preview is not None else None
     return Submitted(
         id=id,
         revision=plan.revision,
         state=plan.state.value,
-        digest=preview.digest,
-        problems=list(preview.problems),
+        digest=plan.digest or "",
+        problems=list(preview.problems) if preview is not None else [],
         waiting_for=waiting_for(core, plan),
-        summary=preview.summary,
+        summary=preview.summary if preview is not None else "",
     )
 
 
@@ -193,7 +220,10 @@ def waiting_for(core: Core, plan: StoredPlan) -> str:
         State.INVALID: f"{plan.author} to mend the plan",
         State.CHANGES_REQUESTED: f"{plan.author} to change the plan",
         State.APPROVED: "someone to apply it",
-        State.STALE: f"{plan.author} to submit it anew",
+        State.DRAFT: f"{plan.author} to have it previewed",
+        State.STALE: "someone to refresh it",
+        State.EXPIRED: "someone to refresh it",
+        State.ROLLED_BACK: "someone to refresh it",
         State.NEEDS_RECOVERY: "an operator to recover the run",
     }
     return words.get(plan.state, "")
@@ -250,11 +280,26 @@ def reject(core: Core, prefix: str, digest: str, comment: str) -> StoredPlan:
     return _decide(core, prefix, digest, Verdict.REJECT, comment)
 
 
+def request_changes(core: Core, prefix: str, digest: str, comment: str) -> StoredPlan:
+    """Sends what a digest names back to its author, who is told what to change; a new revision starts undecided."""
+    return _decide(core, prefix, digest, Verdict.REQUEST_CHANGES, comment)
+
+
+def revoke(core: Core, prefix: str, digest: str, comment: str = "") -> StoredPlan:
+    """Takes one's own approval back, as long as no run has begun on it."""
+    return _decide(core, prefix, digest, Verdict.REVOKE, comment)
+
+
+def authors(core: Core, plan: StoredPlan) -> set[str]:
+    """Who wrote a plan as it stands: who handed it in, and who revised it last."""
+    return {plan.author, core.store.revisions(plan.id)[-1].author}
+
+
 def _decide(core: Core, prefix: str, digest: str, verdict: Verdict, comment: str) -> StoredPlan:
     plan = settled(core, core.store.find_plan(prefix))
     core.actor.require(Action.DECIDE, plan.cases)
     approval = policies.approvals(core.config.policy)
-    if verdict is Verdict.APPROVE and plan.author == core.actor.name and not approval.own:
+    if verdict is Verdict.APPROVE and not approval.own and core.actor.name in authors(core, plan):
         raise Denied(
             f"{core.actor.name} wrote plan {plan.id} and may not approve it",
             code="own-plan",

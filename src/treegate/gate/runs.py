@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from treegate.engine import apply as applying
-from treegate.engine import tablefile
+from treegate.engine import pauses, tablefile
 from treegate.engine.context import RunContext
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
@@ -25,11 +25,13 @@ def apply(core: Core, prefix: str) -> Applied:
     """Carries out what was approved; asked again, gives the same run.
 
     Raises Denied or Expired where it is not approved, Stale where the tree moved on, RolledBack where it failed
-    midway and all was taken back, NeedsRecovery where it could not be.
+    midway and all was taken back, NeedsRecovery where it could not be, Busy where its cases are paused.
     """
     plan = plans.settled(core, core.store.find_plan(prefix))
     core.actor.require(Action.APPLY, plan.cases, tuple(Role(role) for role in core.config.policy.apply.by))
     with core.locked(plan.cases):
+        if _earlier(core, plan) is None:
+            pauses.refuse(core.store, plan.cases)
         recovery.settle(core, plan.cases)
         core.check_age()
         plan = plans.settled(core, core.store.plan(plan.id))
@@ -38,6 +40,7 @@ def apply(core: Core, prefix: str) -> Applied:
             return earlier
         table = skipping.reduced(core, plan)
         with core.store.write() as transaction:
+            pauses.refuse(transaction, plan.cases)
             run, new = transaction.begin_run(
                 plan.id, digest=plan.digest or "", run_id=core.new_id("run"), by=core.by(), table_digest=table
             )

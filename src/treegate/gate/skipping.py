@@ -8,30 +8,25 @@ look with the approved fingerprints comes after the seal, so that what changes i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from treegate.engine import handles, tablefile
-from treegate.engine.context import RunContext
-from treegate.engine.prepass import Finding, PrePass
+from treegate.engine import tablefile
+from treegate.engine.prepass import Finding
 from treegate.engine.receipts import Line
-from treegate.engine.scan import totals_of
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
 from treegate.engine.workspace import replace_file
 from treegate.errors import TreegateError
-from treegate.gate import plans
+from treegate.gate import freshness, plans
 from treegate.gate.core import Core
+from treegate.gate.reduction import Reduction, Remains, Unclear
 from treegate.model import inverse
 from treegate.model.effects import Effect, untagged
 from treegate.model.lifecycle import State
-from treegate.model.plan import Plan
 from treegate.model.preview import Counts
-from treegate.model.seal import About, Sealed
 from treegate.model.table import Staged
-from treegate.model.tree import Level
 
 NOTED = 20  # entries left alone that the receipt names
 
@@ -51,10 +46,6 @@ class Rest(msgspec.Struct, frozen=True, kw_only=True):
     left: list[Left]
 
 
-class _Unclear(Exception):
-    """It cannot be told what depends on what changed: then nothing is done, as if the plan said `fail`."""
-
-
 def reduced(core: Core, plan: StoredPlan) -> str:
     """The digest of the step table that leaves alone what is stale; "" where the plan's own table is to be used.
 
@@ -65,8 +56,8 @@ def reduced(core: Core, plan: StoredPlan) -> str:
         return ""
     table = tablefile.read(core.table_path(stored.table_digest), stored.table_digest)
     try:
-        return _Reduction(core, plan, table).digest()
-    except (_Unclear, OSError):
+        return _Skipping(core, plan, table).digest()
+    except (Unclear, OSError):
         return ""
 
 
@@ -106,142 +97,63 @@ def _named(effect: Effect) -> str:
     return f"{path!r} (not {effect.effect})"
 
 
-class _Reduction:
+class _Skipping:
     """The work of one first look."""
 
     def __init__(self, core: Core, plan: StoredPlan, table: Table) -> None:
-        self.core = core
-        self.plan = plan
-        self.table = table
-        self.effects = list(plans.effects_of(core, plan))
-        self.left: dict[str, str] = {}  # id of an effect -> why it is left alone
-        self._blame = _Blame(self.effects, table)
-        self._ground = inverse.Ground(self.effects)
+        self._core = core
+        self._table = table
+        self._reduction = Reduction(core, plan, table.staged, {"title": "What is not stale"})
+        self._blame = _Blame(self._reduction.effects, self._reduction.ground, table)
 
     def digest(self) -> str:
         """Writes the table of what remains; its digest, or "" where nothing is stale."""
         if not self._look():
             return ""
         while True:
-            self._drop_dependents()
-            rest = [effect for effect in self.effects if effect.id not in self.left]
-            if not rest:
-                raise _Unclear
-            found, effects = self._sealed(rest)
-            if found is not None and not self._look():
-                return self._keep(found, rest, effects)
+            found = self._reduction.remains()
+            if not self._look():
+                return self._keep(found)
 
     def _look(self) -> bool:
         """Looks at all fingerprints; whether something is stale that was not known to be."""
-        before = len(self.left)
-        for finding in _findings(self.core, self.table):
+        left = self._reduction.left
+        before = len(left)
+        try:
+            found = freshness.findings(self._core, self._table)
+        except TreegateError:
+            raise Unclear from None
+        for finding in found:
             blamed = self._blame.of(finding)
             if not blamed:
-                raise _Unclear
+                raise Unclear
             for id in blamed:
-                self.left.setdefault(id, f"{finding.path} {finding.text}")
-        return len(self.left) > before
+                left.setdefault(id, f"{finding.path} {finding.text}")
+        return len(left) > before
 
-    def _drop_dependents(self) -> None:
-        """What lies in a folder that does not come now, and folders that were only to hold what is left alone."""
-        stays = {
-            untagged(effect.path)
-            for effect in self.effects
-            if effect.id in self.left and effect.kind == "dir" and effect.effect not in ("deleted", "set")
-        }
-        for effect in self.effects:
-            under = next((above for above in _above(untagged(effect.path)) if above in stays), None)
-            if under is not None and effect.effect != "deleted":
-                self.left.setdefault(effect.id, f"the folder {under!r} is left as it is")
-        for effect in self.effects:
-            if effect.implied and self._ground.only_holds(effect, self.left.keys()):
-                self.left.setdefault(effect.id, "nothing is put into it")
-
-    def _sealed(self, rest: list[Effect]) -> tuple[Sealed | None, dict[Effect, Effect]]:
-        """The rest sealed on the tree as it is, and its effects by what they say; None if more has to be dropped."""
-        written = list(inverse.written(inverse.changes_of(rest)))
-        plan = Plan.of([operation for operation, _ in written], title="What is not stale")
-        about = About(
-            self.core.workspace.id, self.plan.id, self.plan.revision, self.plan.author, self.plan.undo_of or ""
-        )
-        lines: list[bytes] = []
-        found = plans.previewed(self.core, plan, about, lines.extend)
-        blamed: dict[str, str] = {}
-        for problem in found.preview.problems:
-            if problem.severity == "error":
-                if problem.operation is None:
-                    raise _Unclear
-                blamed.setdefault(written[problem.operation - 1][1].effect, problem.message)
-        effects = {inverse.likeness(one): one for one in (msgspec.json.decode(line, type=Effect) for line in lines)}
-        if found.rows is not None:
-            blamed = self._not_as_approved(rest, effects, list(found.rows.staged))
-        self.left = {**blamed, **self.left}
-        return (None if blamed else found), effects
-
-    def _not_as_approved(
-        self, rest: list[Effect], effects: dict[Effect, Effect], staged: list[Staged]
-    ) -> dict[str, str]:
-        """The effects that would not be what was approved, or that would take something else along."""
-        why = "it depends on something that is left as it is"
-        wanted = {inverse.likeness(effect): effect for effect in rest}
-        blamed = {effect.id: why for said, effect in wanted.items() if said not in effects}
-        for said in effects.keys() - wanted.keys():
-            path = untagged(said.path)
-            blamed |= {e.id: why for e in rest if untagged(e.path) == path or path in _above(untagged(e.path))}
-            if not blamed:
-                raise _Unclear
-        was, now = _Copies(self.table.staged), _Copies(staged)
-        for said, effect in wanted.items():
-            copied = effect.effect == "copied" and effect.kind == "dir" and said in effects
-            if copied and was.inside(effect.entry) != now.inside(effects[said].entry):
-                blamed[effect.id] = why
-        return blamed
-
-    def _keep(self, found: Sealed, rest: list[Effect], effects: dict[Effect, Effect]) -> str:
+    def _keep(self, found: Remains) -> str:
         """Keeps the table, and beside it what it does and does not do; durable before the run begins."""
-        digest = plans.kept_table(self.core, found.rows)
+        digest = plans.kept_table(self._core, found.sealed.rows)
         own = [
-            msgspec.structs.replace(one, entry=new.entry, vault=new.vault, files=new.files, size=new.size)
-            for one, new in ((effect, effects[inverse.likeness(effect)]) for effect in rest)
+            msgspec.structs.replace(was, entry=new.entry, vault=new.vault, files=new.files, size=new.size)
+            for was, new in found.effects
         ]
-        left = [Left(effect, self.left[effect.id]) for effect in self.effects if effect.id in self.left]
-        kept = Rest(counts=found.preview.counts, effects=own, left=left)
-        replace_file(_path(self.core, digest), msgspec.json.encode(kept))
+        why = self._reduction.left
+        left = [Left(effect, why[effect.id]) for effect in self._reduction.effects if effect.id in why]
+        kept = Rest(counts=found.sealed.preview.counts, effects=own, left=left)
+        replace_file(_path(self._core, digest), msgspec.json.encode(kept))
         return digest
-
-
-def _above(path: str) -> Iterator[str]:
-    while path := path.rpartition("/")[0]:
-        yield path
-
-
-class _Copies:
-    """What is in new folders, as it will be built."""
-
-    def __init__(self, staged: list[Staged]) -> None:
-        self._inside: dict[int, list[Staged]] = {}
-        for row in staged:
-            self._inside.setdefault(row.parent, []).append(row)
-
-    def inside(self, number: int, path: bytes = b"") -> list[tuple[object, ...]]:
-        """All that a new folder holds, at any depth."""
-        found: list[tuple[object, ...]] = []
-        for row in self._inside.get(number, ()):
-            below = path + b"/" + row.name
-            found.append((below, row.kind, row.blob, row.source_facts, row.target, row.mode, row.mtime))
-            found += self.inside(row.number, below)
-        return found
 
 
 class _Blame:
     """Which effects a finding of the look concerns."""
 
-    def __init__(self, effects: list[Effect], table: Table) -> None:
+    def __init__(self, effects: list[Effect], ground: inverse.Ground, table: Table) -> None:
         self._effects = effects
         self._tops = _tops(table.staged)
         self._by_number = {effect.entry: effect.id for effect in effects}
         self._by_number |= {effect.vault: effect.id for effect in effects if effect.vault is not None}
-        self._ground = inverse.Ground(effects)
+        self._ground = ground
         self._by_home: dict[str, list[str]] = {}
         for effect in effects:
             sources = [untagged(effect.source)] if effect.source is not None else []
@@ -275,39 +187,3 @@ def _tops(staged: list[Staged]) -> dict[int, int]:
     for row in staged:
         tops[row.number] = tops.get(row.parent, row.number)
     return tops
-
-
-def _findings(core: Core, table: Table) -> list[Finding]:
-    """What of a table's fingerprints does not hold; what is not allowed is not stale, and is left to the run."""
-    context = _context(core, table)
-    try:
-        with context.places() as places:
-            look = PrePass(context, places, built=False)
-            for row in table.staged:
-                if row.source is not None:
-                    look.entry(row.number, *row.source, row.source_facts, Level.EXACT)
-            return [finding for finding in look.all() if not finding.denied]
-    except TreegateError:
-        raise _Unclear from None
-
-
-def _context(core: Core, table: Table) -> RunContext:
-    """What the look needs; there is no run yet, so its areas are stood for by those of the volume."""
-    workspace = core.workspace
-    exact = all(workspace.capabilities(case).stable_inodes for case in table.header.cases)
-    return RunContext(
-        run="",
-        directory=core.state,
-        table=table,
-        open_root=partial(_root, core),
-        blob=core.blobs.open,
-        totals=partial(totals_of, exact=exact),
-        volumes={workspace.volume(case): workspace.capabilities(case) for case in table.header.cases},
-    )
-
-
-def _root(core: Core, key: bytes) -> int:
-    kind, _, rest = key.decode("utf-8", "surrogateescape").partition(":")
-    if kind == "case" or ":" in rest:
-        return core.workspace.open_root(key, "")
-    return handles.open_root(str(core.workspace.area(rest)))

@@ -74,12 +74,15 @@ class PlanWrites(Writer):
         document: bytes,
         plan_digest: str,
         by: By,
+        author: str = "",
+        reduces: str = "",
         expected: int | None = None,
         claims: Iterable[Claim] = (),
     ) -> Revision:
-        """Store a new version of a plan, which starts undecided.
+        """Store a new version of a plan, which starts undecided; its author is `by`, unless another is named.
 
-        Raises Stale "revision-not-current" unless `expected` (where given) is the newest revision.
+        `reduces` is the digest of the preview of which this version leaves something out. Raises Stale
+        "revision-not-current" unless `expected` (where given) is the newest revision.
         """
         plan = self.plan(plan_id)
         if expected is not None and expected != plan.revision:
@@ -97,10 +100,21 @@ class PlanWrites(Writer):
             expires_at=None,
         )
         self._scope(plan_id, sorted_cases, claims)
-        self._add_document(plan_id, revision, document, plan_digest, by)
+        self._add_document(plan_id, revision, document, plan_digest, by._replace(actor=author or by.actor))
         data: dict[str, Json] = {"revision": revision, "plan_digest": plan_digest, "cases": names(sorted_cases)}
-        self.log("revised", by, plan=plan_id, data=data)
+        if reduces:
+            data["of"] = reduces
+        self.log("reduced" if reduces else "revised", by, plan=plan_id, data=data)
         return self.revisions(plan_id)[-1]
+
+    def rescope(self, plan_id: str, cases: Iterable[str], expected: int) -> None:
+        """Say anew which cases a plan touches, found by another look at it; raises as `add_revision`."""
+        plan, sorted_cases = self.plan(plan_id), tuple(sorted(cases))
+        if expected != plan.revision:
+            raise _revised_since(plan, expected)
+        table = schema.plans
+        self.execute(table.update().where(table.c.id == plan_id).values(cases=sorted_cases))
+        self._scope_cases(plan_id, sorted_cases)
 
     def add_preview(
         self,
@@ -247,12 +261,15 @@ class PlanWrites(Writer):
 
     def _scope(self, plan_id: str, cases: tuple[str, ...], claims: Iterable[Claim]) -> None:
         """Say anew which cases a plan touches, and what it would take out of a vault."""
-        for table in (schema.plan_cases, schema.claims):
-            self.execute(table.delete().where(table.c.plan == plan_id))
-        self.insert_many(schema.plan_cases, ({"plan": plan_id, "case": case} for case in cases))
+        self._scope_cases(plan_id, cases)
+        self.execute(schema.claims.delete().where(schema.claims.c.plan == plan_id))
         self.insert_many(
             schema.claims, ({"plan": plan_id, "run": run, "entry": entry} for run, entry in sorted(set(claims)))
         )
+
+    def _scope_cases(self, plan_id: str, cases: tuple[str, ...]) -> None:
+        self.execute(schema.plan_cases.delete().where(schema.plan_cases.c.plan == plan_id))
+        self.insert_many(schema.plan_cases, ({"plan": plan_id, "case": case} for case in cases))
 
     def _current(self, plan: StoredPlan) -> StoredPreview:
         preview = self.preview(plan.id)

@@ -1,0 +1,37 @@
+"""Pausing: no run begins on what is paused, whatever the door; what is under way ends as it would have."""
+
+from __future__ import annotations
+
+from treegate.engine import pauses
+from treegate.engine.pauses import WHOLE, Pause
+from treegate.errors import NotFound
+from treegate.gate.core import Core
+from treegate.model.actors import Action
+from treegate.model.names import nearest
+
+
+def pause(core: Core, case: str | None = None, comment: str = "") -> list[Pause]:
+    """Pauses a case, or the whole workspace; what is paused then."""
+    scope = _allowed(core, case)
+    with core.store.write() as transaction:
+        pauses.pause(transaction, scope, comment, core.by())
+    return pauses.pauses(core.store)
+
+
+def resume(core: Core, case: str | None = None) -> list[Pause]:
+    """Lifts the pause of a case, or that of the whole workspace; what is still paused then."""
+    scope = _allowed(core, case, known=[one.case for one in pauses.pauses(core.store)])
+    with core.store.write() as transaction:
+        pauses.resume(transaction, scope, core.by())
+    return pauses.pauses(core.store)
+
+
+def _allowed(core: Core, case: str | None, known: list[str] | None = None) -> str:
+    """What is to be paused or resumed, if there is such a case and the actor may."""
+    cases = sorted({*core.workspace.cases(), *(one for one in known or () if one != WHOLE)})
+    if case is not None and case not in cases:
+        near = nearest(case, cases)
+        hint = f"did you mean {near!r}?" if near else "the cases are " + ", ".join(map(repr, cases[:10]))
+        raise NotFound(f"there is no case {case!r}", code="case-not-found", hint=hint, next="treegate status")
+    core.actor.require(Action.PAUSE, cases if case is None else [case])
+    return WHOLE if case is None else case
