@@ -42,6 +42,12 @@ def sha256(dir_fd: int, name: handles.Name) -> str:
         return _sha256_of(fd)
 
 
+def head(dir_fd: int, name: handles.Name, size: int) -> bytes:
+    """The first bytes of a file's content; errors as `handles.open_file`."""
+    with handles.closing(handles.open_file(dir_fd, name)) as fd, io.FileIO(fd, closefd=False) as file:
+        return file.read(size) or b""
+
+
 def _sha256_of(fd: int) -> str:
     os.lseek(fd, 0, os.SEEK_SET)
     with io.FileIO(fd, closefd=False) as file:

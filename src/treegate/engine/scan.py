@@ -113,6 +113,11 @@ class DiskTree:
         folder, name = _split(path)
         return contents.sha256(self._fd(folder), name)
 
+    def head(self, path: str, size: int) -> bytes:
+        """The first bytes of a file's content as it is now."""
+        folder, name = _split(path)
+        return contents.head(self._fd(folder), name, size)
+
     def totals(self, path: str) -> Totals:
         """What a folder holds."""
         case = path.partition("/")[0]

@@ -37,10 +37,11 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Executable
 from sqlalchemy.sql.expression import Select, select
+from sqlalchemy.sql.functions import count
 
 from treegate.errors import Busy, NotVerified, RolledBack, TreegateError, UsageError
 
-__all__ = ["Connection", "Engine", "Executable", "RowMapping", "Select", "select"]
+__all__ = ["Connection", "Engine", "Executable", "RowMapping", "Select", "count", "select"]
 
 HEAD = "v0002"
 """The newest migration; equal to Alembic's head (a test holds them together), known without importing Alembic."""

@@ -11,16 +11,38 @@ from pathlib import Path
 from typing import Self
 
 from treegate.engine import tokens
+from treegate.engine.pauses import Pause
 from treegate.engine.probe import Finding
 from treegate.engine.store.records import Kept, Run, StoredPlan
 from treegate.engine.tokens import Token
-from treegate.gate import ending, health, keeping, opening, plans, proof, recovery, repairing, runs, undoing
+from treegate.gate import (
+    comparing,
+    ending,
+    health,
+    keeping,
+    looking,
+    opening,
+    pausing,
+    plans,
+    proof,
+    recovery,
+    reducing,
+    repairing,
+    revising,
+    runs,
+    undoing,
+    waiting,
+)
+from treegate.gate.comparing import Comparison
 from treegate.gate.core import Core
 from treegate.gate.ending import Applied
 from treegate.gate.keeping import Pruned
+from treegate.gate.looking import TextDifference
 from treegate.gate.plans import Shown, Submitted
+from treegate.gate.reducing import Reduced
 from treegate.gate.repairing import Repaired
 from treegate.gate.undoing import Undo
+from treegate.gate.waiting import Status, Until
 from treegate.model.actors import Action, Actor, Role
 from treegate.model.effects import Effect
 from treegate.model.lifecycle import State
@@ -92,9 +114,29 @@ class Gate:
         """A plan with all suggestions taken, and those that its mended form calls for; stored nowhere."""
         return repairing.repair(document, self.check)
 
-    def submit(self, plan: Plan | bytes | str) -> Submitted:
-        """Stores a plan and its preview."""
-        return plans.submit(self._core, as_plan(plan))
+    def submit(self, plan: Plan | bytes | str, *, draft: bool = False) -> Submitted:
+        """Stores a plan and its preview; a draft is previewed later, by `refresh`."""
+        return plans.submit(self._core, as_plan(plan), draft=draft)
+
+    def revise(self, id: str, plan: Plan | bytes | str, expected: int | None = None) -> Submitted:
+        """Stores a new revision of a plan, if `expected` (where given) is the one before it."""
+        return revising.revise(self._core, id, as_plan(plan), expected)
+
+    def refresh(self, plan: str) -> Submitted:
+        """Previews a stored plan on the tree as it is now."""
+        return revising.refresh(self._core, plan)
+
+    def withdraw(self, plan: str, comment: str = "") -> StoredPlan:
+        """Takes a plan back before a run began on it."""
+        return revising.withdraw(self._core, plan, comment)
+
+    def reduction(self, plan: str, leave_out: Iterable[str], digest: str = "") -> Reduced:
+        """What leaving effects or patterns out would come to: what falls with them, what remains."""
+        return reducing.look(self._core, plan, leave_out, digest)
+
+    def reduce(self, plan: str, leave_out: Iterable[str], digest: str = "") -> Submitted:
+        """Stores a new revision of a plan without some effects or patterns."""
+        return reducing.reduce(self._core, plan, leave_out, digest)
 
     def show(self, plan: str) -> Shown:
         """A stored plan (by id or unique prefix) with its preview and where it stands."""
@@ -117,6 +159,24 @@ class Gate:
         found, after = self._core.store.list_plans(states, case, limit, cursor)
         return [plan for plan in found if self._core.actor.sees(plan.cases)], after
 
+    def diff(self, plan: str, revision: int | None = None, to: int | None = None) -> Comparison:
+        """How a revision differs from the newest (or from `to`); without one, what was approved from now."""
+        if revision is None:
+            return comparing.since_approved(self._core, plan)
+        return comparing.revisions(self._core, plan, revision, to)
+
+    def text_difference(self, plan: str, effect: str) -> TextDifference:
+        """What an effect does to the content of its file."""
+        return looking.text_difference(self._core, plan, effect)
+
+    def status(self, case: str | None = None) -> Status:
+        """What waits for whom, what is paused, which runs are unfinished."""
+        return waiting.status(self._core, case)
+
+    def wait(self, plan: str, until: Until, timeout: float | None = None) -> StoredPlan:
+        """Waits until a plan is decided or applied, for `timeout` seconds at most."""
+        return waiting.wait(self._core, plan, until, timeout, self._core.cancelled)
+
     def approve(self, plan: str, digest: str, comment: str = "") -> StoredPlan:
         """Approves exactly what a digest names."""
         return plans.approve(self._core, plan, digest, comment)
@@ -124,6 +184,14 @@ class Gate:
     def reject(self, plan: str, digest: str, comment: str) -> StoredPlan:
         """Turns down what a digest names."""
         return plans.reject(self._core, plan, digest, comment)
+
+    def request_changes(self, plan: str, digest: str, comment: str) -> StoredPlan:
+        """Sends what a digest names back to its author."""
+        return plans.request_changes(self._core, plan, digest, comment)
+
+    def revoke(self, plan: str, digest: str, comment: str = "") -> StoredPlan:
+        """Takes one's own approval of a digest back."""
+        return plans.revoke(self._core, plan, digest, comment)
 
     def applies_on_approval(self) -> bool:
         """Whether the last approval starts the run at once."""
@@ -168,6 +236,14 @@ class Gate:
         return keeping.prune(self._core, dry=dry)
 
     # Health and people
+
+    def pause(self, case: str | None = None, comment: str = "") -> list[Pause]:
+        """Keeps runs from beginning on a case, or anywhere; what is paused then."""
+        return pausing.pause(self._core, case, comment)
+
+    def resume(self, case: str | None = None) -> list[Pause]:
+        """Lifts the pause of a case, or that of the whole workspace; what is still paused."""
+        return pausing.resume(self._core, case)
 
     def doctor(self) -> list[Finding]:
         """What may go wrong here, with advice."""

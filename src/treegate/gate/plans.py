@@ -11,7 +11,7 @@ import msgspec
 
 from treegate.engine import tablefile
 from treegate.engine.store import Transaction
-from treegate.engine.store.records import Run, StoredPlan, Verdict
+from treegate.engine.store.records import Run, StoredPlan, StoredPreview, Verdict
 from treegate.engine.unhurried import unhurried_gc
 from treegate.errors import Denied, NeedsRecovery, PlanError, Stale
 from treegate.gate.core import Core
@@ -142,7 +142,7 @@ def submit(core: Core, plan: Plan, *, undo_of: str = "", draft: bool = False) ->
 
     if draft:
         return _drafted(core, plan, id, enter)
-    return stored(core, plan, About(core.workspace.id, id, 1, core.actor.name, undo_of), enter)
+    return store(core, plan, About(core.workspace.id, id, 1, core.actor.name, undo_of), enter)
 
 
 def _drafted(core: Core, plan: Plan, id: str, enter: Enter) -> Submitted:
@@ -156,7 +156,7 @@ def _drafted(core: Core, plan: Plan, id: str, enter: Enter) -> Submitted:
     return submitted(core, id)
 
 
-def stored(core: Core, plan: Plan, about: About, enter: Enter) -> Submitted:
+def store(core: Core, plan: Plan, about: About, enter: Enter) -> Submitted:
     """Previews a plan on the tree as it is and stores that, after what `enter` writes, in one transaction."""
     with looking(core, plan), spooled(core) as spool, unhurried_gc():
         core.blobs.put_all(plan.contents())  # under the lock, so that nobody clears them before the plan is stored
@@ -244,15 +244,23 @@ def model_of(core: Core, plan: StoredPlan) -> Preview:
     """The preview model that the store keeps of a plan's newest revision."""
     stored = core.store.preview(plan.id)
     if stored is None:
-        raise Denied(f"plan {plan.id} was never previewed", code="not-previewed", next=f"treegate show {plan.id}")
+        raise Denied(f"plan {plan.id} was never previewed", code="not-previewed", next=f"treegate refresh {plan.id}")
+    return model_in(core, stored)
+
+
+def model_in(core: Core, stored: StoredPreview) -> Preview:
+    """The model of one preview."""
     return msgspec.json.decode(core.store.model(stored), type=Preview)
 
 
 def effects_of(core: Core, plan: StoredPlan, start: int = 0, count: int | None = None) -> Iterator[Effect]:
     """The full list of a plan's effects, in display order, from a position on."""
     stored = core.store.preview(plan.id)
-    if stored is None:
-        return
+    return iter(()) if stored is None else effects_in(core, stored, start, count)
+
+
+def effects_in(core: Core, stored: StoredPreview, start: int = 0, count: int | None = None) -> Iterator[Effect]:
+    """The full list of a preview's effects, in display order, from a position on."""
     lines: Iterable[bytes] = (
         core.store.effects(stored) if count is None else core.store.effects_page(stored, start, count)
     )

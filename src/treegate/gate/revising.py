@@ -47,12 +47,19 @@ def new_revision(
         )
 
     about = About(core.workspace.id, old.id, expected + 1, author or core.actor.name)
-    return plans.stored(core, plan, about, enter)
+    return plans.store(core, plan, about, enter)
 
 
 def check_may_change(core: Core, plan: StoredPlan) -> None:
     """Raises Denied where who acts may not give the plan another content."""
     core.actor.require(Action.PROPOSE, plan.cases)
+    check_no_undo(plan)
+    if core.actor.role is Role.AUTHOR and core.actor.name not in plans.authors(core, plan):
+        raise _not_yours(core, plan)
+
+
+def check_no_undo(plan: StoredPlan) -> None:
+    """Raises Denied for a plan that takes a run back: its effects are those of the run."""
     if plan.undo_of is not None:
         raise Denied(
             f"plan {plan.id} takes run {plan.undo_of} back: treegate wrote it, and it is not changed by hand",
@@ -60,8 +67,6 @@ def check_may_change(core: Core, plan: StoredPlan) -> None:
             hint="withdraw it, and undo what is wanted of the run with --path",
             next=f"treegate withdraw {plan.id}",
         )
-    if core.actor.role is Role.AUTHOR and core.actor.name not in plans.authors(core, plan):
-        raise _not_yours(core, plan)
 
 
 def _not_yours(core: Core, plan: StoredPlan) -> Denied:
@@ -85,7 +90,7 @@ def refresh(core: Core, prefix: str) -> Submitted:
     author = core.store.revisions(plan.id)[-1].author
     about = About(core.workspace.id, plan.id, plan.revision, author, plan.undo_of or "")
     document = Plan.decode(core.store.document(plan.id, plan.revision))
-    return plans.stored(
+    return plans.store(
         core, document, about, lambda transaction, cases: transaction.rescope(plan.id, cases, plan.revision)
     )
 

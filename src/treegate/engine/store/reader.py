@@ -84,16 +84,17 @@ class Reader(ABC):
         cursor: int | None = None,
     ) -> tuple[list[StoredPlan], int | None]:
         """Plans, newest first, and the cursor of the next page (None: that was all)."""
-        table, wanted = schema.plans, [state.value for state in states]
-        query = table.select().order_by(table.c.seq.desc()).limit(limit + 1)
-        if wanted:
-            query = query.where(table.c.state.in_(wanted))
-        if case is not None:
-            query = query.where(table.c.id.in_(_of_case(schema.plan_cases.c.plan, case)))
+        table = schema.plans
+        query = _plans_in(table.select(), states, case).order_by(table.c.seq.desc()).limit(limit + 1)
         if cursor is not None:
             query = query.where(table.c.seq < cursor)
         found = self.all(query, StoredPlan)
         return found[:limit], found[limit - 1].seq if len(found) > limit else None
+
+    def count_plans(self, states: Iterable[State] = (), case: str | None = None) -> int:
+        """How many plans there are."""
+        query = _plans_in(select(schema.count()).select_from(schema.plans), states, case)
+        return int(next(iter(self.rows(query)[0].values())))
 
     def revisions(self, plan: str) -> list[Revision]:
         """The revisions of a plan, oldest first."""
@@ -117,6 +118,13 @@ class Reader(ABC):
         wanted = self.plan(plan).revision if revision is None else revision
         query = select(*_PREVIEW_HEAD).where((table.c.plan == plan) & (table.c.revision == wanted))
         return self.first(query.order_by(table.c.seq.desc()), StoredPreview)
+
+    def approved_preview(self, plan: str) -> StoredPreview | None:
+        """The preview of a plan that somebody approved last, whether or not that still stands."""
+        decisions, previews = schema.decisions, schema.previews
+        approved = (decisions.c.plan == plan) & (decisions.c.verdict == Verdict.APPROVE.value)
+        query = select(*_PREVIEW_HEAD).join(decisions, decisions.c.preview == previews.c.seq).where(approved)
+        return self.first(query.order_by(decisions.c.seq.desc()), StoredPreview)
 
     def model(self, preview: StoredPreview) -> bytes:
         """A preview's model, without its effects."""
@@ -287,6 +295,14 @@ def _unpacked(data: bytes) -> bytes:
 def packed(data: bytes) -> bytes:
     """The form in which documents, models and chunks are stored: zstd, with a checksum."""
     return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(data)
+
+
+def _plans_in(query: Select[Any], states: Iterable[State], case: str | None) -> Select[Any]:
+    """A query on plans, only those in some states (none: all) and of a case."""
+    table, wanted = schema.plans, [state.value for state in states]
+    if wanted:
+        query = query.where(table.c.state.in_(wanted))
+    return query if case is None else query.where(table.c.id.in_(_of_case(schema.plan_cases.c.plan, case)))
 
 
 def _of_case(column: Any, case: str) -> Select[Any]:

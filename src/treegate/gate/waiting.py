@@ -1,0 +1,161 @@
+"""What waits for whom: the whole workspace at a glance, and one plan until it is decided or applied."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import msgspec
+
+from treegate.engine import pauses
+from treegate.engine.pauses import Pause
+from treegate.engine.store.records import Run, StoredPlan, standing
+from treegate.errors import TreegateError, Waiting
+from treegate.gate import plans
+from treegate.gate.core import Core
+from treegate.model import policy as policies
+from treegate.model.actors import Action, Role
+from treegate.model.lifecycle import Event, State, refusal
+
+Until = Literal["decided", "applied"]
+
+OPEN = (
+    State.PENDING,
+    State.APPROVED,
+    State.APPLYING,
+    State.NEEDS_RECOVERY,
+    State.INVALID,
+    State.CHANGES_REQUESTED,
+    State.DRAFT,
+    State.STALE,
+    State.EXPIRED,
+    State.ROLLED_BACK,
+)
+"""States in which somebody is waited for, the most urgent first within what is listed."""
+
+MOST_LISTED = 1000  # plans of a status; the others are counted
+_SHORTEST, _LONGEST = 0.05, 1.0  # seconds between two looks at a plan that is waited for
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that waits, for whom, and whether for the one who asks."""
+
+    plan: StoredPlan
+    summary: str
+    waiting_for: str
+    mine: bool
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """The workspace at a glance, oldest plan first; times in milliseconds since 1970, UTC."""
+
+    paused: list[Pause]
+    unrecovered: list[Run]
+    waiting: list[Item]
+    more: int  # plans that wait and are not listed
+
+
+def status(core: Core, case: str | None = None) -> Status:
+    """What waits for whom, what is paused, which runs are unfinished."""
+    _expire(core)
+    found, after = core.store.list_plans(OPEN, case, MOST_LISTED)
+    seen = [plan for plan in found if core.actor.sees(plan.cases)]
+    unfinished = core.store.unfinished(None if case is None else [case])
+    return Status(
+        paused=pauses.pauses(core.store),
+        unrecovered=[run for run in unfinished if core.actor.sees(run.cases)],
+        waiting=[_item(core, plan) for plan in reversed(seen)],
+        more=0 if after is None else core.store.count_plans(OPEN, case) - MOST_LISTED,
+    )
+
+
+def _expire(core: Core) -> None:
+    """Notes approvals whose time ran out, if there are any."""
+    now = core.clock()
+    approved = core.store.list_plans([State.APPROVED], limit=MOST_LISTED)[0]
+    if any(plan.expires_at is not None and plan.expires_at <= now for plan in approved):
+        with core.store.write() as transaction:
+            transaction.expire_due(core.by())
+
+
+def _item(core: Core, plan: StoredPlan) -> Item:
+    summary = plans.model_of(core, plan).summary if plan.preview is not None else ""
+    return Item(plan=plan, summary=summary, waiting_for=plans.waiting_for(core, plan), mine=_mine(core, plan))
+
+
+def _mine(core: Core, plan: StoredPlan) -> bool:
+    """Whether it is the turn of the one who asks."""
+    actor = core.actor
+    if plan.state is State.PENDING:
+        return may_decide(core, plan)
+    if plan.state is State.APPROVED:
+        return actor.may(Action.APPLY, plan.cases, [Role(role) for role in core.config.policy.apply.by])
+    if plan.state in (State.NEEDS_RECOVERY, State.APPLYING):
+        return plan.state is State.NEEDS_RECOVERY and actor.may(Action.RECOVER, plan.cases)
+    return actor.name in plans.authors(core, plan)
+
+
+def may_decide(core: Core, plan: StoredPlan) -> bool:
+    """Whether a decision of the one who asks is waited for."""
+    if plan.state is not State.PENDING or not core.actor.may(Action.DECIDE, plan.cases):
+        return False
+    given = standing(core.store.decisions_on(plan.preview)) if plan.preview is not None else []
+    own = policies.approvals(core.config.policy).own or core.actor.name not in plans.authors(core, plan)
+    return own and core.actor.name not in {one.reviewer for one in given}
+
+
+_DECIDED = frozenset(State) - {State.DRAFT, State.PENDING}
+_NOT_YET = {
+    "decided": frozenset(State) - _DECIDED,
+    "applied": frozenset({State.DRAFT, State.PENDING, State.APPROVED, State.APPLYING}),
+}
+_WELL = {
+    "decided": frozenset({State.APPROVED, State.APPLYING, State.APPLIED, State.UNDONE}),
+    "applied": frozenset({State.APPLIED, State.UNDONE}),
+}
+
+
+def wait(
+    core: Core,
+    prefix: str,
+    until: Until,
+    timeout: float | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> StoredPlan:
+    """Waits until a plan is decided or applied; `timeout` in seconds, by a clock that never jumps.
+
+    Raises Waiting when the time is up; and, where the plan ended otherwise, the refusal of its state: Rejected,
+    Expired, Stale, PlanError, Denied (changes requested, withdrawn), RolledBack, NeedsRecovery.
+    """
+    id = core.store.find_plan(prefix).id
+    for _ in _looks(timeout):
+        plan = plans.settled(core, core.store.plan(id))
+        core.actor.require(Action.READ, plan.cases)
+        if plan.state in _WELL[until]:
+            return plan
+        if plan.state not in _NOT_YET[until]:
+            raise _otherwise(plan)
+        if cancelled():
+            break
+    raise Waiting(
+        f"plan {id} is {plan.state}, not {until} yet: it waits for {plans.waiting_for(core, plan) or 'its run'}",
+        hint="wait longer, or look again later",
+        next=f"treegate wait {id} --until {until}",
+    )
+
+
+def _looks(timeout: float | None) -> Iterator[None]:
+    """One look at once, then ever fewer, then one when the time is up."""
+    end, pause = None if timeout is None else time.monotonic() + timeout, _SHORTEST
+    while True:
+        yield
+        left = _LONGEST if end is None else end - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.5, _LONGEST)
+
+
+def _otherwise(plan: StoredPlan) -> TreegateError:
+    return refusal(plan.state, Event.APPLY, plan.id)
