@@ -169,7 +169,7 @@ def _first(text: str) -> str:
 def files() -> str:
     """Every module and what it is for, by layer: the first line of its docstring."""
     lines: list[str] = []
-    for layer in ("", "errors", "model", "engine", "gate", "interfaces"):
+    for layer in ("", "errors", "model", "engine", "render", "gate", "interfaces"):
         lines += ["| file | what it is for |", "|---|---|"] if not layer else []
         for path in _of_layer(layer):
             says = ast.get_docstring(ast.parse(path.read_text()))

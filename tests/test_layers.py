@@ -1,6 +1,7 @@
 """The house's arrows: which module may import which, and what an import costs.
 
     errors <- model <- engine <- gate <- interfaces
+                  \\<- render <-/
 
 Everything is read from the source with `ast`, so an import inside a function counts like any other.
 """
@@ -19,7 +20,8 @@ import pytest
 import treegate
 
 ROOT = Path(treegate.__file__).parent
-LAYERS = ("errors", "model", "engine", "gate", "interfaces")
+LAYERS = ("errors", "model", "engine", "render", "gate", "interfaces")
+SIDE_BY_SIDE = ("engine", "render")  # neither knows the other
 
 # What `model` may use: values in, values out. No disk, clock, network, randomness or environment.
 PURE = {
@@ -34,7 +36,7 @@ HOMES = {
     "alembic": "engine.migrations.",
     "cryptography": "engine.keys",
     "zstandard": "engine.store.reader",
-    "wcwidth": "interfaces.render.text",
+    "wcwidth": "render.text",
     "fpdf": "interfaces.demo.pdf",
     "PIL": "interfaces.demo.scans",
     "docx": "interfaces.demo.letters",
@@ -44,8 +46,8 @@ HOMES = {
 # `render` borrows its colours; sqlalchemy stays in the schema, which gives the store its words, and in migrations,
 # which have to stand still while the schema moves on.
 SHARED = {
-    "msgspec": ("model.", "engine.", "gate.", "interfaces."),
-    "click": ("interfaces.",),
+    "msgspec": ("model.", "engine.", "render.", "gate.", "interfaces."),
+    "click": ("render.", "interfaces."),
     "sqlalchemy": ("engine.schema", "engine.migrations."),
 }
 HEAVY = ("sqlalchemy", "alembic", "cryptography", "zstandard", "fpdf", "PIL", "docx", "xlsxwriter")
@@ -144,6 +146,21 @@ def test_every_module_belongs_to_a_layer():
 def test_imports_point_down():
     """No layer imports one above it."""
     assert arrows_up(IMPORTS) == []
+
+
+def test_faces_are_made_of_the_model_alone():
+    """`render` takes values and gives text: it reads no disk and no store, and the engine knows nothing of it."""
+    across = [
+        f"{one.who} -> {one.what}"
+        for one in IMPORTS
+        if {one.who.partition(".")[0], one.what.removeprefix("treegate.").partition(".")[0]} == set(SIDE_BY_SIDE)
+    ]
+    reaching = [
+        f"{one.who} -> {one.what}"
+        for one in IMPORTS
+        if one.who.startswith("render.") and one.top in sys.stdlib_module_names and one.what not in {*PURE, "shlex"}
+    ]
+    assert (across, reaching) == ([], [])
 
 
 def test_an_arrow_that_points_up_is_seen():

@@ -15,8 +15,8 @@ from gatework import create, move, plan, replace
 from treegate.gate import plans
 from treegate.interfaces.cli import cli
 from treegate.interfaces.cli.failures import guarded
-from treegate.interfaces.render import jsons
 from treegate.model.actors import Role
+from treegate.render import jsons
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wcwidth import wcswidth
 
-from treegate.interfaces.render import jsons, markdown, terminal
-from treegate.interfaces.render.operations import operation_rows
-from treegate.interfaces.render.text import ELLIPSIS, arrow, clip, columns, cut, inert, name, wrap
 from treegate.model.effects import Raw, tagged, untagged
 from treegate.model.operations import Move
 from treegate.model.preview import Oddity, Pattern, Preview, Section, Weakness
 from treegate.model.problems import problem
+from treegate.render import jsons, markdown, terminal
+from treegate.render.operations import operation_rows
+from treegate.render.text import ELLIPSIS, arrow, clip, columns, cut, inert, name, wrap
 
 EVIL = [
     "\x1b[2J\x1b]0;owned\x07", "a\nb\r\nc", "\u202egpj.exe", "zero\u200bwidth\ufeff", "<script>alert(1)</script>",

@@ -7,9 +7,9 @@ import random
 import pytest
 import render_samples as samples
 
-from treegate.interfaces.render import markdown
 from treegate.model.operations import Mkdir
 from treegate.model.preview import Counts, Section, Weakness
+from treegate.render import markdown
 
 LIMIT = 64 * 1024
 SECTIONS = ("deletions", "replacements", "crossings")

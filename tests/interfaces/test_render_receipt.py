@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from treegate.interfaces.render import terminal
+from treegate.render import terminal
 
 WHOLE: dict[str, Any] = {
     "run": "run_x1y2", "plan": "pl_7f3k", "state": "applied", "title": "Sort the scans", "by": "anna",

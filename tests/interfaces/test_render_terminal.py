@@ -12,11 +12,11 @@ import pytest
 import render_samples as samples
 from wcwidth import wcswidth
 
-from treegate.interfaces.render import tables, terminal, words
-from treegate.interfaces.render.grave import allot
-from treegate.interfaces.render.operations import operation_rows
 from treegate.model.preview import Counts, Oddity, Preview, Section, Weakness
 from treegate.model.problems import problem
+from treegate.render import tables, terminal, words
+from treegate.render.grave import allot
+from treegate.render.operations import operation_rows
 
 WIDTHS = (80, 160)
 SECTIONS = ("deletions", "replacements", "crossings")

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from treegate.interfaces.render import words
-from treegate.interfaces.render.text import clip, cut, wrap
+from treegate.render import words
+from treegate.render.text import clip, cut, wrap
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,8 @@ class Workspace:
         folders = self.folders
         if folders.projects != ".":
             return frozenset({AREA})
-        return frozenset({AREA, folders.reports, folders.database, folders.tools})
+        beside = (folders.reports, folders.database, folders.tools)
+        return frozenset({AREA, *(path.partition("/")[0] for path in beside)})
 
     @property
     def hidden(self) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """The preview: the sealed thing that a reviewer sees and approves.
 
-One model, many faces (interfaces/render). The full list of effects is kept
+One model, many faces (render). The full list of effects is kept
 beside it, in chunks of `CHUNK` in display order; the digest covers all of it.
 """
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import click
 
-from treegate.interfaces.render import jsons
+from treegate.render import jsons
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -13,8 +13,8 @@ import click
 
 from treegate.errors import UsageError
 from treegate.interfaces.cli import common, running
-from treegate.interfaces.render import terminal
 from treegate.model.names import visible
+from treegate.render import terminal
 
 AREA = ".treegate"
 

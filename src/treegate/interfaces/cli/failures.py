@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 import click
 
 from treegate.errors import RolledBack, TreegateError, UsageError
-from treegate.interfaces.render import jsons
 from treegate.model.names import restated, visible
+from treegate.render import jsons
 
 
 def guarded(command: click.Command, args: list[str]) -> int:

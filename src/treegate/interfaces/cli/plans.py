@@ -10,12 +10,12 @@ import click
 
 from treegate.errors import Denied, NotFound, PlanError, UsageError
 from treegate.interfaces.cli import common, running
-from treegate.interfaces.render import terminal, words
 from treegate.model.lifecycle import State
 from treegate.model.names import visible
 from treegate.model.operations import Operation
 from treegate.model.plan import Plan
 from treegate.model.preview import Preview
+from treegate.render import terminal, words
 
 PLAN_HAS_ERRORS = 3
 
@@ -201,7 +201,7 @@ def show_command(
             }
         )
     elif as_markdown:
-        from treegate.interfaces.render import markdown
+        from treegate.render import markdown
 
         common.say(markdown.preview(shown.preview, operations=gate.document(shown.plan.id).operations))
     else:
@@ -216,7 +216,7 @@ def _show_effects(gate: Any, shown: Any, start: int, count: int, as_json: bool, 
     if as_json:
         common.emit({"effects": page, "start": start, "total": total})
     elif as_markdown:
-        from treegate.interfaces.render import markdown
+        from treegate.render import markdown
 
         common.say(markdown.effects(page))
     else:
@@ -228,7 +228,7 @@ def _show_effects(gate: Any, shown: Any, start: int, count: int, as_json: bool, 
 def _show_operations(gate: Any, shown: Any, start: int, count: int, as_json: bool) -> None:
     from itertools import islice
 
-    from treegate.interfaces.render.operations import operation_rows
+    from treegate.render.operations import operation_rows
 
     plan = gate.document(shown.plan.id)
     rows = islice(operation_rows(plan.operations, shown.preview.problems), start, start + count)

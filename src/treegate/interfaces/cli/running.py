@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from treegate.interfaces.cli import common
-from treegate.interfaces.render import terminal
+from treegate.render import terminal
 
 
 def applied(gate: Any, id: str, *, verify: bool = False) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from treegate.interfaces.cli import common
-from treegate.interfaces.render import words
 from treegate.model.names import visible
+from treegate.render import words
 
 
 @click.command("init")

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from treegate.interfaces.render import words
-from treegate.interfaces.render.ink import Ink
-from treegate.interfaces.render.text import clip, columns, inert, sentence, wrap
+from treegate.render import words
+from treegate.render.ink import Ink
+from treegate.render.text import clip, columns, inert, sentence, wrap
 
 _OUTCOMES = {
     "applied": ("Applied", "good"),

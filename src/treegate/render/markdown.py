@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from treegate.interfaces.render import words
-from treegate.interfaces.render.grave import Item, Lot, allot, lots
-from treegate.interfaces.render.lines import ends, only_case, pattern_line
-from treegate.interfaces.render.operations import OperationRow, operation_rows
-from treegate.interfaces.render.text import clip, cut, inert, name, sentence
 from treegate.model.effects import Effect, Text, untagged
 from treegate.model.operations import Operation
 from treegate.model.preview import Pattern, Preview
 from treegate.model.problems import CODES, Problem
+from treegate.render import words
+from treegate.render.grave import Item, Lot, allot, lots
+from treegate.render.lines import ends, only_case, pattern_line
+from treegate.render.operations import OperationRow, operation_rows
+from treegate.render.text import clip, cut, inert, name, sentence
 
 LIMIT = 64 * 1024  # bytes of UTF-8
 FIRST = 13  # rows of the first table, which end with line 20 of the document

@@ -9,16 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from treegate.interfaces.render import receipts, tables, words
-from treegate.interfaces.render.grave import Item, Lot, allot, lots
-from treegate.interfaces.render.ink import Ink
-from treegate.interfaces.render.lines import effect_line, only_case, pattern_line
-from treegate.interfaces.render.operations import OperationRow, operation_rows
-from treegate.interfaces.render.text import ELLIPSIS, clip, columns, cut, inert, name, pad, sentence, wrap
 from treegate.model.effects import Effect
 from treegate.model.operations import Operation
 from treegate.model.preview import Pattern, Preview
 from treegate.model.problems import Problem
+from treegate.render import receipts, tables, words
+from treegate.render.grave import Item, Lot, allot, lots
+from treegate.render.ink import Ink
+from treegate.render.lines import effect_line, only_case, pattern_line
+from treegate.render.operations import OperationRow, operation_rows
+from treegate.render.text import ELLIPSIS, clip, columns, cut, inert, name, pad, sentence, wrap
 
 LINES = 60  # that a preview may take
 FIRST = 20  # lines that hold everything grave

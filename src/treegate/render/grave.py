@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from treegate.interfaces.render.words import label
 from treegate.model.effects import Effect, Text
 from treegate.model.preview import Preview
 from treegate.model.problems import Problem
+from treegate.render.words import label
 
 FEW = 10  # a class of so many is shown in full before a larger one gets a second line
 

@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from treegate.interfaces.render.ink import Ink
-from treegate.interfaces.render.lines import Column, ends, table
-from treegate.interfaces.render.operations import OperationRow
-from treegate.interfaces.render.text import clip, columns, inert, name, sentence, short_target, wrap
-from treegate.interfaces.render.words import operations as operations_of
-from treegate.interfaces.render.words import size, suggestion
 from treegate.model.effects import Effect
 from treegate.model.problems import Problem
+from treegate.render.ink import Ink
+from treegate.render.lines import Column, ends, table
+from treegate.render.operations import OperationRow
+from treegate.render.text import clip, columns, inert, name, sentence, short_target, wrap
+from treegate.render.words import operations as operations_of
+from treegate.render.words import size, suggestion
 
 WIDE = 100  # columns from which a table of effects has room for the number of files
 

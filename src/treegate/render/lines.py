@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
 
-from treegate.interfaces.render.ink import Ink
-from treegate.interfaces.render.text import arrow, clip, columns, cut, inert, name, pad
 from treegate.model.effects import Effect, untagged
 from treegate.model.preview import Pattern, Preview
+from treegate.render.ink import Ink
+from treegate.render.text import arrow, clip, columns, cut, inert, name, pad
 
 GAP = 2  # columns between two cells
 LOOK = 100  # rows that a table looks at to settle its columns; the others keep to them
