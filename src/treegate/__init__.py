@@ -32,6 +32,7 @@ _LAZY = {
     "NotVerified": "treegate.errors",
     "Rejected": "treegate.errors",
     "Expired": "treegate.errors",
+    "Waiting": "treegate.errors",
 }
 
 __all__ = ["__version__", "check", "open", *sorted(_LAZY)]

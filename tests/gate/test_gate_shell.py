@@ -266,7 +266,7 @@ def test_what_has_to_go_along_with_an_undone_path_is_said_before_it_is_done(offi
 
 
 def test_show_offers_what_can_be_done_with_the_plan_as_it_stands(office, shell):
-    """Decide on a waiting one, look at the receipt of an applied one, submit anew what is stale."""
+    """Decide on a waiting one, look at the receipt of an applied one, refresh what is stale."""
     office.put("Smith/a", "a")
     done = office.submit(move("a", "b"))
     assert f"treegate approve {done.id}" in shell("show", done.id)[1]
@@ -281,4 +281,4 @@ def test_show_offers_what_can_be_done_with_the_plan_as_it_stands(office, shell):
     id = office.approved(replace("b", "new"))
     office.put("Smith/b", "edited")
     assert shell("apply", id)[0] == 5
-    assert "treegate submit PLAN" in shell("show", id)[1]
+    assert f"treegate refresh {id}" in shell("show", id)[1]

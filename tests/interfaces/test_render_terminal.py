@@ -185,7 +185,7 @@ def test_reasons_of_the_plan_stand_beside_what_they_are_for() -> None:
 
     preview = samples.preview(sections=[samples.section("deletions", 1)])
     text = "\n".join(lines_of(preview, operations=[Delete(path="x", why="it is there twice")]))
-    assert re.search(r"deletions/item 0.pdf +14.0 KB  #1  it is there twice", text)
+    assert re.search(r"deletions/item 0.pdf +14.0 KB  e1 #1  it is there twice", text)
 
 
 def test_the_table_of_operations_shows_as_many_rows_as_there_is_room_for() -> None:
@@ -253,7 +253,7 @@ def test_what_to_type_next_depends_on_where_the_plan_stands() -> None:
     assert commands(samples.preview())[0] == "treegate approve pl_7f3k2m --digest 3f2a9c1b0d4e"
     assert commands(samples.preview(plan="")) == ["treegate submit 'my plan.json'"]
     assert commands(samples.preview(plan="", problems=samples.errors(1))) == ["treegate check 'my plan.json' --fix"]
-    assert commands(samples.preview(problems=samples.errors(1)))[0] == "treegate submit PLAN"
+    assert commands(samples.preview(problems=samples.errors(1)))[0] == "treegate revise pl_7f3k2m PLAN"
 
 
 def test_problems_are_shown_whole_and_wrapped() -> None:

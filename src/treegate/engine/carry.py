@@ -137,7 +137,7 @@ class Carrier:
         return Stale(
             f"{here} or {there} was changed by someone else while the run was under way",
             code="changed-during-run",
-            hint="see to it that nobody else works in the case, then submit the plan anew",
+            hint="see to it that nobody else works in the case, then refresh the plan",
             path=here,
         )
 

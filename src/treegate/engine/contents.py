@@ -121,7 +121,7 @@ class Stager:
             raise NotVerified(
                 f"stored content {row.blob[:12]} is damaged: its hash is {hasher.hexdigest()[:12]}",
                 code="blob-damaged",
-                hint="upload the content again and submit the plan anew",
+                hint="upload the content again and refresh the plan",
             )
         return row.blob
 
@@ -220,6 +220,4 @@ def _facts_or_stale(folder: int, name: bytes) -> Facts:
 
 def _stale(name: bytes) -> Stale:
     path = os.fsdecode(name)
-    return Stale(
-        f"{path!r} changed since the preview, or while it was copied", hint="submit the plan anew", path=path
-    )
+    return Stale(f"{path!r} changed since the preview, or while it was copied", hint="refresh the plan", path=path)

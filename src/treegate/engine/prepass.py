@@ -22,7 +22,7 @@ from treegate.model.tree import APPEND, IMMUTABLE, Facts, Kind, Level, same, unp
 SHOWN = 20  # findings named in an error's message
 _LISTED = 200_000  # names of destination folders kept at once
 _FIXED = IMMUTABLE | APPEND
-_ANEW = "submit the plan anew: it is previewed on the tree as it is now, and decided on again"
+_ANEW = "refresh the plan: it is previewed on the tree as it is now, and decided on again"
 _looked_at = struct.Struct("<16xIQ8xqq8x").unpack  # of packed facts: attrs, ino, mtime, ctime
 
 
@@ -48,7 +48,7 @@ def raise_found(found: list[Finding]) -> None:
         lines.append(f"and {len(shown) - SHOWN} more")
     text = "\n  ".join(["nothing was changed, because", *lines])
     if stale:
-        raise Stale(text, hint=_ANEW, next="treegate submit PLAN", path=shown[0].path)
+        raise Stale(text, hint=_ANEW, next="treegate refresh ID", path=shown[0].path)
     raise Denied(text, code="no-permission", hint="give the rights, and apply again", path=shown[0].path)
 
 

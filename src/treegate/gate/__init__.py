@@ -142,6 +142,16 @@ class Gate:
         """A stored plan (by id or unique prefix) with its preview and where it stands."""
         return plans.show(self._core, plan)
 
+    def plan(self, plan: str) -> StoredPlan:
+        """Where a stored plan stands."""
+        found = plans.settled(self._core, self._core.store.find_plan(plan))
+        self._core.actor.require(Action.READ, found.cases)
+        return found
+
+    def waiting_for(self, plan: str) -> str:
+        """Whose turn it is, in words."""
+        return plans.waiting_for(self._core, self.plan(plan))
+
     def document(self, plan: str) -> Plan:
         """The document of a stored plan, newest revision."""
         stored = self._core.store.find_plan(plan)
@@ -164,6 +174,10 @@ class Gate:
         if revision is None:
             return comparing.since_approved(self._core, plan)
         return comparing.revisions(self._core, plan, revision, to)
+
+    def since_approved(self, plan: str) -> Comparison | None:
+        """How the newest preview differs from the one that was approved; None where none was, or it is the same."""
+        return comparing.stored_since_approved(self._core, plan)
 
     def text_difference(self, plan: str, effect: str) -> TextDifference:
         """What an effect does to the content of its file."""

@@ -92,6 +92,23 @@ def since_approved(core: Core, prefix: str) -> Comparison:
         )
 
 
+def stored_since_approved(core: Core, prefix: str) -> Comparison | None:
+    """How the newest stored preview differs from the one that was approved; None where none was, or it is that."""
+    plan = core.store.find_plan(prefix)
+    core.actor.require(Action.READ, plan.cases)
+    approved, newest = core.store.approved_preview(plan.id), core.store.preview(plan.id)
+    if approved is None or newest is None or approved.seq == newest.seq:
+        return None
+    return _comparison(
+        plan,
+        _side(core, f"revision {approved.revision} as approved", approved),
+        _side(core, f"revision {newest.revision}", newest),
+        partial(plans.effects_in, core, approved),
+        partial(plans.effects_in, core, newest),
+        _moved_on(core, approved),
+    )
+
+
 def _previewed(core: Core, plan: StoredPlan, revision: int) -> StoredPreview:
     found = core.store.preview(plan.id, revision)
     if found is None:

@@ -82,8 +82,8 @@ def rolled_back(run: Run, reason: Exception | None) -> RolledBack:
     return RolledBack(
         f"run {run.id} failed ({why}) and everything it had done was taken back",
         code=reason.code if isinstance(reason, RolledBack) else "disk-full" if _is_full(reason) else None,
-        hint="see to the cause, then submit the plan anew: its approval is used up",
-        next=f"treegate show {run.plan}",
+        hint="see to the cause, then refresh the plan: its approval is used up",
+        next=f"treegate refresh {run.plan}",
     )
 
 

@@ -72,6 +72,8 @@ def _carry_out(core: Core, plan: StoredPlan, run: Run) -> Applied:
             transaction.end_run(run.id, State.NEEDS_RECOVERY, by=core.by())
         raise
     except TreegateError as error:  # found before the first step: the journal has ended
+        if isinstance(error, Stale):
+            error.next = f"treegate refresh {plan.id}"
         ending.end(core, run, State.STALE if isinstance(error, Stale) else State.ROLLED_BACK)
         ending.clean(core, run)
         raise (ending.rolled_back(run, error) if isinstance(error, RolledBack) else error) from error

@@ -141,7 +141,7 @@ def wait(
     raise Waiting(
         f"plan {id} is {plan.state}, not {until} yet: it waits for {plans.waiting_for(core, plan) or 'its run'}",
         hint="wait longer, or look again later",
-        next=f"treegate wait {id} --until {until}",
+        next=f"treegate show {id}",
     )
 
 

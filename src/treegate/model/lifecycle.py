@@ -111,34 +111,34 @@ _REFUSED: Mapping[State, _Refusal] = {
         Denied,
         "not-previewed",
         "is a draft that was never previewed",
-        "submit it, so that it is previewed",
-        "submit PLAN",
+        "have it previewed on the tree as it is now",
+        "refresh {plan}",
     ),
     State.INVALID: _Refusal(
-        PlanError, "plan-invalid", "has errors", "repair what its problems name, then submit it anew", "show {plan}"
+        PlanError, "plan-invalid", "has errors", "repair what its problems name, then revise it", "revise {plan} PLAN"
     ),
     State.PENDING: _Refusal(Denied, "still-pending", "waits for a decision", "decide on it first", "show {plan}"),
     State.CHANGES_REQUESTED: _Refusal(
         Denied,
         "changes-requested",
         "was sent back for changes",
-        "change it as the reviewer asked, and submit it anew",
-        "show {plan}",
+        "change it as the reviewer asked, and revise it",
+        "revise {plan} PLAN",
     ),
     State.APPROVED: _Refusal(Denied, "not-applied", "is approved and not applied yet", "apply it", "apply {plan}"),
     State.REJECTED: _Refusal(
         Rejected,
         "already-rejected",
         "was rejected",
-        "the reviewer's comment says why; what is submitted after a change starts undecided",
-        "show {plan}",
+        "the reviewer's comment says why; a revision starts undecided",
+        "revise {plan} PLAN",
     ),
     State.EXPIRED: _Refusal(
         Expired,
         "approval-expired",
         "was approved, but the approval ran out before it was applied",
-        "submit it anew: it is previewed on the tree as it is now, and decided on again",
-        "submit PLAN",
+        "refresh it: it is previewed on the tree as it is now, and decided on again",
+        "refresh {plan}",
     ),
     State.WITHDRAWN: _Refusal(
         Denied, "withdrawn", "was withdrawn by its author", "submit it anew as a plan of its own", "submit PLAN"
@@ -147,8 +147,8 @@ _REFUSED: Mapping[State, _Refusal] = {
         Stale,
         "stale",
         "was previewed on a tree that has changed since",
-        "submit it anew: it is previewed on the tree as it is now, and decided on again",
-        "submit PLAN",
+        "refresh it: it is previewed on the tree as it is now, and decided on again",
+        "refresh {plan}",
     ),
     State.APPLYING: _Refusal(
         Busy,
@@ -164,8 +164,8 @@ _REFUSED: Mapping[State, _Refusal] = {
         Denied,
         "approval-used",
         "failed midway and was taken back; its approval is used up",
-        "submit it anew: it is previewed on the tree as it is now, and decided on again",
-        "submit PLAN",
+        "refresh it: it is previewed on the tree as it is now, and decided on again",
+        "refresh {plan}",
     ),
     State.NEEDS_RECOVERY: _Refusal(
         NeedsRecovery,

@@ -170,7 +170,8 @@ class _Page:
         if item.effect is not None:
             note = inert("; ".join(filter(None, (item.note, "" if lot.kind == "odd" else self._why(item.effect)))))
             amount, numbers = words.holds(item.effect), words.operations(item.effect)
-            return [_Row(label, lot.kind, item, "", note, amount, numbers)]
+            named = f"{item.effect.id} {numbers}".rstrip() if self.preview.plan else numbers
+            return [_Row(label, lot.kind, item, "", note, amount, named)]
         if item.problem is None:
             return []
         found, where = item.problem, f"#{item.problem.operation}" if item.problem.operation else ""
@@ -264,7 +265,8 @@ class _Page:
         """A line for each pattern, its amount in a column, and its examples below it."""
         widest = len(f"{max(pattern.count for pattern in patterns):,}")
         heads = [f"  {pattern.effect:8}  {pattern.count:{widest},} x " for pattern in patterns]
-        amounts = [self._amount(pattern) for pattern in patterns]
+        ids = max(len(pattern.id) for pattern in patterns) if self.preview.plan else 0
+        amounts = [self._amount(pattern) + (f"  {pattern.id:{ids}}" if ids else "") for pattern in patterns]
         right = max(map(len, amounts))
         room = self.width - len(heads[0]) - right - 2 * bool(right)
         texts = [pattern_line(pattern, room, self.case) for pattern in patterns]

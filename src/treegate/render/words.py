@@ -131,15 +131,21 @@ def next_commands(
     plan = shlex.quote(preview.plan)
     show = (f"treegate show {plan} --effects", f"all {plural(preview.counts.effects, 'effect')}")
     if not preview.valid:
-        return [("treegate submit PLAN", "hand in the mended plan"), show]
+        return [(f"treegate revise {plan} PLAN", "hand in the mended plan"), show]
     if state is not State.PENDING:
         return [_by_state(state, plan, shlex.quote(run)), show]
     digest = shlex.quote(preview.digest[:DIGEST])
     return [
         (f"treegate approve {plan} --digest {digest}", "approve exactly this"),
         (f"treegate reject {plan} --comment TEXT", "say no, and why"),
+        (f"treegate reduce {plan} --leave-out {_example(preview)}", "leave something out first"),
         show,
     ]
+
+
+def _example(preview: Preview) -> str:
+    """An id of something that may be left out."""
+    return preview.patterns[0].id if preview.patterns else "e1"
 
 
 def _by_state(state: State, plan: str, run: str) -> tuple[str, str]:
@@ -149,7 +155,11 @@ def _by_state(state: State, plan: str, run: str) -> tuple[str, str]:
         return f"treegate show {run}", "the receipt of its run"
     if state in UNFINISHED:
         return "treegate recover", "bring its run to an end"
-    return "treegate submit PLAN", "hand it in anew, on the tree as it is now"
+    if state in (State.CHANGES_REQUESTED, State.REJECTED):
+        return f"treegate revise {plan} PLAN", "hand in a changed version"
+    if state in (State.WITHDRAWN, State.UNDONE):
+        return "treegate submit PLAN", "hand it in as a plan of its own"
+    return f"treegate refresh {plan}", "preview it on the tree as it is now"
 
 
 def _before_submitting(preview: Preview, document: str) -> list[tuple[str, str]]:

@@ -293,9 +293,7 @@ def _check_once(plan: StoredPlan, own: list[Decision], verdict: Verdict) -> None
         raise Denied(
             f"you have decided on this digest of plan {plan.id} already ({own[-1].verdict})",
             code="already-decided",
-            hint="reject it if it must not be applied"
-            if approved
-            else "a plan that is submitted anew is decided on anew",
+            hint="reject it if it must not be applied" if approved else "what is revised is decided on anew",
             next=f"treegate show {plan.id}",
         )
 

@@ -21,20 +21,33 @@ class Entry(NamedTuple):
     says: str
 
 
-_SETUP, _PLANS, _RUNS, _KEEP, _CARE = "Begin", "Propose and decide", "Carry out and take back", "Keep", "Look after"
+_SETUP, _PLANS, _DECIDE = "Begin", "Propose", "Look and decide"
+_RUNS, _KEEP, _CARE = "Carry out and take back", "Keep", "Look after"
 
 COMMANDS: dict[str, Entry] = {
     "init": Entry(_SETUP, "setup", "init DIR", "make or adopt a workspace; touches no file in it"),
     "demo": Entry(_SETUP, "demo", "demo [DIR]", "a believable sample workspace, and the whole loop told on it"),
     "check": Entry(_PLANS, "plans", "check PLAN", "what a plan would do, stored nowhere"),
     "submit": Entry(_PLANS, "plans", "submit PLAN", "hand in a plan for approval"),
-    "list": Entry(_PLANS, "plans", "list", "plans and where they stand"),
-    "show": Entry(_PLANS, "plans", "show ID", "a plan's preview, or a run's receipt"),
-    "approve": Entry(_PLANS, "plans", "approve ID", "say yes to exactly what the preview shows"),
-    "reject": Entry(_PLANS, "plans", "reject ID -c WHY", "say no, and why"),
+    "revise": Entry(_PLANS, "revising", "revise ID PLAN", "a new version of a plan, decided on anew"),
+    "refresh": Entry(_PLANS, "revising", "refresh ID", "preview a plan anew, on the tree as it is now"),
+    "withdraw": Entry(_PLANS, "revising", "withdraw ID", "take a plan back"),
+    "status": Entry(_DECIDE, "waiting", "status", "what waits for whom, what is paused or unfinished"),
+    "review": Entry(_DECIDE, "review", "review", "walk through what waits for you: look, decide, next"),
+    "list": Entry(_DECIDE, "plans", "list", "plans and where they stand"),
+    "show": Entry(_DECIDE, "plans", "show ID", "a plan's preview, or a run's receipt"),
+    "diff": Entry(_DECIDE, "revising", "diff ID [REV]", "since it was approved, or between revisions"),
+    "approve": Entry(_DECIDE, "deciding", "approve ID", "say yes to exactly what the preview shows"),
+    "reject": Entry(_DECIDE, "deciding", "reject ID -c WHY", "say no, and why"),
+    "request-changes": Entry(_DECIDE, "deciding", "request-changes ID -c WHAT", "send it back to its author"),
+    "reduce": Entry(_DECIDE, "revising", "reduce ID --leave-out E", "leave effects or patterns out of a plan"),
+    "revoke": Entry(_DECIDE, "deciding", "revoke ID", "take your own approval back"),
+    "wait": Entry(_DECIDE, "waiting", "wait ID --until WHAT", "until a plan is decided, or applied"),
     "apply": Entry(_RUNS, "runs", "apply ID", "carry out what was approved"),
     "undo": Entry(_RUNS, "runs", "undo [RUN]", "the plan that takes a run back"),
     "recover": Entry(_RUNS, "runs", "recover [RUN]", "bring an unfinished run to an end"),
+    "pause": Entry(_RUNS, "waiting", "pause [--case C]", "no run begins until it is resumed"),
+    "resume": Entry(_RUNS, "waiting", "resume [--case C]", "lift a pause"),
     "vault": Entry(_KEEP, "vault", "vault list|restore|prune", "what went away, and until when it is kept"),
     "doctor": Entry(_CARE, "care", "doctor", "what this mount can promise, and what to do about it"),
     "fsck": Entry(_CARE, "care", "fsck", "whether records, vault and tree tell one story"),
@@ -62,7 +75,7 @@ class Overview(click.Group):
         if entry is None:
             return None
         module = importlib.import_module(f"treegate.interfaces.cli.{entry.module}")
-        command: click.Command = getattr(module, f"{cmd_name}_command")
+        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 
     def resolve_command(

@@ -1,4 +1,4 @@
-"""check, submit, list, show, approve, reject."""
+"""check, submit, list, show."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from treegate.errors import Denied, NotFound, PlanError, UsageError
+from treegate.errors import PlanError, UsageError
 from treegate.interfaces.cli import common, running
 from treegate.model.lifecycle import State
 from treegate.model.names import visible
@@ -82,12 +82,17 @@ def _written(target: Path, document: bytes, *, again: bool) -> Path:
 
 @click.command("submit")
 @click.argument("plan")
+@click.option("--draft", is_flag=True, help="Only store it; `refresh` previews it.")
 @common.options
-def submit_command(plan: str, workspace: str | None, state: str | None, as_json: bool) -> None:
+def submit_command(plan: str, draft: bool, workspace: str | None, state: str | None, as_json: bool) -> None:
     """Hand in a plan (a file, or - for standard input). Stored as `invalid` with exit status 3 if it has errors."""
     document = common.read_document(plan)
     gate = common.open_gate(workspace, state)
-    done = gate.submit(document)
+    answer(gate, gate.submit(document, draft=draft), as_json)
+
+
+def answer(gate: Any, done: Any, as_json: bool) -> None:
+    """Prints what became of a plan that was just stored; exit status 3 where it has errors."""
     if as_json:
         common.emit(done)
     else:
@@ -102,16 +107,19 @@ def show_preview(
     state: State = State.PENDING,
     run: str = "",
     document: str = "PLAN",
+    commands: list[tuple[str, str]] | None = None,
 ) -> None:
     """A preview for a person, each grave effect with the `why` of its operation, and what to type next."""
     width, color = common.width(), common.color()
-    commands = words.next_commands(preview, document, state, run)
+    if commands is None:
+        commands = words.next_commands(preview, document, state, run)
     common.say(terminal.preview(preview, width=width, color=color, operations=operations, commands=commands))
 
 
 def tell_submitted(gate: Any, done: Any) -> None:
     """What to say of a plan that was just stored."""
-    show_preview(gate.show(done.id).preview, gate.document(done.id).operations, State(done.state))
+    if done.digest:
+        show_preview(gate.show(done.id).preview, gate.document(done.id).operations, State(done.state))
     if done.waiting_for:
         common.say(f"{done.id} is {done.state} and waits for {visible(done.waiting_for)}.")
 
@@ -135,7 +143,7 @@ def list_command(
     gate = common.open_gate(workspace, state)
     plans, after = gate.list_plans([State(one) for one in states], case, limit, cursor)
     if as_json:
-        common.emit({"plans": [_row(gate, plan) for plan in plans], "cursor": after})
+        common.emit({"plans": [row(plan) for plan in plans], "cursor": after})
         return
     for plan in plans:
         when = common.moment(plan.updated_at)
@@ -147,7 +155,8 @@ def list_command(
         common.say(f"more: treegate list --cursor {after}")
 
 
-def _row(gate: Any, plan: Any) -> dict[str, Any]:
+def row(plan: Any) -> dict[str, Any]:
+    """A stored plan as the commands print it."""
     return {
         "id": plan.id,
         "revision": plan.revision,
@@ -238,78 +247,3 @@ def _show_operations(gate: Any, shown: Any, start: int, count: int, as_json: boo
     common.say(terminal.operations(rows, width=common.width(), color=common.color()))
     if start + count < len(plan.operations):
         common.say(f"more: treegate show {shown.plan.id} --operations --start {start + count}")
-
-
-@click.command("approve")
-@click.argument("id")
-@click.option(
-    "--digest", metavar="D", help="The digest approved, from 12 characters; without a terminal it is needed."
-)
-@click.option("-c", "--comment", default="", help="A word on it.")
-@common.options
-def approve_command(
-    id: str, digest: str | None, comment: str, workspace: str | None, state: str | None, as_json: bool
-) -> None:
-    """Say yes to exactly what the preview shows. On a terminal it is shown and asked; else give --digest and a
-    reviewer's token in TREEGATE_TOKEN."""
-    gate = common.open_gate(workspace, state)
-    at_terminal = common.interactive() and not as_json
-    identify(gate, at_terminal, "approve")
-    if digest is None:
-        if not at_terminal:
-            raise UsageError("without a terminal, --digest is needed", code="digest-needed", next=f"show {id}")
-        digest = _asked(gate, id)
-    plan = gate.approve(id, digest, comment)
-    applied = None
-    if plan.state is State.APPROVED and gate.applies_on_approval():
-        applied = running.applied(gate, plan.id)
-    if as_json:
-        common.emit(
-            {**_row(gate, gate.show(plan.id).plan), "run": applied.run if applied else None, "applied": applied}
-        )
-    elif applied is not None:
-        running.tell(applied, False)
-    else:
-        common.say(f"{plan.id} is {plan.state}" + (f"; next: treegate apply {plan.id}" * (plan.state == "approved")))
-
-
-def identify(gate: Any, at_terminal: bool, verb: str) -> None:
-    """A person at a terminal is the OS user; anything else has to show a token."""
-    if not at_terminal and gate.actor.via != "token":
-        raise Denied(
-            f"without a terminal, `{verb}` needs a reviewer's token in TREEGATE_TOKEN",
-            code="token-needed",
-            hint="an agent that runs as this user could otherwise decide on its own plans",
-            next="treegate token create --name NAME --role reviewer",
-        )
-
-
-def _asked(gate: Any, id: str) -> str:
-    """The digest of the preview, once it was shown and the person said yes."""
-    shown = gate.show(id)
-    show_preview(shown.preview, gate.document(shown.plan.id).operations)
-    if shown.plan.digest is None:
-        raise NotFound(f"{shown.plan.id} has no preview", code="not-previewed", next="treegate submit PLAN")
-    click.confirm(f"Approve exactly this ({shown.plan.digest[:12]})?", abort=True, err=True)
-    return str(shown.plan.digest)
-
-
-@click.command("reject")
-@click.argument("id")
-@click.option(
-    "-c", "--comment", required=True, help="Why: the author reads it, and the digest stays refused with it."
-)
-@click.option("--digest", metavar="D", help="The digest meant; else the current one.")
-@common.options
-def reject_command(
-    id: str, comment: str, digest: str | None, workspace: str | None, state: str | None, as_json: bool
-) -> None:
-    """Say no to what the preview shows, and why."""
-    gate = common.open_gate(workspace, state)
-    identify(gate, common.interactive() and not as_json, "reject")
-    current = gate.show(id).plan.digest
-    plan = gate.reject(id, digest or current or "", comment)
-    if as_json:
-        common.emit(_row(gate, plan))
-    else:
-        common.say(f"{plan.id} is {plan.state}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from treegate.interfaces.cli import common, plans, running
+from treegate.interfaces.cli import common, deciding, plans, running
 from treegate.model.names import visible
 
 
@@ -38,7 +38,7 @@ def undo_command(
         common.say("has to go along: " + ", ".join(visible(path) for path in made.also[:10]) + _more(made.also))
     applied = None
     if now and done.state == "pending":
-        plans.identify(gate, common.interactive() and not as_json, "undo --now")
+        deciding.identify(gate, common.interactive() and not as_json, "undo --now")
         plan = gate.approve(done.id, done.digest, "undo --now")
         if plan.state == "approved":
             applied = running.applied(gate, done.id)
