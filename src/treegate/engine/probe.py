@@ -290,9 +290,9 @@ _TRIALS: dict[str, Trial] = {
 
 
 class Finding(NamedTuple):
-    """One thing that `doctor` says about a mount."""
+    """One thing that `doctor` or `fsck` says; `rebuilt` is what was wrong, and is right now."""
 
-    severity: Literal["error", "warning", "note"]
+    severity: Literal["error", "warning", "note", "rebuilt"]
     title: str
     advice: str
 

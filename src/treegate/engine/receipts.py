@@ -11,7 +11,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,6 +22,7 @@ from treegate.model.effects import Effect
 from treegate.model.preview import Counts
 
 FORMAT = 1
+L = TypeVar("L", bound=msgspec.Struct)
 
 
 class Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -124,7 +125,12 @@ def write_lines(path: Path, encoded: Iterable[bytes]) -> tuple[int, str]:
 
 def read_lines(path: Path) -> Iterator[Line]:
     """The lines of a run; raises NotFound or NotVerified."""
-    read = msgspec.json.Decoder(Line).decode
+    return read_as(Line, path)
+
+
+def read_as(kind: type[L], path: Path) -> Iterator[L]:
+    """The lines of a run, as much of each as a `kind` holds; raises as `read_lines`."""
+    read = msgspec.json.Decoder(kind).decode
     try:
         with open(path, "rb") as file:
             for line in file:

@@ -116,7 +116,7 @@ def _put(folder: int, name: str, pieces: Iterable[bytes]) -> str:
     with contextlib.suppress(FileNotFoundError):
         posix.unlink(folder, aside)  # left by a crash
     with handles.closing(posix.make_file(folder, aside, 0o600)) as fd:
-        for block in _blocks(pieces):
+        for block in blocks(pieces):
             posix.write(fd, block)
             digest.update(block)
         posix.fsync(fd)
@@ -124,7 +124,8 @@ def _put(folder: int, name: str, pieces: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Many small pieces as few large ones."""
     waiting: list[bytes] = []
     size = 0
     for piece in pieces:

@@ -6,6 +6,7 @@ import os
 import pwd
 import shlex
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from treegate.engine import config as configs
@@ -24,6 +25,7 @@ from treegate.engine.workspace import (
     write_marker,
 )
 from treegate.errors import NotFound, NotVerified, UsageError
+from treegate.gate import projections
 from treegate.gate.core import Core, milliseconds
 from treegate.model.actors import Actor, os_user
 
@@ -120,7 +122,9 @@ def open_workspace(root: Path, environ: Mapping[str, str]) -> Core:
             code="state-mismatch",
             hint="name the state directory that made this workspace with --state DIR",
         )
-    return Core(Workspace(root, marker, state, config), store, acting(store, environ))
+    core = Core(Workspace(root, marker, state, config), store, acting(store, environ))
+    store.told = partial(projections.note, core)
+    return core
 
 
 def acting(store: Store, environ: Mapping[str, str]) -> Actor:

@@ -12,7 +12,7 @@ The store reads no clock and makes no ids: the caller gives both.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from treegate.engine.store.records import (
     standing,
 )
 from treegate.engine.store.runs import RunWrites
+from treegate.engine.store.writer import Touched
 from treegate.errors import NotFound, UsageError
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Store",
     "StoredPlan",
     "StoredPreview",
+    "Touched",
     "Transaction",
     "VaultState",
     "Verdict",
@@ -70,10 +72,18 @@ class Transaction(RunWrites):
         self.log("adopted", by, data={"workspace": workspace, "state": state})
 
 
+def _nobody(touched: Touched) -> None:
+    """Nobody is told."""
+
+
 class Store(Reader):
-    """The database of one state directory; safe to use from several threads, and reopened by itself after a fork."""
+    """The database of one state directory; safe to use from several threads, and reopened by itself after a fork.
+
+    `told` is called after each transaction, once it is durable, with what it spoke of.
+    """
 
     def __init__(self, engine: schema.Engine) -> None:
+        self.told: Callable[[Touched], None] = _nobody
         self._engine = engine
         self._writes = engine.execution_options(writes=True)
 
@@ -113,10 +123,12 @@ class Store(Reader):
             connection = self._writes.connect()
         with connection:  # closing it takes back what was not committed
             with translated(connection):
-                transaction = connection.begin()
-            yield Transaction(connection)
+                begun = connection.begin()
+            transaction = Transaction(connection)
+            yield transaction
             with translated(connection):
-                transaction.commit()
+                begun.commit()
+        self.told(transaction.touched)
 
     def integrity(self) -> list[str]:
         """What is wrong with the database file itself, for fsck; empty if nothing."""

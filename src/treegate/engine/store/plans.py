@@ -268,8 +268,11 @@ class PlanWrites(Writer):
         )
 
     def _scope_cases(self, plan_id: str, cases: tuple[str, ...]) -> None:
-        self.execute(schema.plan_cases.delete().where(schema.plan_cases.c.plan == plan_id))
-        self.insert_many(schema.plan_cases, ({"plan": plan_id, "case": case} for case in cases))
+        table = schema.plan_cases
+        before = self.rows(schema.select(table.c.case).where(table.c.plan == plan_id))
+        self.touched.left.update((plan_id, row["case"]) for row in before if row["case"] not in cases)
+        self.execute(table.delete().where(table.c.plan == plan_id))
+        self.insert_many(table, ({"plan": plan_id, "case": case} for case in cases))
 
     def _current(self, plan: StoredPlan) -> StoredPreview:
         preview = self.preview(plan.id)

@@ -126,6 +126,11 @@ class Reader(ABC):
         query = select(*_PREVIEW_HEAD).join(decisions, decisions.c.preview == previews.c.seq).where(approved)
         return self.first(query.order_by(decisions.c.seq.desc()), StoredPreview)
 
+    def previews(self, plan: str) -> list[StoredPreview]:
+        """Every preview of a plan, of all its revisions, oldest first."""
+        table = schema.previews
+        return self.all(select(*_PREVIEW_HEAD).where(table.c.plan == plan).order_by(table.c.seq), StoredPreview)
+
     def model(self, preview: StoredPreview) -> bytes:
         """A preview's model, without its effects."""
         rows = self.rows(select(schema.previews.c.model).where(schema.previews.c.seq == preview.seq))

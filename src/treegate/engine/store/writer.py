@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from treegate.engine import audit, schema
@@ -16,11 +17,21 @@ from treegate.model.lifecycle import Event, State, next_state
 _BATCH = 200  # rows handed to the database at once
 
 
+@dataclass(frozen=True)
+class Touched:
+    """What a transaction spoke of, for whoever is told of it once it is durable."""
+
+    plans: set[str] = field(default_factory=set)
+    runs: set[str] = field(default_factory=set)
+    left: set[tuple[str, str]] = field(default_factory=set)  # (plan, case) where the one no longer touches the other
+
+
 class Writer(Reader):
     """A transaction's own connection, on which it also reads what it has not committed yet."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.touched = Touched()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -63,6 +74,8 @@ class Writer(Reader):
         data: Mapping[str, audit.Json] | None = None,
     ) -> None:
         """Add a row to the audit log."""
+        self.touched.plans.update(filter(None, [plan]))
+        self.touched.runs.update(filter(None, [run]))
         audit.append(self, event, at=by.at, actor=by.actor, channel=by.channel, plan=plan, run=run, data=data)
 
     def change(self, plan: StoredPlan, event: Event, by: By, **columns: object) -> State:

@@ -1,0 +1,154 @@
+"""Projections: files written for people below the workspace, whole or not at all, and never through a link.
+
+A projection is only ever a copy of what the state directory knows, so nothing here is synced: what a power cut takes
+is written again (`treegate fsck`). Whatever stands in a projection's place is replaced, but for a folder; a link on
+the way to it is not followed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat as st
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from treegate.engine import handles, posix
+from treegate.engine.vault import blocks
+
+Where = tuple[str, ...]  # a path from the workspace's root, by components
+
+
+class Projection(NamedTuple):
+    """One content under some names; `pieces` gives it anew each time, and None where these names should be free."""
+
+    places: Sequence[Where]
+    pieces: Callable[[], Iterable[bytes]] | None
+
+
+class Found(NamedTuple):
+    """A place that was not as it should be: how (`it was missing`), and why it could not be put right, if not."""
+
+    place: Where
+    how: str
+    error: OSError | None = None
+
+
+def bring(root: Path, projection: Projection, *, dry: bool = False) -> Iterator[Found]:
+    """Puts right what does not say what it should (`dry`: only tells); raises nothing but what `pieces` raises.
+
+    A content that has several places is written once and linked to the others, where the mount can do that.
+    """
+    written: Where | None = None
+    for place in projection.places:
+        try:
+            how = _difference(root, place, projection.pieces, written)
+            if how and not dry:
+                _put(root, place, projection.pieces, written)
+        except OSError as error:
+            yield Found(place, error.strerror or str(error), error)
+            continue
+        written = written or place
+        if how:
+            yield Found(place, how)
+
+
+def _difference(root: Path, place: Where, pieces: Callable[[], Iterable[bytes]] | None, twin: Where | None) -> str:
+    """How a place is not as it should be, as the end of a sentence; "" where it is."""
+    try:
+        with _folder(root, place) as folder:
+            mode = os.lstat(handles.raw(place[-1]), dir_fd=folder).st_mode
+            if pieces is None:
+                return "it is of no plan of this case any more"
+            if not st.S_ISREG(mode):
+                return "it was a link" if st.S_ISLNK(mode) else "it was no file"
+            if twin is not None and _same(root, twin, folder, place[-1]):
+                return ""
+            with handles.closing(handles.open_file(folder, place[-1])) as fd:
+                return "" if _says(fd, pieces()) else "it did not say what the store says"
+    except FileNotFoundError:
+        return "" if pieces is None else "it was missing"
+    except PermissionError:
+        return "it could not be read"
+
+
+def _same(root: Path, twin: Where, folder: int, name: str) -> bool:
+    with _folder(root, twin) as other:
+        one, two = os.lstat(handles.raw(twin[-1]), dir_fd=other), os.lstat(handles.raw(name), dir_fd=folder)
+        return os.path.samestat(one, two)
+
+
+def _says(fd: int, pieces: Iterable[bytes]) -> bool:
+    with open(fd, "rb", closefd=False) as file:
+        return all(file.read(len(block)) == block for block in blocks(pieces)) and not file.read(1)
+
+
+def _put(root: Path, place: Where, pieces: Callable[[], Iterable[bytes]] | None, twin: Where | None) -> None:
+    """Puts the whole content in place, written or linked aside and renamed; or takes away what is there."""
+    with _folder(root, place, make=pieces is not None) as folder:
+        if pieces is None:
+            posix.unlink(folder, place[-1])
+            return
+        aside = f"{place[-1]}.new"
+        with suppress(FileNotFoundError):
+            posix.unlink(folder, aside)  # left by a crash
+        try:
+            if twin is None or not _linked(root, twin, folder, aside):
+                _write(folder, aside, pieces())
+            _rename(folder, aside, place[-1])
+        except BaseException:
+            with suppress(OSError):
+                posix.unlink(folder, aside)
+            raise
+
+
+def _write(folder: int, name: str, pieces: Iterable[bytes]) -> None:
+    with handles.closing(posix.make_file(folder, name)) as fd:
+        for block in blocks(pieces):
+            posix.write(fd, block)
+
+
+def _rename(folder: int, aside: str, name: str) -> None:
+    try:
+        os.rename(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except IsADirectoryError as error:
+        raise OSError(error.errno, "a folder is in its place") from None
+
+
+def _linked(root: Path, twin: Where, folder: int, aside: str) -> bool:
+    """Whether a second name for what was just written could be made; not every mount has them."""
+    try:
+        with _folder(root, twin) as other:
+            posix.link(other, twin[-1], folder, aside)
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _folder(root: Path, place: Where, *, make: bool = False) -> Iterator[int]:
+    """A handle of the folder that a place is in, reached through no link; made where it is missing, if `make`."""
+    fd = handles.open_root(str(root))
+    try:
+        for name in place[:-1]:
+            if make:
+                with suppress(FileExistsError):
+                    posix.mkdir(fd, name)
+            above, fd = fd, _below(fd, name)
+            handles.close(above)
+        yield fd
+    finally:
+        handles.close(fd)
+
+
+def _below(fd: int, name: str) -> int:
+    try:
+        return handles.open_mounted(fd, name)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise
+        is_link = st.S_ISLNK(os.lstat(handles.raw(name), dir_fd=fd).st_mode)
+        what = "a link, and nothing is written through it" if is_link else "no folder"
+        raise OSError(error.errno, f"{name!r} is {what}") from None

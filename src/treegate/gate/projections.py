@@ -1,0 +1,147 @@
+"""The projections: which files in `Reports/` and `Database/` there are, and when they are written.
+
+Written after each transaction, from the store as it is then, and never read back as truth: whoever edits one has
+edited a copy. That one could not be written never fails what it tells of; `treegate fsck` writes it later.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from treegate.engine import projections
+from treegate.engine.locks import file_lock
+from treegate.engine.projections import Projection, Where
+from treegate.engine.store import Touched
+from treegate.engine.store.records import Run, StoredPlan
+from treegate.engine.vault import timestamp
+from treegate.errors import NotFound
+from treegate.gate import telling
+from treegate.gate.core import Core
+from treegate.model.lifecycle import State
+from treegate.model.names import visible
+
+WAIT = 10  # seconds for another process that is writing projections
+
+PLAN, VALIDATION = "reorg_plan.json", "reorg_validation.md"
+EACH = "reorg_plans"
+AUDIT, HISTORY = "reorg_audit", "reorg_history"
+
+_log = logging.getLogger("treegate")
+
+
+def note(core: Core, touched: Touched) -> None:
+    """Writes the projections of what a transaction spoke of; what cannot be written is warned of, never raised."""
+    if not touched.plans:
+        return
+    try:
+        with alone(core):
+            for projection in _due(core, touched):
+                for found in projections.bring(core.workspace.root, projection):
+                    if found.error is not None:
+                        _warn(shown(found.place), found.how)
+    except Exception as error:  # whatever it is, the act itself is done, and durable
+        _warn("a report", str(error))
+
+
+def _warn(what: str, why: str) -> None:
+    _log.warning("%s was not written: %s; `treegate fsck` writes it", what, why)
+
+
+@contextmanager
+def alone(core: Core) -> Iterator[None]:
+    """Held while the store is read and the files are written: so what is written last is what was read last."""
+    with file_lock(core.state / "locks" / "projections", wait=WAIT):
+        yield
+
+
+def shown(place: Where) -> str:
+    """A place as messages name it."""
+    return visible("/".join(place))
+
+
+def _due(core: Core, touched: Touched) -> Iterator[Projection]:
+    known = [plan for id in sorted(touched.plans) if (plan := core.store.plan(id)).state is not State.APPLYING]
+    for plan in known:  # of one that is being carried out nothing is said: nothing may come before its first step
+        yield from of_plan(core, plan)
+    for id, case in sorted(touched.left):
+        yield from _of_left(core, id, case)
+    for id in sorted(touched.runs):
+        yield from _of_ended(core, id)
+
+
+def of_plan(core: Core, plan: StoredPlan) -> Iterator[Projection]:
+    """What there is of a plan: its document and preview in each of its cases, and its history."""
+    cases = [case for case in plan.cases if case in core.workspace.cases()]  # an invalid plan may name others
+    latest = [case for case in cases if _newest(core, case) == plan.id]
+    for name, ending, tell in ((PLAN, "json", telling.document), (VALIDATION, "md", telling.validation)):
+        places = [(*_reports(core, case), EACH, f"{plan.id}.{ending}") for case in cases]
+        places += [(*_reports(core, case), name) for case in latest]
+        yield Projection(places, partial(tell, core, plan))
+    place = (*_database(core), HISTORY, f"{plan.id}.json")
+    yield Projection([place], partial(telling.history, core, plan))
+
+
+def _of_left(core: Core, plan: str, case: str) -> Iterator[Projection]:
+    """A case that a plan no longer touches: another is its latest now, or none."""
+    reports, newest = _reports(core, case), _newest(core, case)
+    places = [(*reports, EACH, f"{plan}.json"), (*reports, EACH, f"{plan}.md")]
+    if newest is None:
+        places += [(*reports, PLAN), (*reports, VALIDATION)]
+    else:
+        yield from of_plan(core, core.store.plan(newest))
+    yield Projection(places, None)
+
+
+def _of_ended(core: Core, id: str) -> Iterator[Projection]:
+    try:
+        run = core.store.run(id)
+    except NotFound:
+        return  # its approval was given back: it never was
+    if run.ended_at is not None:
+        yield of_run(core, run)
+
+
+def of_run(core: Core, run: Run) -> Projection:
+    """What there is of a run that ended, or stopped midway: each of its mutations with its result."""
+    place = (*_database(core), AUDIT, f"{timestamp(run.started_at)}-{run.id}.json")
+    return Projection([place], partial(telling.mutations, core, run))
+
+
+def strays(core: Core) -> Iterator[Projection]:
+    """Names under which something stands that belongs there no more: of a plan that left the case."""
+    by_id = {plan.id: plan for plan in core.store.list_plans(limit=1 << 30)[0]}
+    told = {case for plan in by_id.values() for case in plan.cases}
+    for case in _listed(core.workspace.root / core.workspace.folders.reports):
+        reports = _reports(core, case)
+        names = _listed(core.workspace.root.joinpath(*reports, EACH))
+        left = [(*reports, EACH, name) for name in names if _left(by_id.get(Path(name).stem), case)]
+        left += [] if case in told else [(*reports, PLAN), (*reports, VALIDATION)]
+        yield Projection(left, None)
+
+
+def _left(plan: StoredPlan | None, case: str) -> bool:
+    return plan is not None and case not in plan.cases
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError:
+        return []
+
+
+def _newest(core: Core, case: str) -> str | None:
+    found, _ = core.store.list_plans(case=case, limit=1)
+    return found[0].id if found else None
+
+
+def _reports(core: Core, case: str) -> Where:
+    return (*core.workspace.folders.reports.split("/"), case)
+
+
+def _database(core: Core) -> Where:
+    return tuple(core.workspace.folders.database.split("/"))
