@@ -546,7 +546,7 @@ def test_token_texts_are_kept_nowhere(office):
 
 
 def test_a_single_folder_is_its_own_case(tmp_path):
-    """With `single` the folder itself is the case, undo included, and the area is no part of it."""
+    """With `single` the folder itself is the case, undo included, and what is treegate's own is no part of it."""
     root = tmp_path / "Taxes"
     root.mkdir()
     (root / "a").write_text("a")
@@ -557,7 +557,7 @@ def test_a_single_folder_is_its_own_case(tmp_path):
     run = office.gate.apply(done.id).run
     assert (root / "sub/b").read_text() == "a"
     office.undone(run)
-    assert sorted(path.name for path in root.iterdir()) == [".treegate", "a"]
+    assert sorted(path.name for path in root.iterdir()) == [".treegate", "Database", "Reports", "a"]
     office.close()
 
 

@@ -136,8 +136,8 @@ class Workspace:
         return self.projects.resolve().name if self.folders.single else None
 
     @property
-    def reserved(self) -> frozenset[str]:
-        """Names beside or in a case that are treegate's own, and no plan's to touch."""
+    def hidden(self) -> frozenset[str]:
+        """Names directly in the projects folder that are treegate's own: no case, and no plan's to see."""
         folders = self.folders
         if folders.projects != ".":
             return frozenset({AREA})
@@ -145,9 +145,9 @@ class Workspace:
         return frozenset({AREA, *(path.partition("/")[0] for path in beside)})
 
     @property
-    def hidden(self) -> frozenset[str]:
-        """Names directly in the projects folder that are no case."""
-        return self.reserved if self.single is None else frozenset({AREA})
+    def reserved(self) -> frozenset[str]:
+        """Names directly in a case that no plan may make."""
+        return frozenset({AREA}) if self.single is None else self.hidden
 
     def cases(self) -> dict[str, str]:
         """Every case and the volume it is on: "" for the workspace's own, or its own name."""

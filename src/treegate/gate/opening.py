@@ -30,14 +30,16 @@ from treegate.gate.core import Core, milliseconds
 from treegate.model.actors import Actor, os_user
 
 DATABASE = "treegate.db"
+OURS = ("Reports", "Database", "Tools")  # folders of treegate's own, unless somebody has such a one already
 FOLDERS = ("locks", "blobs", "runs", "previews", "receipts")
 
 
 def init(root: Path, environ: Mapping[str, str], *, single: bool = False, solo: bool = False) -> Core:
     """Makes a folder a workspace, or adopts it; touches no file that is in it.
 
-    `single`: the folder itself is the one case. `solo`: authors may approve their own plans. A folder without
-    `projects/` that holds folders is taken as one whose cases lie directly in it.
+    `single`: the folder itself is the one case, in which treegate's own folders lie out of every plan's sight.
+    `solo`: authors may approve their own plans. A folder without `projects/` that holds folders is taken as one whose
+    cases lie directly in it.
     """
     root = _existing(root)
     if (root / AREA / MARKER).exists():
@@ -80,6 +82,7 @@ def _changes(root: Path, single: bool, solo: bool) -> dict[str, object]:
     changes: dict[str, object] = {}
     if single:
         changes |= {"workspace.single": True, "workspace.projects": "."}
+        changes |= {f"workspace.{name.lower()}": f"treegate/{name}" for name in OURS if (root / name).exists()}
     elif not (root / "projects").is_dir():
         changes["workspace.projects"] = "."
     if solo:
