@@ -324,10 +324,10 @@ def test_the_receipt_is_signed_and_stored_under_the_digest_the_store_knows(offic
     filled(office)
     receipt = office.carried_out(*EVERYTHING).receipt
     core = office.gate.core
-    receipts.verify(office.state / "receipts", receipt, core.key())
+    receipts.verify(office.state / "receipts", receipt, [core.key().public])
     assert core.store.run(receipt.run).receipt_digest == receipts.digest_of(receipt)
     with pytest.raises(NotVerified):
-        receipts.verify(office.state / "receipts", msgspec.structs.replace(receipt, by="eve"), core.key())
+        receipts.verify(office.state / "receipts", msgspec.structs.replace(receipt, by="eve"), [core.key().public])
 
 
 def test_the_receipt_names_who_what_and_when(office):
@@ -372,7 +372,7 @@ def test_a_changed_line_is_found(office):
     path = office.state / "receipts" / f"{receipt.run}.lines"
     path.write_bytes(path.read_bytes().replace(b"Smith/b", b"Smith/c"))
     with pytest.raises(NotVerified):
-        receipts.verify(office.state / "receipts", receipt, office.gate.core.key())
+        receipts.verify(office.state / "receipts", receipt, [office.gate.core.key().public])
 
 
 def test_verify_hashes_every_touched_content_before_and_after(office):

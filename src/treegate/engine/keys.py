@@ -55,6 +55,17 @@ def create(state: Path) -> Key:
     return load(state)
 
 
+def replace(state: Path) -> Key:
+    """Make a new key in place of one that is lost or damaged, which is kept beside it; one that works stays."""
+    try:
+        return load(state)
+    except NotVerified:
+        path = state / "key"
+        if path.exists():
+            path.rename(state / f"key.{secrets.token_hex(8)}.damaged")
+    return create(state)
+
+
 def load(state: Path) -> Key:
     """The state directory's key; raises NotVerified "key-missing" or "key-damaged"."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -130,6 +141,6 @@ def _unusable(path: Path, what: str) -> NotVerified:
     return NotVerified(
         f"the signing key {path} is {what}",
         code=f"key-{what}",
-        hint="put it back from a backup; without it, receipts and checkpoints can be neither made nor checked",
-        next="treegate doctor",
+        hint="put it back from a backup; if there is none, make a new one: what the old one signed stays verifiable",
+        next="treegate audit rekey",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -169,9 +169,12 @@ def read(folder: Path, run: str) -> Receipt:
         raise NotVerified(f"{path.name} is damaged: {error}", code="receipt-damaged") from None
 
 
-def verify(folder: Path, receipt: Receipt, key: keys.Key) -> None:
-    """Raises NotVerified unless the key signed exactly this receipt and the lines are those it speaks of."""
-    key.verify(_encode(msgspec.structs.replace(receipt, signature="")), receipt.signature)
+def verify(folder: Path, receipt: Receipt, public_keys: Collection[str]) -> None:
+    """Raises NotVerified unless one of these keys signed exactly this, and its lines are those it speaks of."""
+    if receipt.public_key not in public_keys:
+        text = f"the receipt of {receipt.run} is signed with a key that is not known here"
+        raise NotVerified(text, code="signature-invalid", hint="compare it with a copy kept elsewhere")
+    keys.verify(receipt.public_key, _encode(msgspec.structs.replace(receipt, signature="")), receipt.signature)
     digest = hashlib.sha256()
     try:
         with open(folder / f"{receipt.run}.lines", "rb") as file:

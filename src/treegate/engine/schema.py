@@ -293,7 +293,7 @@ touched = Table(  # which lines of which receipts speak of a path, found by the 
     metadata,
     Column("path", BigInteger, primary_key=True, autoincrement=False),
     Column("run", Integer, primary_key=True),  # runs.seq
-    Column("line", Integer, primary_key=True),  # of the run's receipt, from 0
+    Column("line", BigInteger, primary_key=True),  # where it begins in the file of the run's lines
     sqlite_with_rowid=False,
 )
 

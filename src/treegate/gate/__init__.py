@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Self
 
 from treegate.engine import tokens
+from treegate.engine.checkpoints import Checkpoint
 from treegate.engine.pauses import Pause
 from treegate.engine.probe import Finding
 from treegate.engine.store.records import Kept, Run, StoredPlan
 from treegate.engine.tokens import Token
 from treegate.gate import (
+    auditing,
     comparing,
     ending,
     health,
@@ -33,6 +35,7 @@ from treegate.gate import (
     undoing,
     waiting,
 )
+from treegate.gate.auditing import Verified
 from treegate.gate.comparing import Comparison
 from treegate.gate.core import Core
 from treegate.gate.ending import Applied
@@ -266,6 +269,22 @@ class Gate:
     def fsck(self) -> list[Finding]:
         """Whether store, journals, vaults and tree tell one story."""
         return health.fsck(self._core)
+
+    def verify_audit(self, checkpoints: Iterable[tuple[str, bytes]] = ()) -> Verified:
+        """Whether the log is as it was written; checkpoints from elsewhere are (name, document)."""
+        return auditing.verify(self._core, checkpoints)
+
+    def checkpoint(self) -> Checkpoint:
+        """Signs the head of the log."""
+        return auditing.checkpoint(self._core)
+
+    def export_audit(self, after: int = 0) -> Iterator[bytes]:
+        """The log as JSON lines."""
+        return auditing.export(self._core, after)
+
+    def rekey(self) -> str:
+        """Makes a new signing key where the old one is lost; its public half."""
+        return auditing.rekey(self._core)
 
     def create_token(
         self, name: str, role: Role, cases: Iterable[str] | None = None, expires_at: int | None = None

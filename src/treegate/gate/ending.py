@@ -14,6 +14,7 @@ from treegate.engine.staging import FULL
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
 from treegate.errors import RolledBack, TreegateError
+from treegate.gate import auditing
 from treegate.gate.accounts import Account
 from treegate.gate.core import Core
 from treegate.model.lifecycle import State
@@ -57,6 +58,7 @@ def conclude(core: Core, plan: StoredPlan, run: Run, context: RunContext, result
     _keep_table(core, run, context.table)
     _end_applied(core, run, account, receipt_digest)
     clean(core, run)
+    auditing.checkpoint_if_due(core)
     return answer(core, core.store.run(run.id))
 
 

@@ -7,12 +7,12 @@ import stat as st
 from collections.abc import Iterator
 from pathlib import Path
 
-from treegate.engine import audit, probe, receipts
+from treegate.engine import checkpoints, probe, receipts
 from treegate.engine.mounts import mount_of
 from treegate.engine.probe import Finding
 from treegate.engine.workspace import generation
 from treegate.errors import NotVerified, TreegateError
-from treegate.gate import intact
+from treegate.gate import auditing, intact
 from treegate.gate.core import Core
 from treegate.gate.undoing import note_rolled_back
 from treegate.model.lifecycle import State
@@ -64,10 +64,8 @@ def fsck(core: Core) -> list[Finding]:
 
 
 def _audit(core: Core) -> Iterator[Finding]:
-    try:
-        audit.verify(audit.rows(core.store))
-    except TreegateError as error:
-        yield Finding("error", f"the audit log: {error.message}", error.hint)
+    for fault in auditing.verify(core).faults:
+        yield Finding("error", f"the audit log: {fault}", "treegate audit verify")
 
 
 def _run(core: Core, id: str) -> Iterator[Finding]:
@@ -98,7 +96,7 @@ def _receipt(core: Core, id: str, digest: str) -> receipts.Receipt:
     receipt = receipts.read(folder, id)
     if receipts.digest_of(receipt) != digest:
         raise NotVerified("it is not the one the store knows", hint="restore it from a backup")
-    receipts.verify(folder, receipt, core.key())
+    receipts.verify(folder, receipt, checkpoints.public_keys(core.store) or [core.key().public])
     return receipt
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from treegate.engine import checkpoints, configfile, keys, tokens
 from treegate.engine import config as configs
-from treegate.engine import configfile, keys, tokens
 from treegate.engine.store import Store
 from treegate.engine.store.records import By
 from treegate.engine.workspace import (
@@ -56,11 +56,12 @@ def init(root: Path, environ: Mapping[str, str], *, single: bool = False, solo: 
     _make_state(state, _changes(root, single, solo))
     configfile.load(state, environ)
     store = Store.open(state / DATABASE, create=True)
-    keys.create(state)
+    key = keys.create(state)
     user = shell_user()
     by = By(user.name, user.channel, milliseconds(), user.role.value)
     with store.write() as transaction:
         transaction.adopt(marker.workspace, marker.state, by)
+        checkpoints.note_key(transaction, key.public, by)
     store.close()
     write_marker(root, marker)
     return open_workspace(root, environ)

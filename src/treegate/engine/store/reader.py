@@ -52,6 +52,11 @@ class Reader(ABC):
         with self.reading() as connection, translated(connection):
             return connection.execute(query).mappings().all()
 
+    def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
+        """Every row of a query as a bare tuple, in the order of its columns: for very many of them."""
+        with self.reading() as connection, translated(connection):
+            return [tuple(row) for row in connection.execute(query).all()]
+
     def first(self, query: Select[Any], record: type[Record]) -> Record | None:
         """The first row of a query, if there is one."""
         return next(iter(self.all(query.limit(1), record)), None)

@@ -57,6 +57,14 @@ class Writer(Reader):
         with translated(self._connection):
             self._connection.execute(table.insert(), batch)
 
+    def insert_tuples(self, table: Any, rows: list[tuple[int, ...]]) -> None:
+        """Insert very many rows of plain numbers, in the order of the table's columns."""
+        if not rows:
+            return
+        statement = str(table.insert().compile(dialect=self._connection.dialect))
+        with translated(self._connection):
+            self._connection.exec_driver_sql(statement, rows)
+
     def inserted(self, statement: Any) -> int:
         """Insert one row; the `seq` it was given."""
         with translated(self._connection):

@@ -49,6 +49,8 @@ COMMANDS: dict[str, Entry] = {
     "pause": Entry(_RUNS, "waiting", "pause [--case C]", "no run begins until it is resumed"),
     "resume": Entry(_RUNS, "waiting", "resume [--case C]", "lift a pause"),
     "vault": Entry(_KEEP, "vault", "vault list|restore|prune", "what went away, and until when it is kept"),
+    "log": Entry(_KEEP, "log", "log [--path P]", "what happened, or a file's whole life"),
+    "audit": Entry(_KEEP, "audit", "audit verify|checkpoint|export", "prove that nobody changed the log"),
     "doctor": Entry(_CARE, "care", "doctor", "what this mount can promise, and what to do about it"),
     "fsck": Entry(_CARE, "care", "fsck", "whether records, vault and tree tell one story"),
     "token": Entry(_CARE, "tokens", "token create|list|revoke", "who may propose, decide, carry out"),

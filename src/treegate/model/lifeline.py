@@ -1,0 +1,146 @@
+"""A file's life: the runs that moved, made or took it away, followed through every folder that carried it.
+
+Net effects name an entry by where it was before the run and where it is after it; what lies in a folder that moved
+is carried without an effect of its own. So one step of a life is settled by the entry's own effect, or else by that
+of the innermost folder above it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from treegate.model import inverse, paths
+from treegate.model.effects import Effect, untagged
+
+Find = Callable[[str], list[tuple[int, Effect]]]  # the effects that speak of a path, with the number of their run
+
+END = 1 << 62  # later than any run
+_ARRIVES = frozenset({"moved", "copied", "restored", "replaced", "made", "created", "linked"})
+_BORN = frozenset({"copied", "made", "created", "linked"})
+
+
+class Event(NamedTuple):
+    """What one run did to an entry; `before` or `after` is "" where it was not, or is no more, in the tree."""
+
+    run: int
+    effect: Effect  # its own, or that of a folder above it
+    before: str
+    after: str
+
+
+class Life(NamedTuple):
+    """The events of one entry, oldest first; `path` is where it is now, "" if it is in the tree no more."""
+
+    events: tuple[Event, ...]
+    path: str
+
+
+def lives(path: str, find: Find) -> Iterator[Life]:
+    """The life of everything that was at a path, the latest occupant first."""
+    told: set[tuple[int, str]] = set()
+    for run in sorted({END, *_leavings(path, find)}, reverse=True):
+        behind = list(_backward(path, run, find))
+        ahead = list(_forward(path, run, find)) if run != END else []
+        events = (*reversed(behind), *ahead)
+        marks = {(event.run, event.effect.id + event.before) for event in events}
+        if events and not marks & told:
+            told |= marks
+            yield Life(events, events[-1].after)
+
+
+def _leavings(path: str, find: Find) -> set[int]:
+    """The runs by which something left a path, or was replaced at it."""
+    found = set()
+    for run, effect in _concerning(path, find):
+        if _leaves(effect, path) is not None:
+            found.add(run)
+    return found
+
+
+def _concerning(path: str, find: Find) -> Iterator[tuple[int, Effect]]:
+    """The effects of a path and of all folders above it."""
+    yield from find(path)
+    for above in _above(path):
+        yield from ((run, effect) for run, effect in find(above) if effect.kind == "dir")
+
+
+def _leaves(effect: Effect, path: str) -> str | None:
+    """Where what was at a path is after an effect, "" for the vault; None if the effect does not take it away."""
+    for home in inverse.homes(effect):
+        if home == path or path.startswith(home + "/"):
+            if effect.vault is not None and home == _kept_from(effect):
+                return ""
+            return untagged(effect.path) + path[len(home) :]
+    return None
+
+
+def _comes(effect: Effect, path: str) -> str | None:
+    """Where what is at a path after an effect was before it, "" if nowhere; None if it did not come by that."""
+    to = untagged(effect.path)
+    if effect.effect not in _ARRIVES or not (to == path or path.startswith(to + "/")):
+        return None
+    if to != path and effect.effect not in ("moved", "copied", "restored"):
+        return None  # it was put into a folder that the run made by something else than the run
+    if effect.effect in _BORN or inverse.kept_source(effect) is not None:
+        return ""
+    if effect.source is None:
+        return to  # replaced where it was
+    return untagged(effect.source) + path[len(to) :]
+
+
+def _backward(path: str, until: int, find: Find) -> Iterator[Event]:
+    """The events that brought an entry to where it was just before a run, newest first."""
+    while path:
+        found = _last(path, until, find)
+        if found is None:
+            return
+        run, effect, before = found
+        yield Event(run, effect, before, path)
+        kept = inverse.kept_source(effect)
+        path, until = before, run
+        if kept is not None:
+            return
+
+
+def _last(path: str, until: int, find: Find) -> tuple[int, Effect, str] | None:
+    """The newest run before another by which something came to a path."""
+    best: tuple[int, int, Effect, str] | None = None
+    for run, effect in _concerning(path, find):
+        before = _comes(effect, path) if run < until else None
+        depth = len(untagged(effect.path))
+        if before is not None and (best is None or (run, depth) > best[:2]):
+            best = (run, depth, effect, before)
+    return None if best is None else (best[0], best[2], best[3])
+
+
+def _forward(path: str, since: int, find: Find) -> Iterator[Event]:
+    """The events from a run on that took an entry on from where it was before it, oldest first."""
+    while path:
+        found = _next(path, since, find)
+        if found is None:
+            return
+        run, effect, after = found
+        yield Event(run, effect, path, after)
+        path, since = after, run + 1
+
+
+def _next(path: str, since: int, find: Find) -> tuple[int, Effect, str] | None:
+    """The oldest run from another on by which what is at a path leaves it."""
+    best: tuple[int, int, Effect, str] | None = None
+    for run, effect in _concerning(path, find):
+        after = _leaves(effect, path) if run >= since else None
+        depth = max((len(home) for home in inverse.homes(effect)), default=0)
+        if after is not None and (best is None or (run, -depth) < (best[0], -best[1])):
+            best = (run, depth, effect, after)
+    return None if best is None else (best[0], best[2], best[3])
+
+
+def _kept_from(effect: Effect) -> str:
+    """Where what an effect put into the vault was."""
+    return untagged(effect.replaces if effect.replaces is not None else effect.path)
+
+
+def _above(path: str) -> Iterator[str]:
+    while path := paths.split(path)[0]:
+        yield path
