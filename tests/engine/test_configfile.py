@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from treegate.engine.config import Config
+from treegate.engine.config import Config, show
 from treegate.engine.configfile import FILE, _leaves, _lines, load
 from treegate.errors import UsageError
-from treegate.model.policy import DAY, GIB, Gatekeeper
+from treegate.model.conditions import Bound
+from treegate.model.measures import DAY, GIB
+from treegate.model.policy import Gatekeeper
 
 
 def written(folder: Path, text: str | bytes) -> Path:
@@ -148,7 +150,6 @@ def test_an_unknown_key_is_refused_with_its_line_and_what_was_meant(line: str, s
     [
         "[policy.limits.per_day]\ndeletes = 200",
         "policy.limits.per_day = 1",
-        "[[policy.approval.rule]]\nrequired = 2",
         "[policy.approval]\nfrom = ['group:partners']",
         "[policy.backup]\nbefore_moves = 'reflink'",
     ],
@@ -194,6 +195,95 @@ def test_all_that_is_wrong_is_said_at_once_in_the_order_of_the_file(tmp_path: Pa
         "8",
         None,
     ]
+
+
+# --- rules and groups ------------------------------------------------------------------------------------------
+
+RULES = """
+[groups]
+partners = ["anna", "ben"]
+
+[[policy.approval.rule]]
+name = "many"
+when = { deletes = ">20", delete_bytes = ">=1 GiB", any = ["crossing"], paths = ["Contracts/**"], mount_weak = true }
+required = 2
+from = ["group:partners", "role:admin", "dora"]
+
+[[policy.approval.rule]]
+required = 0
+[policy.approval.rule.when]
+only = ["moved", "made"]
+case = ["Smith"]
+author = ["bot"]
+"""
+
+
+def test_rules_and_groups_are_read_and_written_as_they_mean(tmp_path: Path) -> None:
+    config = load(written(tmp_path, RULES), {})
+    many, few = config.policy.approval.rule
+    assert config.groups == {"partners": ("anna", "ben")}
+    assert (many.name, many.required, many.people) == ("many", 2, ("group:partners", "role:admin", "dora"))
+    assert many.when.figures == (Bound("deletes", ">", 20), Bound("delete_bytes", ">=", GIB))
+    assert (many.when.any, many.when.paths, many.when.mount_weak) == (("crossing",), ("Contracts/**",), True)
+    assert (few.required, few.when.only, few.when.case) == (0, ("moved", "made"), ("Smith",))
+    assert few.when.author == ("bot",)
+    again = "".join(f"{row.key} = {row.value}\n" for row in show(config))
+    assert load(written(tmp_path, again), {}).policy == config.policy
+
+
+def test_rules_and_groups_may_be_variables_written_as_toml(tmp_path: Path) -> None:
+    rule = '[{ required = 2, from = ["group:p.q"] }]'
+    config = load(tmp_path, {"TREEGATE_GROUPS": '{ "p.q" = ["x"] }', "TREEGATE_POLICY_APPROVAL_RULE": rule})
+    assert config.groups == {"p.q": ("x",)}
+    assert config.policy.approval.rule[0].people == ("group:p.q",)
+    assert load(tmp_path, {"TREEGATE_GROUPS": show(config)[1].value}).groups == config.groups
+    assert "TREEGATE_POLICY_APPROVAL_RULE: policy.approval.rule[1].from: there is no group 'p.q'" in (
+        refused(tmp_path, TREEGATE_POLICY_APPROVAL_RULE=rule).message
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ('deletes = ">20"', 'delets = ">20"', 7, "rule[1].when.delets: is not a condition; did you mean deletes?"),
+        ('deletes = ">20"', "deletes = 20", 7, 'rule[1].when.deletes: must be a comparison in quotes, such as ">20"'),
+        ('">20"', '"20"', 7, "does not compare"),
+        ('">=1 GiB"', '">=1"', 7, "has no unit"),
+        ('["crossing"]', '["crosing"]', 7, "did you mean 'crossing'?"),
+        ('["crossing"]', "[]", 7, "and not empty"),
+        ('["Contracts/**"]', '["Contracts/"]', 7, "rule[1].when.paths: holds the pattern 'Contracts/'"),
+        ("mount_weak = true", "mount_weak = 1", 7, "rule[1].when.mount_weak: must be true or false"),
+        ("required = 2", "requires = 2", 8, "rule[1].requires: is not a key of a rule; did you mean required?"),
+        ("required = 2", "", 5, "rule[1]: does not say how many must approve"),
+        ("required = 2", "required = -1", 8, "rule[1].required: must be a whole number"),
+        ("group:partners", "group:partner", 9, "rule[1].from: there is no group 'partner'; did you mean partners?"),
+        ("role:admin", "role:boss", 9, "rule[1].from: holds 'boss'"),
+        ('"dora"', '"user:dora"', 9, "write a person's name, group:NAME or role:NAME"),
+        ('case = ["Smith"]', "case = 'Smith'", 15, "rule[2].when.case: must be a list of names"),
+        ('only = ["moved", "made"]', 'any = ["moved"]', 11, "`any` leaves open what else may happen; use `only`"),
+        ("required = 0", "required = 0\nfrom = ['anna']", 11, "asks for nobody (required = 0), and yet names people"),
+        ('["anna", "ben"]', '"anna"', 3, "groups.partners: must be a list of names"),
+        ('["anna", "ben"]', '["anna", ""]', 3, "groups.partners: holds an empty name"),
+    ],
+)
+def test_what_is_wrong_in_a_rule_or_group_is_refused_with_its_own_line(
+    old: str, new: str, line: int, said: str, tmp_path: Path
+) -> None:
+    assert old in RULES
+    message = refused(tmp_path, RULES.replace(old, new, 1)).message
+    assert said in message
+    assert message.startswith(f"{FILE}, line {line}: ")
+
+
+def test_a_rule_that_asks_for_nobody_says_when(tmp_path: Path) -> None:
+    for text in ("required = 0", "required = 0\nwhen = {}"):
+        assert "whatever the plan does" in refused(tmp_path, f"[[policy.approval.rule]]\n{text}\n").message
+
+
+def test_everything_wrong_in_the_rules_is_said_at_once(tmp_path: Path) -> None:
+    text = RULES.replace('">20"', "3").replace("required = 2", "required = true").replace('"Smith"', "4")
+    lines = refused(tmp_path, text).message.splitlines()
+    assert [line.partition(": ")[0].rpartition(" ")[2] for line in lines] == ["7", "8", "15"]
 
 
 # --- files that are no configuration ---------------------------------------------------------------------------

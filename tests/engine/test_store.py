@@ -35,6 +35,11 @@ def store(tmp_path):
     made.close()
 
 
+def two(decisions) -> bool:
+    """What a policy says that asks for two people."""
+    return len(standing(decisions)) >= 2
+
+
 def decide(store, verdict, by=BOB, id="pl_a", digest=None, **more):
     with store.write() as write:
         return write.decide(id, digest=digest or store.plan(id).digest, verdict=verdict, by=by, **more)
@@ -423,7 +428,7 @@ def test_a_plan_with_errors_is_neither_approved_nor_applied(store):
         write.add_preview("pl_a", **preview("bad", valid=False))
     assert store.plan("pl_a").state is State.INVALID
     with pytest.raises(PlanError):
-        approve(store, required=2)
+        approve(store, enough=two)
     with pytest.raises(PlanError):
         begin(store)
     assert store.decisions("pl_a") == []
@@ -450,17 +455,17 @@ def test_a_digest_once_rejected_cannot_come_back_in_any_plan(store):
 
 def test_as_many_reviewers_as_asked_must_approve(store):
     propose(store)
-    approve(store, by=BOB, required=2, expires_at=9_000)
+    approve(store, by=BOB, enough=two, expires_at=9_000)
     assert (store.plan("pl_a").state, store.plan("pl_a").expires_at) == (State.PENDING, None)
-    approve(store, by=EVE, required=2, expires_at=9_500)
+    approve(store, by=EVE, enough=two, expires_at=9_500)
     assert (store.plan("pl_a").state, store.plan("pl_a").expires_at) == (State.APPROVED, 9_500)
 
 
 def test_one_reviewer_s_double_click_counts_once(store):
     """Fault 39: the same word again changes nothing, and gives the same decision."""
     propose(store)
-    first = decide(store, Verdict.APPROVE, required=2)
-    assert decide(store, Verdict.APPROVE, required=2) == first
+    first = decide(store, Verdict.APPROVE, enough=two)
+    assert decide(store, Verdict.APPROVE, enough=two) == first
     assert store.plan("pl_a").state is State.PENDING
     assert len(store.decisions("pl_a")) == 1
 
@@ -511,11 +516,11 @@ def test_after_a_revoke_another_reviewer_may_approve(store):
 
 def test_an_approval_that_was_taken_back_does_not_count(store):
     propose(store)
-    approve(store, by=BOB, required=2)
+    approve(store, by=BOB, enough=two)
     decide(store, Verdict.REVOKE, by=BOB)
-    approve(store, by=EVE, required=2)
+    approve(store, by=EVE, enough=two)
     assert store.plan("pl_a").state is State.PENDING
-    approve(store, by=By("dan", "cli", 1, "reviewer"), required=2)
+    approve(store, by=By("dan", "cli", 1, "reviewer"), enough=two)
     assert store.plan("pl_a").state is State.APPROVED
 
 

@@ -8,24 +8,18 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from treegate.model.approvals import Approval
+from treegate.model.measures import GIB, HOUR, parse_duration, parse_size, write_duration, write_size
 from treegate.model.policy import (
-    GIB,
-    HOUR,
     NOT_YET,
-    Approval,
     Counts,
     Gatekeeper,
     Limits,
     Paths,
     Policy,
-    approvals,
     canonical,
     needs_case_files,
     over_limits,
-    parse_duration,
-    parse_size,
-    write_duration,
-    write_size,
 )
 
 
@@ -150,7 +144,7 @@ def test_undoing_a_runs_own_work_is_limited_by_nothing() -> None:
 
 
 def test_one_other_person_within_three_days_by_default() -> None:
-    assert approvals(Policy()) == Approval(required=1, own=False, expires=72 * HOUR)
+    assert Policy().approval == Approval(required=1, own=False, expires=72 * HOUR)
 
 
 def test_the_canonical_policy_is_what_rfc_8785_makes_of_it() -> None:

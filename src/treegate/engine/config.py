@@ -12,18 +12,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from treegate.engine.rules import groups, rules
 from treegate.engine.values import Kind, among, choice, count, flag, folder, list_of, measure, pattern, share
+from treegate.model.measures import DAY, SECOND, parse_duration, parse_size, write_duration, write_size
 from treegate.model.names import RULES
-from treegate.model.policy import (
-    DAY,
-    NOT_YET,
-    SECOND,
-    Policy,
-    parse_duration,
-    parse_size,
-    write_duration,
-    write_size,
-)
+from treegate.model.policy import NOT_YET, Policy
 
 
 class Folders(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +44,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy = Policy()
     lock_wait: int = 10 * SECOND  # ms
     origins: Mapping[str, str] = {}  # key -> "treegate.toml, line 12" or "TREEGATE_LOCK_WAIT"
+
+    @property
+    def groups(self) -> Mapping[str, tuple[str, ...]]:
+        """Groups of people; a part of policy, for they say who may approve."""
+        return self.policy.groups
 
 
 class Setting(NamedTuple):
@@ -83,6 +81,7 @@ _DURATION = measure('a duration such as "10s"', parse_duration, write_duration)
 
 SETTINGS = (
     Setting("lock_wait", _DURATION, "How long a command waits for a case that another one is changing."),
+    Setting("groups", groups(), "Groups of people, for `from` in rules: names of tokens, or users at the shell."),
     Setting(
         "workspace.projects", folder("."), 'The folder whose folders are the cases; "." is the workspace itself.'
     ),
@@ -133,6 +132,7 @@ SETTINGS = (
     Setting("policy.approval.required", count(1), "How many people must approve a plan."),
     Setting("policy.approval.own", flag(), "Whether one may approve a plan of one's own."),
     Setting("policy.approval.expires", _DURATION, "How long an approval holds."),
+    Setting("policy.approval.rule", rules(), "Who must approve plans that are so and so: see docs/policy.md."),
     Setting("policy.apply.on_approval", flag(), "Whether the last approval starts the run at once."),
     Setting(
         "policy.apply.by",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from treegate.engine.config import BY_KEY, SETTINGS, Config, variable_of
+from treegate.engine.rules import Finding, Way, Wrong, item_key, unknown_groups
 from treegate.errors import UsageError
 from treegate.model.names import nearest, visible
 from treegate.model.policy import NOT_YET
@@ -19,11 +21,12 @@ FILE = "treegate.toml"
 
 
 class _Given(NamedTuple):
-    """A value that somebody set, and where."""
+    """A value that somebody set, and where; `inside` says where what is in a table stands."""
 
     key: str
     value: object
     origin: str
+    inside: Callable[[Way], str]
 
 
 def load(state_dir: Path, environ: Mapping[str, str]) -> Config:
@@ -35,20 +38,36 @@ def load(state_dir: Path, environ: Mapping[str, str]) -> Config:
     path = state_dir / FILE
     given = [*_from_file(_text_of(path), path), *_from_environment(environ)]
     values: dict[str, object] = {}
-    origins: dict[str, str] = {}
-    problems = []
-    for key, value, origin in given:
+    last: dict[str, _Given] = {}
+    problems: list[str] = []
+    for one in given:
         try:
-            values[key] = _read(key, value)
-            origins[key] = origin
+            values[one.key] = _read(one.key, one.value)
+            last[one.key] = one
+        except Wrong as wrong:
+            problems += _inside(one, wrong.findings)
         except ValueError as error:
-            problems.append(f"{origin}: {visible(key)}: {error}")
+            problems.append(f"{one.origin}: {visible(one.key)}: {error}")
     if not problems:
-        config = _build(values, origins)
-        problems = list(_overlaps(config))
+        config = _build(values, {key: one.origin for key, one in last.items()})
+        problems = [*_overlaps(config), *_strangers(config, last)]
     if problems:
         raise _invalid("\n".join(problems), path)
     return config
+
+
+def _inside(given: _Given, findings: list[Finding]) -> Iterator[str]:
+    """What is wrong inside a table, each with its own line."""
+    for way, says in findings:
+        name = "".join(part if part.startswith("[") else f".{visible(part)}" for part in way)
+        yield f"{given.inside(way)}: {given.key}{name}: {says}"
+
+
+def _strangers(config: Config, given: Mapping[str, _Given]) -> Iterator[str]:
+    """Groups that a rule names and nobody made."""
+    key = "policy.approval.rule"
+    if key in given:
+        yield from _inside(given[key], unknown_groups(config.policy.approval.rule, config.groups))
 
 
 def _invalid(message: str, path: Path) -> UsageError:
@@ -80,27 +99,37 @@ def _from_file(text: str, path: Path) -> Iterator[_Given]:
     except RecursionError as error:
         raise _invalid(f"{FILE} is nested too deeply", path) from error
     lines = _lines(text)
-    for key, value in sorted(_leaves((), document), key=lambda leaf: lines[leaf[0]]):
+    for key, value in sorted(_leaves((), document, _TABLES), key=lambda leaf: lines[leaf[0]]):
         dotted = ".".join(key)
         if value != {} or not any(setting.key.startswith(f"{dotted}.") for setting in SETTINGS):
-            yield _Given(dotted, value, f"{FILE}, line {lines[key]}")
+            yield _Given(dotted, value, f"{FILE}, line {lines[key]}", partial(_line_of, lines, key))
 
 
-def _leaves(prefix: tuple[str, ...], value: object) -> Iterator[tuple[tuple[str, ...], object]]:
-    if isinstance(value, dict) and (value or not prefix):
+_TABLES = frozenset({("groups",)})  # keys whose value is a table, with names of its own
+
+
+def _leaves(prefix: Way, value: object, tables: Set[Way] = frozenset()) -> Iterator[tuple[Way, object]]:
+    if isinstance(value, dict) and (value or not prefix) and prefix not in tables:
         for name, inner in value.items():
-            yield from _leaves((*prefix, name), inner)
+            yield from _leaves((*prefix, name), inner, tables)
     else:
         yield prefix, value
 
 
-def _lines(text: str) -> dict[tuple[str, ...], int]:
-    """The line on which each key, and each section, first stands.
+def _line_of(lines: Mapping[Way, int], key: Way, way: Way) -> str:
+    """Where something inside a key's value stands: on its own line, or on that of what it is part of."""
+    whole = (*key, *way)
+    return next(f"{FILE}, line {lines[whole[:n]]}" for n in range(len(whole), -1, -1) if whole[:n] in lines)
+
+
+def _lines(text: str) -> dict[Way, int]:
+    """The line on which each key, each section and each item of a list of sections first stands.
 
     A statement of TOML ends with its line and can be parsed on its own: so lines are gathered until they parse.
     """
-    found: dict[tuple[str, ...], int] = {}
-    section: tuple[str, ...] = ()
+    found: dict[Way, int] = {}
+    items: dict[Way, int] = {}
+    section: Way = ()
     statement, start = "", 1
     for number, line in enumerate(text.split("\n"), 1):
         statement += line + "\n"
@@ -110,7 +139,7 @@ def _lines(text: str) -> dict[tuple[str, ...], int]:
             continue
         keys = [key for key, _ in _leaves((), parsed)]
         if statement.lstrip().startswith("["):
-            section, keys = keys[0], [()]
+            section, keys = _numbered(keys[0], items, statement.lstrip().startswith("[[")), [()]
         for key in keys:
             for depth in range(len(section + key) + 1):
                 found.setdefault((section + key)[:depth], start)
@@ -118,14 +147,30 @@ def _lines(text: str) -> dict[tuple[str, ...], int]:
     return found
 
 
+def _numbered(section: Way, items: dict[Way, int], new: bool) -> Way:
+    """The name of a section with the number of each list item that it is or lies in; `new` begins the next item."""
+    found: Way = ()
+    for depth, part in enumerate(section, 1):
+        found = (*found, part)
+        if new and depth == len(section):
+            items[found] = items.get(found, 0) + 1
+        if found in items:
+            found = (*found, item_key(items[found]))
+    return found
+
+
 def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
     keys = {setting.variable: setting.key for setting in SETTINGS}
     ours = tuple(f"{variable_of(section)}_" for section in ("policy", "vault", "workspace", "lock"))
     for name in sorted(environ):
-        if name in keys:
-            yield _Given(keys[name], BY_KEY[keys[name]].kind.from_text(environ[name]), name)
-        elif name.startswith(ours):
-            yield _Given(_meant_by(name), None, name)
+        known = keys.get(name)
+        if known or name.startswith(ours):
+            value = BY_KEY[known].kind.from_text(environ[name]) if known else None
+            yield _Given(known or _meant_by(name), value, name, partial(_by_variable, name))
+
+
+def _by_variable(name: str, way: Way) -> str:
+    return name
 
 
 def _meant_by(variable: str) -> str:
@@ -156,7 +201,9 @@ def _unknown(key: str) -> str:
 
 
 def _build(values: Mapping[str, object], origins: Mapping[str, str]) -> Config:
-    return msgspec.convert({**_nested(values), "origins": origins}, Config)
+    """The settings; the groups are kept with the policy that they are part of."""
+    moved = {"policy.groups" if key == "groups" else key: value for key, value in values.items()}
+    return msgspec.convert({**_nested(moved), "origins": origins}, Config)
 
 
 def _nested(values: Mapping[str, object]) -> dict[str, object]:

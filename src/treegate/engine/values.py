@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from treegate.model.globs import PathRule
+from treegate.model.measures import MOST
 from treegate.model.names import nearest, visible
-from treegate.model.policy import MOST
 
 
 class Kind(NamedTuple):
@@ -25,26 +25,26 @@ class Kind(NamedTuple):
 T = TypeVar("T")
 
 
-def _of(kind: type[T], value: object, described: str) -> T:
+def of_type(kind: type[T], value: object, described: str) -> T:
     """The value if it is of that very type: true is no number here."""
     if type(value) is not kind:
-        raise ValueError(f"must be {described}, not {_type_of(value)}")
+        raise ValueError(f"must be {described}, not {type_of(value)}")
     if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError("is not UTF-8")
     return value
 
 
-def _type_of(value: object) -> str:
+def type_of(value: object) -> str:
     names = {str: "text", bool: "true or false", int: "a whole number", float: "a fraction", list: "a list"}
     return names.get(type(value), "a section" if isinstance(value, dict) else "a date or time")
 
 
-def _quoted(value: object) -> str:
+def quoted(value: object) -> str:
     """Text as a TOML string; a TOML basic string takes what a JSON one takes."""
     return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
 
 
-def _number(text: str) -> object:
+def as_toml(text: str) -> object:
     """A variable's text as the number or truth value it stands for, or as the text itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
@@ -57,12 +57,12 @@ def count(least: int) -> Kind:
     described = f"a whole number, {least} or more"
 
     def read(value: object) -> int:
-        number = _of(int, value, described)
+        number = of_type(int, value, described)
         if not least <= number <= MOST:
             raise ValueError(f"must be {described}, not {number}")
         return number
 
-    return Kind(described, read, lambda value: f"{value:_}", _number)
+    return Kind(described, read, lambda value: f"{value:_}", as_toml)
 
 
 def share() -> Kind:
@@ -70,18 +70,18 @@ def share() -> Kind:
     described = "a number from 0 to 1"
 
     def read(value: object) -> float:
-        number = float(value) if type(value) is int else _of(float, value, described)
+        number = float(value) if type(value) is int else of_type(float, value, described)
         if not 0 <= number <= 1:
             raise ValueError(f"must be {described}, not {number}")
         return number
 
-    return Kind(described, read, repr, _number)
+    return Kind(described, read, repr, as_toml)
 
 
 def flag() -> Kind:
     """Yes or no."""
     described = "true or false"
-    return Kind(described, lambda value: _of(bool, value, described), lambda value: str(value).lower(), _number)
+    return Kind(described, lambda value: of_type(bool, value, described), lambda value: str(value).lower(), as_toml)
 
 
 def measure(what: str, parse: Callable[[str], int], write: Callable[[int], str], endless: str = "") -> Kind:
@@ -89,7 +89,7 @@ def measure(what: str, parse: Callable[[str], int], write: Callable[[int], str],
     described = f'{what}, or "{endless}"' if endless else what
 
     def read(value: object) -> int | None:
-        text = _of(str, value, described)
+        text = of_type(str, value, described)
         if endless and text == endless:
             return None
         try:
@@ -98,7 +98,7 @@ def measure(what: str, parse: Callable[[str], int], write: Callable[[int], str],
             raise ValueError(f'{error}, or "{endless}"' if endless else str(error)) from None
 
     def written(value: object) -> str:
-        return _quoted(write(value) if isinstance(value, int) else endless)
+        return quoted(write(value) if isinstance(value, int) else endless)
 
     return Kind(described, read, written)
 
@@ -108,11 +108,11 @@ def choice(*words: str) -> Kind:
     described = "one of " + ", ".join(f'"{word}"' for word in words) if len(words) > 1 else f'"{words[0]}"'
 
     def read(value: object) -> str:
-        if _of(str, value, described) not in words:
+        if of_type(str, value, described) not in words:
             raise ValueError(f"must be {described}, not '{visible(str(value))}'")
         return str(value)
 
-    return Kind(described, read, _quoted)
+    return Kind(described, read, quoted)
 
 
 def list_of(described: str, check: Callable[[str], object], alone: str = "") -> Kind:
@@ -122,18 +122,18 @@ def list_of(described: str, check: Callable[[str], object], alone: str = "") -> 
     def read(value: object) -> object:
         if alone and value == alone:
             return alone
-        items = [_of(str, item, f"{whole}, each in quotes") for item in _of(list, value, whole)]
+        items = [of_type(str, item, f"{whole}, each in quotes") for item in of_type(list, value, whole)]
         for item in items:
             check(item)
         return tuple(dict.fromkeys(items))
 
     def from_text(text: str) -> object:
-        listed = _number(text)
+        listed = as_toml(text)
         if isinstance(listed, list) or (alone and text == alone):
             return listed if isinstance(listed, list) else text
         return [item.strip() for item in text.split(",") if item.strip()]
 
-    return Kind(whole, read, _quoted, from_text)
+    return Kind(whole, read, quoted, from_text)
 
 
 def among(words: tuple[str, ...]) -> Callable[[str], object]:
@@ -161,10 +161,10 @@ def folder(alone: str = "") -> Kind:
     described = "a folder's path relative to the workspace" + (f', or "{alone}"' if alone else "")
 
     def read(value: object) -> str:
-        path = _of(str, value, described)
+        path = of_type(str, value, described)
         bad = not path or path.startswith("/") or "\0" in path or {"", ".", "..", ".treegate"} & set(path.split("/"))
         if bad and not (alone and path == alone):
             raise ValueError(f"must be {described}, not '{visible(path)}'")
         return path
 
-    return Kind(described, read, _quoted)
+    return Kind(described, read, quoted)

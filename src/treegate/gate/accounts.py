@@ -14,7 +14,6 @@ from treegate.engine.tablefile import Table
 from treegate.gate import intact, latecomers, plans, skipping
 from treegate.gate.core import Core
 from treegate.model import inverse
-from treegate.model import policy as policies
 from treegate.model.effects import Effect, untagged
 from treegate.model.lifecycle import State
 from treegate.model.paths import split
@@ -101,7 +100,7 @@ class Account:
             cases=preview.cases,
             author=plan.author,
             approved_by=[receipts.Approval(d.reviewer, d.at, d.channel, d.comment) for d in approvals],
-            own_approval=policies.approvals(core.config.policy).own,
+            own_approval=core.config.policy.approval.own,
             by=run.actor,
             channel=core.actor.channel,
             started=run.started_at,
@@ -138,7 +137,9 @@ class Account:
             for path, files in expected.items():
                 with contextlib.suppress(OSError):
                     yield from _grown(path, files, world.tree.totals(path).files)
-        if policies.approvals(core.config.policy).own:
+        if not self._preview.approvals.required:
+            yield f"approved by policy, no person was asked: {'; '.join(self._preview.approvals.why)}"
+        if core.config.policy.approval.own:
             yield "in this workspace authors may approve their own plans"
         yield from (f"weaker here: {weakness.message}" for weakness in self._preview.weak)
 

@@ -13,7 +13,7 @@ from treegate.engine.store.records import Run, StoredPlan
 from treegate.gate import plans
 from treegate.gate.core import Core
 from treegate.model.lifecycle import AS_PREVIEWED, LIVE, UNFINISHED, State
-from treegate.model.policy import DAY
+from treegate.model.measures import DAY
 
 FRESH = DAY  # a blob may be sent before the plan that names it
 

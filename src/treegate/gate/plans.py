@@ -11,11 +11,12 @@ import msgspec
 
 from treegate.engine import tablefile
 from treegate.engine.store import Transaction
-from treegate.engine.store.records import Run, StoredPlan, StoredPreview, Verdict
+from treegate.engine.store.records import Decision, Run, StoredPlan, StoredPreview, Verdict
 from treegate.engine.unhurried import unhurried_gc
 from treegate.errors import Denied, NeedsRecovery, PlanError, Stale
+from treegate.gate import approving
 from treegate.gate.core import Core
-from treegate.model import policy as policies
+from treegate.model import approvals
 from treegate.model.actors import Action
 from treegate.model.acts import simulate
 from treegate.model.effects import Effect
@@ -175,6 +176,7 @@ def store(core: Core, plan: Plan, about: About, enter: Enter) -> Submitted:
                 valid=preview.valid,
                 by=core.by(),
             )
+            approving.by_policy(core, transaction, about.id, preview)
     return submitted(core, about.id)
 
 
@@ -203,19 +205,15 @@ def submitted(core: Core, id: str) -> Submitted:
         state=plan.state.value,
         digest=plan.digest or "",
         problems=list(preview.problems) if preview is not None else [],
-        waiting_for=waiting_for(core, plan),
+        waiting_for=waiting_for(core, plan, preview),
         summary=preview.summary if preview is not None else "",
     )
 
 
-def waiting_for(core: Core, plan: StoredPlan) -> str:
-    """Whose turn it is, in words; '' where nobody is waited for."""
+def waiting_for(core: Core, plan: StoredPlan, preview: Preview | None = None) -> str:
+    """Whose turn it is, in words; '' where nobody is waited for. `preview` is the newest, if it is at hand."""
     if plan.state is State.PENDING:
-        approval = policies.approvals(core.config.policy)
-        given = sum(d.verdict is Verdict.APPROVE for d in core.store.decisions(plan.id, plan.digest))
-        missing = approval.required - given
-        who = "a reviewer" if missing == 1 else f"{missing} reviewers"
-        return who if approval.own else f"{who} other than {plan.author}"
+        return approving.waiting(core, plan, preview or model_of(core, plan))
     words = {
         State.INVALID: f"{plan.author} to mend the plan",
         State.CHANGES_REQUESTED: f"{plan.author} to change the plan",
@@ -234,7 +232,7 @@ def show(core: Core, prefix: str) -> Shown:
     plan = settled(core, core.store.find_plan(prefix))
     core.actor.require(Action.READ, plan.cases)
     preview = model_of(core, plan)
-    waiting = waiting_for(core, plan)
+    waiting = waiting_for(core, plan, preview)
     stored = core.store.preview(plan.id)
     run = core.store.run_of(stored.seq) if stored is not None else None
     return Shown(plan, msgspec.structs.replace(preview, waiting_for=waiting), waiting, run)
@@ -300,13 +298,13 @@ def revoke(core: Core, prefix: str, digest: str, comment: str = "") -> StoredPla
 
 def authors(core: Core, plan: StoredPlan) -> set[str]:
     """Who wrote a plan as it stands: who handed it in, and who revised it last."""
-    return {plan.author, core.store.revisions(plan.id)[-1].author}
+    return approving.authors(core.store, plan)
 
 
 def _decide(core: Core, prefix: str, digest: str, verdict: Verdict, comment: str) -> StoredPlan:
     plan = settled(core, core.store.find_plan(prefix))
     core.actor.require(Action.DECIDE, plan.cases)
-    approval = policies.approvals(core.config.policy)
+    approval, full = core.config.policy.approval, full_digest(plan, digest)
     if verdict is Verdict.APPROVE and not approval.own and core.actor.name in authors(core, plan):
         raise Denied(
             f"{core.actor.name} wrote plan {plan.id} and may not approve it",
@@ -318,14 +316,29 @@ def _decide(core: Core, prefix: str, digest: str, verdict: Verdict, comment: str
     with core.store.write() as transaction:
         transaction.decide(
             plan.id,
-            digest=full_digest(plan, digest),
+            digest=full,
             verdict=verdict,
             by=by,
             comment=comment,
-            required=approval.required,
+            enough=_enough(core, transaction, plan) if verdict is Verdict.APPROVE else None,
             expires_at=by.at + approval.expires,
         )
     return core.store.plan(plan.id)
+
+
+def _enough(core: Core, transaction: Transaction, plan: StoredPlan) -> Callable[[list[Decision]], bool] | None:
+    """Says whether some decisions are all that policy asks for; raises Stale where policy has changed since."""
+    if plan.state not in {State.PENDING, State.APPROVED}:
+        return None  # the store says what the state does not let happen
+    preview = model_of(core, plan)
+    approving.refuse_changed_policy(core, plan, preview)
+    groups = core.config.policy.groups
+
+    def enough(decisions: list[Decision]) -> bool:
+        given = approving.counting(transaction, core, decisions, plan)
+        return not approvals.missing(preview.approvals, given, groups)
+
+    return enough
 
 
 def full_digest(plan: StoredPlan, digest: str) -> str:

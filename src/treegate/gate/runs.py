@@ -8,11 +8,12 @@ from pathlib import Path
 from treegate.engine import apply as applying
 from treegate.engine import pauses, tablefile
 from treegate.engine.context import RunContext
+from treegate.engine.store import Transaction
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
 from treegate.engine.workspace import note_generation
 from treegate.errors import NeedsRecovery, RolledBack, Stale, TreegateError
-from treegate.gate import ending, plans, recovery, skipping, surroundings
+from treegate.gate import approving, ending, plans, recovery, skipping, surroundings
 from treegate.gate.core import Core
 from treegate.gate.ending import Applied
 from treegate.model.actors import Action, Role
@@ -41,12 +42,19 @@ def apply(core: Core, prefix: str) -> Applied:
         table = skipping.reduced(core, plan)
         with core.store.write() as transaction:
             pauses.refuse(transaction, plan.cases)
+            _admit(core, transaction, plan)
             run, new = transaction.begin_run(
                 plan.id, digest=plan.digest or "", run_id=core.new_id("run"), by=core.by(), table_digest=table
             )
         if not new:  # it ended otherwise than applied
             raise refusal(run.state, Event.APPLY, plan.id)
         return _carry_out(core, plan, run)
+
+
+def _admit(core: Core, transaction: Transaction, plan: StoredPlan) -> None:
+    """The last look before the approvals are used up; what the plan's state does not let happen, the store says."""
+    if transaction.plan(plan.id).state is State.APPROVED:
+        approving.refuse_lapsed(core, transaction, plan, plans.model_of(core, plan))
 
 
 def _earlier(core: Core, plan: StoredPlan) -> Applied | None:

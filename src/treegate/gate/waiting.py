@@ -10,11 +10,10 @@ import msgspec
 
 from treegate.engine import pauses
 from treegate.engine.pauses import Pause
-from treegate.engine.store.records import Run, StoredPlan, standing
+from treegate.engine.store.records import Run, StoredPlan
 from treegate.errors import TreegateError, Waiting
-from treegate.gate import plans
+from treegate.gate import approving, plans
 from treegate.gate.core import Core
-from treegate.model import policy as policies
 from treegate.model.actors import Action, Role
 from treegate.model.lifecycle import Event, State, refusal
 
@@ -100,9 +99,7 @@ def may_decide(core: Core, plan: StoredPlan) -> bool:
     """Whether a decision of the one who asks is waited for."""
     if plan.state is not State.PENDING or not core.actor.may(Action.DECIDE, plan.cases):
         return False
-    given = standing(core.store.decisions_on(plan.preview)) if plan.preview is not None else []
-    own = policies.approvals(core.config.policy).own or core.actor.name not in plans.authors(core, plan)
-    return own and core.actor.name not in {one.reviewer for one in given}
+    return approving.wants(core, plan, plans.model_of(core, plan))
 
 
 _DECIDED = frozenset(State) - {State.DRAFT, State.PENDING}

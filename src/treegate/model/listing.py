@@ -74,6 +74,7 @@ class _Tally:
             moved_bytes=moved_bytes,
             deleted_bytes=deleted_bytes,
             new_bytes=new_bytes,
+            bytes=sum(size for _, _, size in found.values()),
             crossing=crossing,
         )
 

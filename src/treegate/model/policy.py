@@ -7,20 +7,18 @@ one, take it out there, give it a struct here and a row in engine.config.
 
 from __future__ import annotations
 
-import re
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Literal, NamedTuple
 
 import msgspec
 
+from treegate.model.approvals import Approval
 from treegate.model.globs import PathRule, PathRules
+from treegate.model.measures import GIB, size_for_people
 from treegate.model.names import visible
 
 Role = Literal["author", "reviewer", "operator", "admin"]
-
-KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
-SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000  # milliseconds
-MOST = 2**53 - 1  # the largest whole number of a sealed document
 
 
 class Paths(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,14 +51,6 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
     before_moves: Literal["off"] = "off"
 
 
-class Approval(msgspec.Struct, frozen=True, kw_only=True):
-    """How many people must say yes, whether an author may be one of them, and for how long (ms) it holds."""
-
-    required: int = 1
-    own: bool = False
-    expires: int = 72 * HOUR
-
-
 class Apply(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the last approval starts the run, and which roles may start one."""
 
@@ -79,12 +69,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     approval: Approval = Approval()
     apply: Apply = Apply()
     weak_mounts: Literal["refuse", "allow"] = "refuse"
+    groups: Mapping[str, tuple[str, ...]] = {}  # [groups] of the file: who may approve what is policy too
 
 
 NOT_YET: Mapping[str, str] = {
     "policy.limits.per_day": "limits over a day",
-    "policy.approval.rule": "rules of approval by condition",
-    "policy.approval.from": "approval by groups",
+    "policy.approval.from": "groups for every plan at once (a rule without `when` asks for them)",
 }
 
 
@@ -93,6 +83,11 @@ def canonical(policy: Policy) -> dict[str, object]:
     plain = msgspec.json.decode(msgspec.json.encode(policy), type=dict[str, object])
     limits = {**msgspec.structs.asdict(policy.limits), "delete_share": repr(float(policy.limits.delete_share))}
     return {**plain, "limits": limits}
+
+
+def digest_of(policy: Policy) -> str:
+    """SHA-256 (hex) of the canonical policy; a preview is sealed under it."""
+    return hashlib.sha256(msgspec.json.encode(canonical(policy), order="sorted")).hexdigest()
 
 
 # --- paths -----------------------------------------------------------------------------------------------------
@@ -200,7 +195,7 @@ def over_limits(policy: Policy, counts: Counts, *, undoing: bool = False) -> lis
         *_over("deletes", counts.deletes, limits.deletes, "the plan deletes {} files"),
         *_shares(policy, counts),
         *_over(
-            "delete_bytes", counts.delete_bytes, limits.delete_bytes, "the plan deletes {}", shown=_size_for_people
+            "delete_bytes", counts.delete_bytes, limits.delete_bytes, "the plan deletes {}", shown=size_for_people
         ),
         *_over("replacements", counts.replacements, limits.replacements, "the plan replaces {} files"),
     ]
@@ -230,71 +225,3 @@ def _shares(policy: Policy, counts: Counts) -> Iterator[Passed]:
 def _passed(key: str, sentence: str) -> Passed:
     hint = f"change less in this plan, or ask whoever keeps the policy about policy.limits.{key}"
     return Passed(f"limit-{key.replace('_', '-')}", sentence, hint)
-
-
-def _size_for_people(size: int) -> str:
-    for unit, factor in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
-        if size >= factor:
-            return f"{size / factor:,.1f} {unit} ({size:,} bytes)"
-    return f"{size:,} bytes"
-
-
-# --- who must say yes ------------------------------------------------------------------------------------------
-
-
-def approvals(policy: Policy) -> Approval:
-    """What a plan under this policy must have before it is applied; where rules by condition will be weighed."""
-    return policy.approval
-
-
-# --- sizes and durations ---------------------------------------------------------------------------------------
-
-_SIZES = {
-    "TiB": 1 << 40,
-    "GiB": GIB,
-    "MiB": MIB,
-    "KiB": KIB,
-    "TB": 10**12,
-    "GB": 10**9,
-    "MB": 10**6,
-    "kB": 1000,
-    "B": 1,
-}
-_DURATIONS = {"w": 7 * DAY, "d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND, "ms": 1}
-
-
-def parse_size(text: str) -> int:
-    """Bytes from "5 GiB", "500 MB" or "0 B"; raises ValueError with a sentence."""
-    return _amount(text, _SIZES, "a size", "5 GiB")
-
-
-def write_size(size: int) -> str:
-    """The reverse of `parse_size`, exactly, in the largest unit that divides it."""
-    unit = next(unit for unit, factor in _SIZES.items() if size % factor == 0 and (size or factor == 1))
-    return f"{size // _SIZES[unit]} {unit}"
-
-
-def parse_duration(text: str) -> int:
-    """Milliseconds from "72h", "10s", "90d" or "250ms"; raises ValueError with a sentence."""
-    return _amount(text, _DURATIONS, "a duration", "72h")
-
-
-def write_duration(milliseconds: int) -> str:
-    """The reverse of `parse_duration`, exactly; in hours below a week, as people say 72h."""
-    units = [unit for unit in _DURATIONS if unit != "w" and (unit != "d" or milliseconds >= 7 * DAY)]
-    unit = next(unit for unit in units if milliseconds % _DURATIONS[unit] == 0 and (milliseconds or unit == "s"))
-    return f"{milliseconds // _DURATIONS[unit]}{unit}"
-
-
-def _amount(text: str, units: Mapping[str, int], what: str, example: str) -> int:
-    """A whole number and a unit; RFC 8259 documents carry the result, so it stays below 2^53."""
-    read = re.fullmatch(r"([0-9]{1,16}) ?([A-Za-z]*)", text.strip())
-    if not read:
-        raise ValueError(f"'{visible(text)}' is not {what}; write a whole number and a unit, such as '{example}'")
-    number, unit = int(read[1]), read[2]
-    if unit not in units:
-        had = f"'{unit}' is not a unit" if unit else f"'{read[1]}' has no unit"
-        raise ValueError(f"{had} of {what}; the units are {', '.join(units)}")
-    if number * units[unit] > MOST:
-        raise ValueError(f"'{visible(text)}' is too large for {what}")
-    return number * units[unit]

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from treegate.model.approvals import Approvals
 from treegate.model.effects import Effect, EffectKind, Text
 from treegate.model.problems import Problem
 
@@ -38,6 +39,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     moved_bytes: int = 0
     deleted_bytes: int = 0
     new_bytes: int = 0  # what has to be written before anything moves
+    bytes: int = 0  # what those files hold
     crossing: int = 0  # moves that leave their case
 
 
@@ -77,15 +79,6 @@ class Weakness(msgspec.Struct, frozen=True):
     code: str
     cases: list[str]
     message: str
-
-
-class Approvals(msgspec.Struct, frozen=True, kw_only=True):
-    """What policy asks for before this may be applied, and why."""
-
-    required: int
-    own: bool  # whether an author may approve their own plan
-    expires: str  # how long an approval holds, such as "72h"
-    why: list[str]
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +125,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sealed_part(preview: Preview) -> dict[str, Any]:
-    """What the digest covers: effects with contents and facts, policy, problem codes, schema, workspace, plan."""
+    """What the digest covers: effects with contents and facts, policy, who must approve, problem codes, plan."""
     codes = sorted({(p.code, p.severity, p.operation or 0) for p in preview.problems})
     return {
         "schema": preview.schema,
@@ -146,6 +139,7 @@ def sealed_part(preview: Preview) -> dict[str, Any]:
         "problems": [list(code) for code in codes],
         "weak": sorted({weakness.code for weakness in preview.weak}),
         "undo_of": preview.undo_of,
+        "approvals": [[rule.rule, rule.required, rule.people] for rule in preview.approvals.rules],
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -11,16 +10,18 @@ from msgspec import UNSET
 
 from treegate.model import excerpt
 from treegate.model import policy as policies
+from treegate.model.approvals import asked
 from treegate.model.capabilities import Capabilities
 from treegate.model.lines import Lines
-from treegate.model.listing import Listing, encode, write
+from treegate.model.listing import Listing, write
 from treegate.model.net import Net
 from treegate.model.notice import as_problems, concerned, notices
 from treegate.model.policy import Gatekeeper, Policy
-from treegate.model.preview import Approvals, Counts, Preview, Weakness, digest_of
+from treegate.model.preview import Counts, Preview, Weakness, digest_of
 from treegate.model.problems import MOST_PROBLEMS, Problem, problem
 from treegate.model.rows import Rows, number_entries
 from treegate.model.simulate import Outcome, unreadable
+from treegate.model.subject import subject_of
 from treegate.model.tree import Kind
 
 
@@ -203,24 +204,13 @@ def _preview(
         problems=problems,
         errors=errors,
         warnings=len(problems) - errors,
-        approvals=_approvals(policy),
+        approvals=asked(policy.approval, subject_of(lines, listing.counts, about.author, cases, bool(weak))),
         weak=weak,
         effects_digest=listing.digest,
-        policy_digest=hashlib.sha256(encode(policies.canonical(policy))).hexdigest(),
+        policy_digest=policies.digest_of(policy),
         undo_of=about.undo_of,
     )
     return msgspec.structs.replace(preview, digest=digest_of(preview))
-
-
-def _approvals(policy: Policy) -> Approvals:
-    """Who has to say yes, and why."""
-    asked = policies.approvals(policy)
-    return Approvals(
-        required=asked.required,
-        own=asked.own,
-        expires=policies.write_duration(asked.expires),
-        why=[f"policy.approval.required = {asked.required}"],
-    )
 
 
 _WORDS = (

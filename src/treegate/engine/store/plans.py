@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from treegate.engine import schema
 from treegate.engine.audit import Json
@@ -14,7 +14,6 @@ from treegate.engine.store.records import (
     StoredPlan,
     StoredPreview,
     Verdict,
-    standing,
 )
 from treegate.engine.store.writer import Writer, names
 from treegate.errors import Denied, Rejected, Stale
@@ -199,13 +198,15 @@ class PlanWrites(Writer):
         verdict: Verdict,
         by: By,
         comment: str = "",
-        required: int = 1,
+        enough: Callable[[list[Decision]], bool] | None = None,
         expires_at: int | None = None,
     ) -> Decision:
-        """Record what the reviewer `by` says of the current preview; the last of `required` approvals approves.
+        """Record what the reviewer `by` says of the current preview.
 
-        Saying the same again changes nothing (a double click). Any rejection wins, and so does a revoke. Raises Stale
-        "digest-not-current", Denied "already-decided" or "nothing-to-revoke", or the refusal of the plan's state.
+        An approval approves the plan once `enough` says so of all decisions on the preview, this one included (None:
+        one is enough). Saying the same again changes nothing (a double click). Any rejection wins, and so does a
+        revoke. Raises Stale "digest-not-current", Denied "already-decided" or "nothing-to-revoke", or the refusal of
+        the plan's state.
         """
         plan = self.plan(plan_id)
         if plan.preview is None:
@@ -217,12 +218,13 @@ class PlanWrites(Writer):
         if own and own[-1].verdict is verdict:
             return own[-1]
         _check_once(plan, own, verdict)
+        decision = self._add_decision(plan, plan.preview, digest, verdict, comment, by)
         if verdict is not Verdict.APPROVE:
             self.change(plan, _EVENTS[verdict], by, expires_at=None)
-        elif plan.state is not State.PENDING or len(standing(before)) + 1 >= required:
+        elif plan.state is not State.PENDING or enough is None or enough([*before, decision]):
             expiry = plan.expires_at if plan.state is State.APPROVED else expires_at
             self.change(plan, Event.APPROVE, by, expires_at=expiry)
-        return self._add_decision(plan, plan.preview, digest, verdict, comment, by)
+        return decision
 
     def _add_decision(
         self, plan: StoredPlan, preview: int, digest: str, verdict: Verdict, comment: str, by: By

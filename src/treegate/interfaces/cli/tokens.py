@@ -46,7 +46,7 @@ def _until(gate: object, expires: str | None) -> int | None:
     if expires is None:
         return None
     from treegate.gate.core import milliseconds
-    from treegate.model.policy import parse_duration
+    from treegate.model.measures import parse_duration
 
     try:
         return milliseconds() + parse_duration(expires)

@@ -95,7 +95,7 @@ def wait_command(
 
 
 def _seconds(text: str) -> float:
-    from treegate.model.policy import parse_duration
+    from treegate.model.measures import parse_duration
 
     try:
         return int(text) if text.isascii() and text.isdecimal() else parse_duration(text) / 1000
