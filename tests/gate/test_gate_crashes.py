@@ -613,7 +613,7 @@ def test_a_damaged_step_table_is_refused_before_anything_is_done(office):
     assert refused.value.exit_status == 10
     assert office.tree() == before
     assert office.gate.show(id).plan.state == "approved"
-    office.sound()
+    office.told("cannot be carried out")
 
 
 def test_a_damaged_key_is_said_and_applies_nothing(office):

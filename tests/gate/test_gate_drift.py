@@ -561,7 +561,7 @@ def test_37_a_content_that_the_plan_brings_is_part_of_what_is_approved(office):
     with pytest.raises(TreegateError):
         office.gate.apply(first.id)
     assert office.tree() == before
-    office.sound()
+    office.told("brings was changed")
 
 
 def test_37_one_byte_of_the_tree_makes_it_stale(office):

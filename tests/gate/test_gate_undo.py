@@ -441,18 +441,36 @@ def test_a_folder_whose_file_has_another_name_elsewhere_is_still_known(office):
 
 @pytest.mark.parametrize("name", ["manifest.json", "rollback.data", "rollback.sh"])
 @pytest.mark.parametrize("damage", ["edited", "cut off", "gone"])
-def test_fsck_finds_damage_to_the_files_about_a_vault(office, name, damage):
-    """Manifest, script and its data are each held against what the run wrote."""
-    office.put("Smith/a", "a")
-    run = office.carried_out(delete("a")).run
+def test_fsck_makes_the_files_about_a_vault_anew(office, name, damage):
+    """Manifest, script and its data are held against what the run wrote, and are byte for byte as before then."""
+    filled(office)
+    run = office.carried_out(*EVERYTHING).run
     path = office.root / ".treegate/vault" / run / name
     content = path.read_bytes()
     if damage == "gone":
         path.unlink()
     else:
         path.write_bytes(content.replace(b"run", b"ruf") if damage == "edited" else content[: len(content) // 2])
-    (found,) = office.gate.fsck()
+    damaged = path.read_bytes() if path.exists() else None
+    (found,) = office.gate.fsck(dry=True)
     assert (found.severity, run in found.title) == ("error", True)
+    assert damaged == (path.read_bytes() if path.exists() else None)
+    (found,) = office.gate.fsck()
+    assert (found.severity, run in found.title) == ("rebuilt", True)
+    assert path.read_bytes() == content
+    assert office.gate.fsck() == []
+
+
+@pytest.mark.parametrize("lost", ["lines", "table"])
+def test_a_rollback_script_is_not_made_of_a_record_that_is_not_whole(office, lost):
+    """What cannot be made as the run wrote it is said to be so, and nothing is written."""
+    filled(office)
+    run = office.carried_out(*EVERYTHING).run
+    (office.root / ".treegate/vault" / run / "rollback.data").unlink()
+    (office.state / "receipts" / f"{run}.{lost}").write_bytes(b"")
+    (said,) = (one for one in office.gate.fsck() if "rollback.data" in one.title)
+    assert (said.severity, "anew" in said.title) == ("error", True)
+    assert not (office.root / ".treegate/vault" / run / "rollback.data").exists()
 
 
 def test_a_vault_of_which_a_part_was_let_go_is_well(office):
@@ -494,7 +512,7 @@ def test_fsck_finds_a_changed_audit_row(office):
         database.execute("update audit set actor = 'eve' where seq = 3")
     database.close()
     found = office.open().fsck()
-    assert ["row 3" in one.title for one in found] == [True]
+    assert [("row 3" in one.title, one.severity) for one in found] == [(True, "error"), (False, "note")]
 
 
 def test_fsck_finds_folders_of_no_known_run(office):

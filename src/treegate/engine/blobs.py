@@ -32,6 +32,11 @@ class Blobs:
         except FileNotFoundError:
             return None
 
+    def sound(self, sha256: str) -> bool:
+        """Whether a blob's content is what its name says; raises FileNotFoundError."""
+        with self.path(sha256).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+
     def open(self, sha256: str) -> BinaryIO:
         """A blob's content; raises NotFound."""
         try:

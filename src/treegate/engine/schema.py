@@ -346,7 +346,9 @@ def integrity(connection: Connection) -> list[str]:
     if connection.dialect.name != "sqlite":
         return []
     found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check")]
-    return [] if found == ["ok"] else found
+    orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    parents = sorted({f"a row of {row[0]} belongs to a row of {row[2]} that is missing" for row in orphans})
+    return [*([] if found == ["ok"] else found), *parents]
 
 
 def version(connection: Connection) -> str | None:

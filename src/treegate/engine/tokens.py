@@ -46,7 +46,7 @@ def create(
     `cases` None means all of them. Raises UsageError "token-name-taken" while another token of that name is valid,
     for a name stands for one person in every decision.
     """
-    if any(token.name == name and _holds(token, by.at) for token in tokens(transaction)):
+    if any(token.name == name and holds(token, by.at) for token in tokens(transaction)):
         raise UsageError(
             f"there is a valid token named {name!r} already",
             code="token-name-taken",
@@ -79,7 +79,7 @@ def authenticate(reader: Reader, text: str, *, at: int, channel: str = "cli") ->
         raise _denied("unknown", "is not known here")
     if token.revoked_at is not None:
         raise _denied("revoked", "was revoked")
-    if not _holds(token, at):
+    if not holds(token, at):
         raise _denied("expired", "has expired")
     cases = None if token.all_cases else token.cases
     return Actor(name=token.name, role=token.role, cases=cases, channel=channel, via="token")
@@ -112,7 +112,8 @@ def _find(reader: Reader, id_or_name: str) -> Token:
     return next((token for token in found if token.revoked_at is None), found[-1])
 
 
-def _holds(token: Token, at: int) -> bool:
+def holds(token: Token, at: int) -> bool:
+    """Whether a token is valid at a time."""
     return token.revoked_at is None and (token.expires_at is None or at < token.expires_at)
 
 

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import resources
 
@@ -19,6 +19,7 @@ import msgspec
 from treegate.engine import handles, posix
 from treegate.engine.clearing import clear_tree
 from treegate.engine.context import Result
+from treegate.engine.journal import Entry
 from treegate.engine.rollback import Ground, Reversal
 from treegate.engine.store.records import Kept, VaultState
 from treegate.engine.tablefile import Table
@@ -77,9 +78,9 @@ def write(
     """
     sums: dict[str, str] = {}
     by_volume: dict[str, list[Kept]] = {}
-    for one in kept:
+    for one in sorted(kept, key=lambda one: one.entry):
         by_volume.setdefault(workspace.volume(one.case), []).append(one)
-    reversal = Reversal(run, table, result.built, lambda key: _ground(workspace, key, run))
+    reversal = _reversal(workspace, run, table, result.built)
     for volume in sorted({*by_volume, *reversal.volumes()}):
         stable = _stable(workspace, table, volume)
         found = _write(workspace, run, volume, by_volume.get(volume, []), reversal.lines(volume, stable=stable), now)
@@ -102,6 +103,10 @@ def _write(
     with handles.closing(handles.open_root(str(path.parent))) as above:
         posix.fsync(above)
     return sums
+
+
+def _reversal(workspace: Workspace, run: str, table: Table, built: Mapping[int, Entry]) -> Reversal:
+    return Reversal(run, table, built, lambda key: _ground(workspace, key, run))
 
 
 def script() -> bytes:
@@ -175,6 +180,48 @@ def _stable(workspace: Workspace, table: Table, volume: str) -> bool:
     """Whether entries on a volume can be known by their inode numbers."""
     cases = [case for case in table.header.cases if workspace.volume(case) == volume]
     return all(workspace.capabilities(case).stable_inodes for case in cases)
+
+
+# -- made anew, where it was lost or edited
+
+
+def rewrite_manifest(workspace: Workspace, volume: str, run: str, kept: list[Kept], created: int) -> None:
+    """Writes the manifest of what is still kept on a volume, durably; `created` in milliseconds. Raises OSError."""
+    with _opened(workspace, volume, run) as folder:
+        _put(folder, MANIFEST, _manifest(run, workspace.id, timestamp(created), _until(kept), map(line, kept)))
+        posix.fsync(folder)
+
+
+def rollback_data(
+    workspace: Workspace, volume: str, run: str, table: Table, built: Mapping[int, Entry]
+) -> Iterator[bytes]:
+    """What `rollback.data` holds, made anew; KeyError if `built` lacks something that the run made."""
+    stable = _stable(workspace, table, volume)
+    yield from _reversal(workspace, run, table, built).lines(volume, stable=stable)
+
+
+def rewrite(
+    workspace: Workspace, volume: str, run: str, name: str, pieces: Callable[[], Iterable[bytes]], sha256: str
+) -> bool:
+    """Writes a file about a vault again, durably, if `pieces` are what it held (`sha256`); whether they are."""
+    digest = hashlib.sha256()
+    for block in blocks(pieces()):
+        digest.update(block)
+    if digest.hexdigest() != sha256:
+        return False
+    with _opened(workspace, volume, run) as folder:
+        _put(folder, name, pieces())
+        posix.fsync(folder)
+    return True
+
+
+@contextlib.contextmanager
+def _opened(workspace: Workspace, volume: str, run: str) -> Iterator[int]:
+    with (
+        handles.closing(handles.open_root(str(workspace.area(volume) / "vault"))) as vault,
+        handles.closing(handles.open_child(vault, run)) as folder,
+    ):
+        yield folder
 
 
 # -- what became of it

@@ -20,6 +20,7 @@ from treegate.gate import (
     auditing,
     comparing,
     ending,
+    fsck,
     health,
     keeping,
     looking,
@@ -266,9 +267,9 @@ class Gate:
         """What may go wrong here, with advice."""
         return health.doctor(self._core)
 
-    def fsck(self) -> list[Finding]:
-        """Whether store, journals, vaults and tree tell one story."""
-        return health.fsck(self._core)
+    def fsck(self, *, dry: bool = False) -> list[Finding]:
+        """Whether store, journals, vaults and tree tell one story; makes reports anew that do not, unless `dry`."""
+        return fsck.fsck(self._core, dry=dry)
 
     def verify_audit(self, checkpoints: Iterable[tuple[str, bytes]] = ()) -> Verified:
         """Whether the log is as it was written; checkpoints from elsewhere are (name, document)."""

@@ -14,7 +14,7 @@ from treegate.engine.checkpoints import Checkpoint
 from treegate.errors import NotVerified, TreegateError
 from treegate.gate.core import Core
 from treegate.model.actors import Action
-from treegate.model.policy import DAY
+from treegate.model.measures import DAY
 
 EVERY = 1_000  # events, or a day, after which a run that ends has the head of the log signed
 

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import groupby
-from pathlib import Path
 from typing import NamedTuple
 
-from treegate.engine import handles, posix, receipts, tablefile, vault
+from treegate.engine import handles, posix, receipts, tablefile
 from treegate.engine.journal import Entry
 from treegate.engine.locate import still
 from treegate.engine.scan import totals_of
 from treegate.engine.store.records import Kept, Run, VaultState
 from treegate.engine.tablefile import Table
-from treegate.errors import NotFound, TreegateError
+from treegate.errors import NotFound
 from treegate.gate.core import Core
-from treegate.model.names import visible
 from treegate.model.tree import Facts, Kind, pack, unpack
-
-_SPARE = "restore it from a backup; `treegate undo` does not need it"
 
 
 def facts_after(table: Table, built: Mapping[int, Entry]) -> dict[int, bytes]:
@@ -66,7 +61,7 @@ def altered(core: Core, run: Run, wanted: Collection[int] | None = None) -> list
     ]
     if not rows:
         return []
-    known = facts_after(_table(core, run), {})
+    known = facts_after(kept_table(core, run), {})
     was = _Was(known, _held_then(core, run) if any(kept.kind == Kind.DIR.value for kept in rows) else {})
     by_volume = sorted(((core.workspace.volume(kept.case), kept) for kept in rows), key=lambda pair: pair[0])
     return [
@@ -76,7 +71,8 @@ def altered(core: Core, run: Run, wanted: Collection[int] | None = None) -> list
     ]
 
 
-def _table(core: Core, run: Run) -> Table:
+def kept_table(core: Core, run: Run) -> Table:
+    """The step table of an ended run, kept beside its receipt; raises NotFound or NotVerified."""
     try:
         return tablefile.read(core.state / "receipts" / f"{run.id}.table", run.table_digest)
     except FileNotFoundError:
@@ -172,59 +168,6 @@ def _alike(was: Facts, now: Facts, stable: bool, times: bool) -> bool:
         return still(was, now, stable)
     same_time = was.mtime == now.mtime or not times
     return was.kind is now.kind and was.size == now.size and same_time and (was.ino == now.ino or not stable)
-
-
-class Fault(NamedTuple):
-    """Something about a run's vault that is not as it should be, and what can be done."""
-
-    text: str
-    advice: str
-
-
-def faults(core: Core, run: Run, receipt: receipts.Receipt | None) -> Iterator[Fault]:
-    """What is wrong with the vault of an ended run: its entries, its manifest, its rollback script."""
-    for kept, text in altered(core, run):
-        yield Fault(
-            f"in the vault of {run.id}, entry {kept.entry} ({visible(kept.path)}) {text}",
-            "put it back from a backup of the vault; undo does not bring it back as it is",
-        )
-    for volume in sorted({core.workspace.volume(case) for case in run.cases}):
-        if core.workspace.vault(volume, run.id).exists():
-            yield from _manifest_faults(core, run, volume)
-    for path, sha256 in receipt.vault.sums.items() if receipt is not None else ():
-        yield from _sum_faults(core.workspace.root / path, path, sha256)
-
-
-def _manifest_faults(core: Core, run: Run, volume: str) -> Iterator[Fault]:
-    where = f"the manifest in the vault of {run.id}"
-    try:
-        found = vault.manifest(core.workspace, volume, run.id)
-    except TreegateError as error:
-        yield Fault(f"{where} is damaged: {error.message}", _SPARE)
-        return
-    rows = [kept for kept in core.store.vault(run=run.id, state=None) if core.workspace.volume(kept.case) == volume]
-    due = {kept.entry for kept in rows if kept.state is VaultState.KEPT}
-    if found is None:
-        if run.receipt_digest:
-            yield Fault(f"{where} is gone", _SPARE)
-        return
-    known = {kept.entry: vault.line(kept) for kept in rows}
-    listed = {line.entry: line for line in found.entries}
-    right = (found.run, found.workspace) == (run.id, core.workspace.id) and due <= listed.keys()
-    if not right or any(known.get(number) != line for number, line in listed.items()):
-        yield Fault(f"{where} does not say what the store knows", _SPARE)
-
-
-def _sum_faults(path: Path, shown: str, sha256: str) -> Iterator[Fault]:
-    try:
-        with open(path, "rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                yield Fault(f"{shown} is not as the run wrote it", _SPARE)
-    except FileNotFoundError:
-        if path.parent.exists():
-            yield Fault(f"{shown} is gone", _SPARE)
-    except OSError as error:
-        yield Fault(f"{shown} cannot be read: {error.strerror}", "see to its permissions")
 
 
 def named(found: list[Altered]) -> str:

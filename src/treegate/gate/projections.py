@@ -7,16 +7,16 @@ edited a copy. That one could not be written never fails what it tells of; `tree
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from treegate.engine import projections
 from treegate.engine.locks import file_lock
 from treegate.engine.projections import Projection, Where
 from treegate.engine.store import Touched
-from treegate.engine.store.records import Run, StoredPlan
+from treegate.engine.store.records import StoredPlan
 from treegate.engine.vault import timestamp
 from treegate.errors import NotFound
 from treegate.gate import telling
@@ -70,7 +70,12 @@ def _due(core: Core, touched: Touched) -> Iterator[Projection]:
     for id, case in sorted(touched.left):
         yield from _of_left(core, id, case)
     for id in sorted(touched.runs):
-        yield from _of_ended(core, id)
+        yield from of_ended(core, id)
+
+
+def of_known(core: Core, id: str) -> Iterator[Projection]:
+    """What there is of a plan as the store has it now."""
+    return of_plan(core, core.store.plan(id))
 
 
 def of_plan(core: Core, plan: StoredPlan) -> Iterator[Projection]:
@@ -80,9 +85,14 @@ def of_plan(core: Core, plan: StoredPlan) -> Iterator[Projection]:
     for name, ending, tell in ((PLAN, "json", telling.document), (VALIDATION, "md", telling.validation)):
         places = [(*_reports(core, case), EACH, f"{plan.id}.{ending}") for case in cases]
         places += [(*_reports(core, case), name) for case in latest]
-        yield Projection(places, partial(tell, core, plan))
+        yield Projection(places, _once(partial(tell, core, plan)))
     place = (*_database(core), HISTORY, f"{plan.id}.json")
     yield Projection([place], partial(telling.history, core, plan))
+
+
+def _once(tell: Callable[[], Iterable[bytes]]) -> Callable[[], list[bytes]]:
+    """A content that is made when it is first wanted, and kept: it has many places."""
+    return cache(lambda: list(tell()))
 
 
 def _of_left(core: Core, plan: str, case: str) -> Iterator[Projection]:
@@ -96,19 +106,15 @@ def _of_left(core: Core, plan: str, case: str) -> Iterator[Projection]:
     yield Projection(places, None)
 
 
-def _of_ended(core: Core, id: str) -> Iterator[Projection]:
+def of_ended(core: Core, id: str) -> Iterator[Projection]:
+    """What there is of a run, once it ended or stopped midway: each of its mutations with its result."""
     try:
         run = core.store.run(id)
     except NotFound:
         return  # its approval was given back: it never was
     if run.ended_at is not None:
-        yield of_run(core, run)
-
-
-def of_run(core: Core, run: Run) -> Projection:
-    """What there is of a run that ended, or stopped midway: each of its mutations with its result."""
-    place = (*_database(core), AUDIT, f"{timestamp(run.started_at)}-{run.id}.json")
-    return Projection([place], partial(telling.mutations, core, run))
+        place = (*_database(core), AUDIT, f"{timestamp(run.started_at)}-{run.id}.json")
+        yield Projection([place], partial(telling.mutations, core, run))
 
 
 def strays(core: Core) -> Iterator[Projection]:

@@ -28,12 +28,17 @@ def doctor_command(workspace: str | None, state: str | None, as_json: bool) -> N
 
 
 @click.command("fsck")
+@click.option("--dry-run", "dry", is_flag=True, help="Only look: write nothing.")
 @common.options
-def fsck_command(workspace: str | None, state: str | None, as_json: bool) -> None:
-    """Whether database, journals, receipts, vault and tree tell one story. Exit status 10 where they do not."""
+def fsck_command(dry: bool, workspace: str | None, state: str | None, as_json: bool) -> None:
+    """Whether database, journals, receipts, vault, reports and tree tell one story.
+
+    Reports, manifests and rollback scripts that do not are made anew, and named; nothing else is changed. Exit status
+    10 where something is wrong still.
+    """
     gate = common.open_gate(workspace, state)
-    found = gate.fsck()
-    _tell(found, as_json, "records, vault and tree tell one story")
+    found = gate.fsck(dry=dry)
+    _tell(found, as_json, "records, vault, reports and tree tell one story")
     if any(one.severity == "error" for one in found):
         raise click.exceptions.Exit(DOES_NOT_VERIFY)
 
