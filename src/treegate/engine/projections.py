@@ -50,9 +50,10 @@ def bring(root: Path, projection: Projection, *, dry: bool = False) -> Iterator[
         except OSError as error:
             yield Found(place, error.strerror or str(error), error)
             continue
-        written = written or place
         if how:
             yield Found(place, how)
+        if not (how and dry):
+            written = written or place
 
 
 def _difference(root: Path, place: Where, pieces: Callable[[], Iterable[bytes]] | None, twin: Where | None) -> str:
