@@ -25,7 +25,7 @@ OpenPlace = Callable[[int], int]  # place number -> a directory handle that stay
 ACL_ACCESS, ACL_DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
 _ACL_HEAD = struct.Struct("<I")
 _ACL_ENTRY = struct.Struct("<HHI")  # tag, permissions, id: linux/posix_acl_xattr.h
-_USER_OBJ, _GROUP_OBJ, _MASK, _OTHER = 0x01, 0x04, 0x10, 0x20
+USER_OBJ, USER, GROUP_OBJ, GROUP, MASK, OTHER = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
 # Of security.*, capabilities and signatures are about the old bytes and must not pass to new ones.
 _KEPT_OF_REPLACED = ("user.", "trusted.", "security.selinux", ACL_ACCESS)
 _KEPT_OF_SOURCE = ("user.", ACL_ACCESS)
@@ -143,12 +143,17 @@ def access_acl(default: bytes, asked: int) -> bytes:
     acl(5), "Object creation and default ACLs": the owner's, the others' and the mask's (without a mask the
     group's) permissions are cut down to those asked for; the umask has no part in it.
     """
-    entries = list(_ACL_ENTRY.iter_unpack(default[_ACL_HEAD.size :]))
-    group = _MASK if any(tag == _MASK for tag, _, _ in entries) else _GROUP_OBJ
-    limits = {_USER_OBJ: asked >> 6 & 7, group: asked >> 3 & 7, _OTHER: asked & 7}
+    entries = acl_entries(default)
+    group = MASK if any(tag == MASK for tag, _, _ in entries) else GROUP_OBJ
+    limits = {USER_OBJ: asked >> 6 & 7, group: asked >> 3 & 7, OTHER: asked & 7}
     return default[: _ACL_HEAD.size] + b"".join(
         _ACL_ENTRY.pack(tag, allowed & limits.get(tag, 7), who) for tag, allowed, who in entries
     )
+
+
+def acl_entries(acl: bytes) -> list[tuple[int, int, int]]:
+    """The entries of an ACL's attribute: (tag, permissions, id)."""
+    return list(_ACL_ENTRY.iter_unpack(acl[_ACL_HEAD.size :]))
 
 
 def _give_xattr(fd: int, key: str, value: bytes) -> None:

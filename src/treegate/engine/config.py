@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from treegate.engine.rules import groups, rules
-from treegate.engine.values import Kind, among, choice, count, flag, folder, list_of, measure, pattern, share
+from treegate.engine.values import Kind, among, choice, count, flag, folder, list_of, login, measure, pattern, share
 from treegate.model.measures import DAY, SECOND, parse_duration, parse_size, write_duration, write_size
 from treegate.model.names import RULES
 from treegate.model.policy import NOT_YET, Policy
@@ -36,12 +36,19 @@ class Vault(msgspec.Struct, frozen=True, kw_only=True):
     max_size: int | None = None
 
 
+class Agent(msgspec.Struct, frozen=True, kw_only=True):
+    """The agent, as the operating system knows it; "" where it has no user of its own, or none is named."""
+
+    user: str = ""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """All settings of a workspace, and where each that is not a default came from."""
 
     workspace: Folders = Folders()
     vault: Vault = Vault()
     policy: Policy = Policy()
+    agent: Agent = Agent()
     lock_wait: int = 10 * SECOND  # ms
     origins: Mapping[str, str] = {}  # key -> "treegate.toml, line 12" or "TREEGATE_LOCK_WAIT"
 
@@ -138,6 +145,11 @@ SETTINGS = (
         "policy.apply.by",
         list_of("a list of roles", among(("operator", "reviewer", "author", "admin"))),
         "The roles that may apply what is approved.",
+    ),
+    Setting(
+        "agent.user",
+        login(),
+        "The user of the operating system that agents run as; doctor says what it could change behind the gate.",
     ),
 )
 BY_KEY = {setting.key: setting for setting in SETTINGS}

@@ -168,3 +168,16 @@ def folder(alone: str = "") -> Kind:
         return path
 
     return Kind(described, read, quoted)
+
+
+def login() -> Kind:
+    """A user of the operating system, by name; "" is nobody."""
+    described = "the name of an OS user"
+
+    def read(value: object) -> str:
+        name = of_type(str, value, described)
+        if any(character in ":/" or character.isspace() or not character.isprintable() for character in name):
+            raise ValueError(f"must be {described}, not '{visible(name)}'")
+        return name
+
+    return Kind(described, read, quoted)

@@ -17,6 +17,7 @@ from treegate.engine.probe import Finding
 from treegate.engine.store.records import Kept, Run, StoredPlan
 from treegate.engine.tokens import Token
 from treegate.gate import (
+    agentuser,
     auditing,
     comparing,
     ending,
@@ -64,10 +65,16 @@ class Gate:
 
     @classmethod
     def init(
-        cls, root: Path | str, *, single: bool = False, solo: bool = False, environ: Mapping[str, str] = os.environ
+        cls,
+        root: Path | str,
+        *,
+        single: bool = False,
+        solo: bool = False,
+        agent_user: str = "",
+        environ: Mapping[str, str] = os.environ,
     ) -> Gate:
         """Makes a folder a workspace; touches no file in it."""
-        return cls(opening.init(Path(root), environ, single=single, solo=solo))
+        return cls(opening.init(Path(root), environ, single=single, solo=solo, agent_user=agent_user))
 
     @classmethod
     def open(cls, root: Path | str, environ: Mapping[str, str] = os.environ) -> Gate:
@@ -263,9 +270,13 @@ class Gate:
         """Lifts the pause of a case, or that of the whole workspace; what is still paused."""
         return pausing.resume(self._core, case)
 
-    def doctor(self) -> list[Finding]:
-        """What may go wrong here, with advice."""
-        return health.doctor(self._core)
+    def doctor(self, *, deep: bool = False) -> list[Finding]:
+        """What may go wrong here, with advice; `deep` looks at every entry that the agent's user may change."""
+        return health.doctor(self._core, deep=deep)
+
+    def agent_openings(self) -> list[Finding]:
+        """What the agent's OS user could do without a plan."""
+        return agentuser.findings(self._core)
 
     def fsck(self, *, dry: bool = False) -> list[Finding]:
         """Whether store, journals, vaults and tree tell one story; makes reports anew that do not, unless `dry`."""

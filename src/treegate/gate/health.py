@@ -9,12 +9,13 @@ from treegate.engine import probe
 from treegate.engine.mounts import mount_of
 from treegate.engine.probe import Finding
 from treegate.engine.workspace import generation
+from treegate.gate import agentuser
 from treegate.gate.core import Core
 from treegate.model.names import visible
 
 
-def doctor(core: Core) -> list[Finding]:
-    """What may go wrong here, in plain words with advice; mounts are tried anew."""
+def doctor(core: Core, *, deep: bool = False) -> list[Finding]:
+    """What may go wrong here, in plain words with advice; mounts are tried anew. `deep` looks at every entry."""
     found = list(probe.state_findings(str(core.state)))
     mode = st.S_IMODE(core.state.stat().st_mode)
     if mode & 0o077:
@@ -31,6 +32,7 @@ def doctor(core: Core) -> list[Finding]:
         text = f"run {run.id} on {', '.join(map(visible, run.cases))} is unfinished"
         found.append(Finding("error", text, "treegate recover"))
     found += age(core)
+    found += agentuser.findings(core, deep=deep)
     return found
 
 

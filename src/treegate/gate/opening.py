@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shlex
@@ -25,7 +26,7 @@ from treegate.engine.workspace import (
     write_marker,
 )
 from treegate.errors import NotFound, NotVerified, UsageError
-from treegate.gate import projections
+from treegate.gate import agentuser, projections
 from treegate.gate.core import Core, milliseconds
 from treegate.model.actors import Actor, os_user
 
@@ -34,12 +35,15 @@ OURS = ("Reports", "Database", "Tools")  # folders of treegate's own, unless som
 FOLDERS = ("locks", "blobs", "runs", "previews", "receipts")
 
 
-def init(root: Path, environ: Mapping[str, str], *, single: bool = False, solo: bool = False) -> Core:
+def init(
+    root: Path, environ: Mapping[str, str], *, single: bool = False, solo: bool = False, agent_user: str = ""
+) -> Core:
     """Makes a folder a workspace, or adopts it; touches no file that is in it.
 
     `single`: the folder itself is the one case, in which treegate's own folders lie out of every plan's sight.
-    `solo`: authors may approve their own plans. A folder without `projects/` that holds folders is taken as one whose
-    cases lie directly in it.
+    `solo`: authors may approve their own plans. `agent_user`: the OS user of agents, who is kept out of the state
+    directory and of `.treegate/`. A folder without `projects/` that holds folders is taken as one whose cases lie
+    directly in it.
     """
     root = _existing(root)
     if (root / AREA / MARKER).exists():
@@ -53,7 +57,12 @@ def init(root: Path, environ: Mapping[str, str], *, single: bool = False, solo: 
         hint = "name an empty one with --state DIR"
         next = f"treegate init {shlex.quote(str(root))} --state {shlex.quote(f'{state}-{marker.workspace[:8]}')}"
         raise UsageError(f"{state} belongs to another workspace", code="state-taken", hint=hint, next=next)
-    _make_state(state, _changes(root, single, solo))
+    changes = _changes(root, single, solo)
+    if agent_user:
+        agent = agentuser.chosen(agent_user)
+        agentuser.refuse_within_reach(agent, root, state)
+        changes["agent.user"] = agent.name
+    _make_state(state, changes)
     configfile.load(state, environ)
     store = Store.open(state / DATABASE, create=True)
     key = keys.create(state)
@@ -64,7 +73,14 @@ def init(root: Path, environ: Mapping[str, str], *, single: bool = False, solo: 
         checkpoints.note_key(transaction, key.public, by)
     store.close()
     write_marker(root, marker)
+    _close_area(root)
     return open_workspace(root, environ)
+
+
+def _close_area(root: Path) -> None:
+    """A folder that was there before may be open to others; where modes cannot be set, doctor says what is open."""
+    with contextlib.suppress(OSError):
+        (root / AREA).chmod(0o700)
 
 
 def _existing(root: Path) -> Path:

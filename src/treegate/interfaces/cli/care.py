@@ -14,14 +14,16 @@ DOES_NOT_VERIFY = 10
 
 
 @click.command("doctor")
+@click.option("--deep", is_flag=True, help="Look at every entry of every case that the agent's OS user may change.")
 @common.options
-def doctor_command(workspace: str | None, state: str | None, as_json: bool) -> None:
-    """What this mount can promise, found out by trying, and what to do about what it cannot.
+def doctor_command(deep: bool, workspace: str | None, state: str | None, as_json: bool) -> None:
+    """What this mount can promise, found out by trying, and what to do about what it cannot; and whether the agent's
+    OS user (`agent.user`) is kept out.
 
     Exit status 10 where something is wrong.
     """
     gate = common.open_gate(workspace, state)
-    found = gate.doctor()
+    found = gate.doctor(deep=deep)
     _tell(found, as_json, "all is well: every promise holds here")
     if any(one.severity == "error" for one in found):
         raise click.exceptions.Exit(DOES_NOT_VERIFY)
@@ -48,12 +50,17 @@ def _tell(found: Iterable[Any], as_json: bool, fine: str) -> None:
     if as_json:
         common.emit({"findings": [one._asdict() for one in rows]})
         return
+    say_findings(rows)
+    if not rows:
+        common.say(fine)
+
+
+def say_findings(rows: Iterable[Any]) -> None:
+    """What was found, and under each what to do about it."""
     for one in rows:
         common.say(f"{one.severity}: {restated(one.title)}")
         if one.advice:
             common.say(f"    {restated(one.advice)}")
-    if not rows:
-        common.say(fine)
 
 
 @click.group("config")
