@@ -168,6 +168,17 @@ def rows(
         after = found[-1][0]
 
 
+def newest(reader: Reader, case: str | None, limit: int) -> list[AuditRow]:
+    """The newest rows, newest first; of plans and runs of a case, where given."""
+    table = schema.audit
+    query = schema.select(*(table.c[name] for name in AuditRow.__struct_fields__)).order_by(table.c.seq.desc())
+    if case is not None:
+        plans, runs = schema.plan_cases, schema.run_cases
+        of_plan = table.c.plan.in_(schema.select(plans.c.plan).where(plans.c.case == case))
+        query = query.where(of_plan | table.c.run.in_(schema.select(runs.c.run).where(runs.c.case == case)))
+    return [AuditRow(*values) for values in reader.tuples(query.limit(limit))]
+
+
 def verify(chain: Iterable[AuditRow], after: Anchor = GENESIS, known: Mapping[int, str] | None = None) -> Anchor:
     """Check rows that follow `after`, one at a time, and give the place that they lead to.
 

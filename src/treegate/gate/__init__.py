@@ -19,6 +19,7 @@ from treegate.engine.tokens import Token
 from treegate.gate import (
     agentuser,
     auditing,
+    chronicle,
     comparing,
     ending,
     fsck,
@@ -38,6 +39,7 @@ from treegate.gate import (
     waiting,
 )
 from treegate.gate.auditing import Verified
+from treegate.gate.chronicle import Happened, Story
 from treegate.gate.comparing import Comparison
 from treegate.gate.core import Core
 from treegate.gate.ending import Applied
@@ -281,6 +283,14 @@ class Gate:
     def fsck(self, *, dry: bool = False) -> list[Finding]:
         """Whether store, journals, vaults and tree tell one story; makes reports anew that do not, unless `dry`."""
         return fsck.fsck(self._core, dry=dry)
+
+    def log(self, case: str | None = None, limit: int = 50) -> list[Happened]:
+        """The newest events, of a case where given; oldest of them first."""
+        return chronicle.newest(self._core, case, limit)
+
+    def history(self, path: str) -> list[Story]:
+        """The lives of all that was ever at a path, through every move."""
+        return chronicle.stories(self._core, path)
 
     def verify_audit(self, checkpoints: Iterable[tuple[str, bytes]] = ()) -> Verified:
         """Whether the log is as it was written; checkpoints from elsewhere are (name, document)."""

@@ -14,7 +14,7 @@ from treegate.engine.staging import FULL
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
 from treegate.errors import RolledBack, TreegateError
-from treegate.gate import auditing
+from treegate.gate import auditing, chronicle
 from treegate.gate.accounts import Account
 from treegate.gate.core import Core
 from treegate.model.lifecycle import State
@@ -59,6 +59,7 @@ def conclude(core: Core, plan: StoredPlan, run: Run, context: RunContext, result
     _end_applied(core, run, account, receipt_digest)
     clean(core, run)
     auditing.checkpoint_if_due(core)
+    chronicle.note(core, run, count)
     return answer(core, core.store.run(run.id))
 
 

@@ -36,6 +36,14 @@ class Life(NamedTuple):
     path: str
 
 
+def is_own(event: Event) -> bool:
+    """Whether the effect is of the entry itself, and not of a folder above it."""
+    effect = event.effect
+    if event.after:
+        return untagged(effect.path) == event.after
+    return _kept_from(effect) == event.before
+
+
 def lives(path: str, find: Find) -> Iterator[Life]:
     """The life of everything that was at a path, the latest occupant first."""
     told: set[tuple[int, str]] = set()
@@ -104,14 +112,17 @@ def _backward(path: str, until: int, find: Find) -> Iterator[Event]:
 
 
 def _last(path: str, until: int, find: Find) -> tuple[int, Effect, str] | None:
-    """The newest run before another by which something came to a path."""
+    """The newest run before another by which something came to a path and stayed: what left it since did not."""
     best: tuple[int, int, Effect, str] | None = None
+    left = 0
     for run, effect in _concerning(path, find):
         before = _comes(effect, path) if run < until else None
+        if run < until and _leaves(effect, path) is not None:
+            left = max(left, run)
         depth = len(untagged(effect.path))
         if before is not None and (best is None or (run, depth) > best[:2]):
             best = (run, depth, effect, before)
-    return None if best is None else (best[0], best[2], best[3])
+    return None if best is None or left > best[0] else (best[0], best[2], best[3])
 
 
 def _forward(path: str, since: int, find: Find) -> Iterator[Event]:

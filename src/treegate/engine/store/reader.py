@@ -197,6 +197,10 @@ class Reader(ABC):
         """The run of exactly this id; raises NotFound."""
         return _found(self.first(schema.runs.select().where(schema.runs.c.id == id), Run), "run", id)
 
+    def run_by_seq(self, seq: int) -> Run:
+        """The run of exactly this number; raises NotFound."""
+        return _found(self.first(schema.runs.select().where(schema.runs.c.seq == seq), Run), "run", str(seq))
+
     def find_run(self, prefix: str) -> Run:
         """The run whose id is, or alone begins with, `prefix`; raises NotFound or UsageError "ambiguous-id"."""
         return self.run(self._find("run", "run", schema.runs, prefix))
