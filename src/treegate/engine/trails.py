@@ -15,6 +15,7 @@ import msgspec
 from treegate.engine import schema
 from treegate.engine.receipts import Line
 from treegate.errors import NotVerified
+from treegate.model import inverse
 from treegate.model.effects import Effect, untagged
 
 if TYPE_CHECKING:
@@ -35,9 +36,16 @@ def key(path: str) -> int:
 
 
 def named(effect: Effect) -> set[str]:
-    """The paths that an effect speaks of, from `projects/`."""
+    """The paths that an effect speaks of, from `projects/`; `vault:RUN/ENTRY` for what it takes out of a vault."""
     texts = (effect.path, effect.source, effect.replaces)
-    return {untagged(text) for text in texts if text is not None}
+    found = {untagged(text) for text in texts if text is not None}
+    kept = inverse.kept_source(effect)
+    return found if kept is None else found | {place(*kept)}
+
+
+def place(run: str, entry: int) -> str:
+    """What stands for the path of something in a run's vault."""
+    return f"vault:{run}/{entry}"
 
 
 def note(transaction: Transaction, run: Run, receipts: Path) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -17,8 +16,8 @@ from treegate.errors import NotFound, TreegateError
 from treegate.gate.core import Core
 from treegate.model import lifeline
 from treegate.model.actors import Action
-from treegate.model.effects import Effect, Text, tagged
-from treegate.model.lifeline import Life
+from treegate.model.effects import Text, tagged
+from treegate.model.lifeline import Done, Life
 from treegate.model.paths import split
 
 AT_ONCE = 5_000  # lines of a run that are entered into the index as it ends; of longer ones, when somebody asks
@@ -87,9 +86,8 @@ def stories(core: Core, path: str) -> list[Story]:
     path = _from_projects(core, path)
     core.actor.require(Action.READ, [path.partition("/")[0]])
     catch_up(core)
-    find = lru_cache(maxsize=None)(partial(_find, core, lru_cache(maxsize=None)(core.store.run_by_seq)))
     found: list[Story] = []
-    for life in lifeline.lives(path, find):
+    for life in lifeline.lives(path, _Archive(core)):
         story = _story(core, life, path)
         if story.path is not None or not all(chapter.carried for chapter in story.chapters):
             found.append(story)  # else: nobody knows whether the folder held anything of that name
@@ -125,13 +123,29 @@ def catch_up(core: Core) -> None:
             trails.note(transaction, core.store.run_by_seq(seq), core.state / "receipts")
 
 
-def _find(core: Core, run_of: Callable[[int], Run], path: str) -> list[tuple[int, Effect]]:
-    """What receipts say of a path: each effect with the number of its run."""
-    folder = core.state / "receipts"
-    found = [
-        (mark.run, trails.read(folder, run_of(mark.run).id, mark.offset)) for mark in trails.find(core.store, path)
-    ]
-    return [(run, effect) for run, effect in found if path in trails.named(effect)]
+class _Archive:
+    """The receipts, as `model.lifeline` asks them; each question is asked of the disk once."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._folder = core.state / "receipts"
+        self._run = lru_cache(maxsize=None)(core.store.run_by_seq)
+        self.find = lru_cache(maxsize=None)(self._find)
+
+    def _find(self, path: str) -> list[Done]:
+        marks = trails.find(self._core.store, path)
+        found = [(mark.run, trails.read(self._folder, self._run(mark.run).id, mark.offset)) for mark in marks]
+        return [(run, effect) for run, effect in found if path in trails.named(effect)]
+
+    def kept(self, run: str, entry: int) -> Done | None:
+        for one in self._core.store.vault(run=run, state=None):
+            if one.entry == entry:
+                seq = self._core.store.run(run).seq
+                return next((done for done in self.find(one.path) if done[0] == seq and done[1].vault == entry), None)
+        return None
+
+    def taken(self, run: int, entry: int) -> list[Done]:
+        return self.find(trails.place(self._run(run).id, entry))
 
 
 def _story(core: Core, life: Life, asked: str) -> Story:

@@ -7,13 +7,27 @@ of the innermost folder above it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
 
 from treegate.model import inverse, paths
 from treegate.model.effects import Effect, untagged
 
-Find = Callable[[str], list[tuple[int, Effect]]]  # the effects that speak of a path, with the number of their run
+Done = tuple[int, Effect]  # an effect, with the number of its run
+
+
+class Archive(Protocol):
+    """What runs did, as receipts have it."""
+
+    def find(self, path: str) -> list[Done]:
+        """The effects that speak of a path."""
+
+    def kept(self, run: str, entry: int) -> Done | None:
+        """The effect that put an entry into a run's vault."""
+
+    def taken(self, run: int, entry: int) -> list[Done]:
+        """The effects that took an entry out of a run's vault, oldest first."""
+
 
 END = 1 << 62  # later than any run
 _ARRIVES = frozenset({"moved", "copied", "restored", "replaced", "made", "created", "linked"})
@@ -44,12 +58,12 @@ def is_own(event: Event) -> bool:
     return _kept_from(effect) == event.before
 
 
-def lives(path: str, find: Find) -> Iterator[Life]:
+def lives(path: str, archive: Archive) -> Iterator[Life]:
     """The life of everything that was at a path, the latest occupant first."""
     told: set[tuple[int, str]] = set()
-    for run in sorted({END, *_leavings(path, find)}, reverse=True):
-        behind = list(_backward(path, run, find))
-        ahead = list(_forward(path, run, find)) if run != END else []
+    for run in sorted({END, *_leavings(path, archive)}, reverse=True):
+        behind = list(_backward(path, run, archive))
+        ahead = list(_forward(path, run, archive)) if run != END else []
         events = (*reversed(behind), *ahead)
         marks = {(event.run, event.effect.id + event.before) for event in events}
         if events and not marks & told:
@@ -57,20 +71,20 @@ def lives(path: str, find: Find) -> Iterator[Life]:
             yield Life(events, events[-1].after)
 
 
-def _leavings(path: str, find: Find) -> set[int]:
+def _leavings(path: str, archive: Archive) -> set[int]:
     """The runs by which something left a path, or was replaced at it."""
     found = set()
-    for run, effect in _concerning(path, find):
+    for run, effect in _concerning(path, archive):
         if _leaves(effect, path) is not None:
             found.add(run)
     return found
 
 
-def _concerning(path: str, find: Find) -> Iterator[tuple[int, Effect]]:
+def _concerning(path: str, archive: Archive) -> Iterator[tuple[int, Effect]]:
     """The effects of a path and of all folders above it."""
-    yield from find(path)
+    yield from archive.find(path)
     for above in _above(path):
-        yield from ((run, effect) for run, effect in find(above) if effect.kind == "dir")
+        yield from ((run, effect) for run, effect in archive.find(above) if effect.kind == "dir")
 
 
 def _leaves(effect: Effect, path: str) -> str | None:
@@ -97,25 +111,27 @@ def _comes(effect: Effect, path: str) -> str | None:
     return untagged(effect.source) + path[len(to) :]
 
 
-def _backward(path: str, until: int, find: Find) -> Iterator[Event]:
-    """The events that brought an entry to where it was just before a run, newest first."""
+def _backward(path: str, until: int, archive: Archive) -> Iterator[Event]:
+    """The events that brought an entry to where it was just before a run, newest first; also through a vault."""
     while path:
-        found = _last(path, until, find)
+        found = _last(path, until, archive)
         if found is None:
             return
         run, effect, before = found
         yield Event(run, effect, before, path)
-        kept = inverse.kept_source(effect)
-        path, until = before, run
+        source = inverse.kept_source(effect)
+        kept = archive.kept(*source) if source is not None else None
         if kept is not None:
-            return
+            run, before = kept[0], _kept_from(kept[1]) + path[len(untagged(effect.path)) :]
+            yield Event(run, kept[1], before, "")
+        path, until = before, run
 
 
-def _last(path: str, until: int, find: Find) -> tuple[int, Effect, str] | None:
+def _last(path: str, until: int, archive: Archive) -> tuple[int, Effect, str] | None:
     """The newest run before another by which something came to a path and stayed: what left it since did not."""
     best: tuple[int, int, Effect, str] | None = None
     left = 0
-    for run, effect in _concerning(path, find):
+    for run, effect in _concerning(path, archive):
         before = _comes(effect, path) if run < until else None
         if run < until and _leaves(effect, path) is not None:
             left = max(left, run)
@@ -125,21 +141,26 @@ def _last(path: str, until: int, find: Find) -> tuple[int, Effect, str] | None:
     return None if best is None or left > best[0] else (best[0], best[2], best[3])
 
 
-def _forward(path: str, since: int, find: Find) -> Iterator[Event]:
+def _forward(path: str, since: int, archive: Archive) -> Iterator[Event]:
     """The events from a run on that took an entry on from where it was before it, oldest first."""
     while path:
-        found = _next(path, since, find)
+        found = _next(path, since, archive)
         if found is None:
             return
         run, effect, after = found
         yield Event(run, effect, path, after)
+        taken = archive.taken(run, effect.vault) if not after and effect.vault is not None else []
+        if taken:
+            inside = path[len(_kept_from(effect)) :]
+            run, after = taken[0][0], untagged(taken[0][1].path) + inside
+            yield Event(run, taken[0][1], "", after)
         path, since = after, run + 1
 
 
-def _next(path: str, since: int, find: Find) -> tuple[int, Effect, str] | None:
+def _next(path: str, since: int, archive: Archive) -> tuple[int, Effect, str] | None:
     """The oldest run from another on by which what is at a path leaves it."""
     best: tuple[int, int, Effect, str] | None = None
-    for run, effect in _concerning(path, find):
+    for run, effect in _concerning(path, archive):
         after = _leaves(effect, path) if run >= since else None
         depth = max((len(home) for home in inverse.homes(effect)), default=0)
         if after is not None and (best is None or (run, -depth) < (best[0], -best[1])):
