@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 
 class Mark(NamedTuple):
-    """A line of a receipt: the run's number and where in its file the line begins."""
+    """A line of a receipt: its run, by number and id, and where in its file the line begins."""
 
     run: int  # runs.seq
+    id: str
     offset: int
 
 
@@ -71,9 +72,10 @@ def unnoted(reader: Reader) -> list[int]:
 
 def find(reader: Reader, path: str) -> list[Mark]:
     """Where lines speak of a path, or of another with the same hash; oldest run first."""
-    table = schema.touched
-    query = schema.select(table.c.run, table.c.line).where(table.c.path == key(path))
-    return [Mark(run, offset) for run, offset in reader.tuples(query.order_by(table.c.run, table.c.line))]
+    table, runs = schema.touched, schema.runs
+    query = schema.select(table.c.run, runs.c.id, table.c.line).join(runs, runs.c.seq == table.c.run)
+    found = reader.tuples(query.where(table.c.path == key(path)).order_by(table.c.run, table.c.line))
+    return [Mark(*values) for values in found]
 
 
 def read(receipts: Path, run: str, offset: int) -> Effect:

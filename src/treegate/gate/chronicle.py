@@ -11,13 +11,13 @@ import msgspec
 
 from treegate.engine import audit, trails
 from treegate.engine.audit import AuditRow
-from treegate.engine.store.records import Run, VaultState, standing
+from treegate.engine.store.records import Run
 from treegate.errors import NotFound, TreegateError
 from treegate.gate.core import Core
 from treegate.model import lifeline
 from treegate.model.actors import Action
 from treegate.model.effects import Text, tagged
-from treegate.model.lifeline import Done, Life
+from treegate.model.lifeline import Done, Event, Life
 from treegate.model.paths import split
 
 AT_ONCE = 5_000  # lines of a run that are entered into the index as it ends; of longer ones, when somebody asks
@@ -120,7 +120,7 @@ def catch_up(core: Core) -> None:
     """Enters what is not entered yet."""
     for seq in trails.unnoted(core.store):
         with contextlib.suppress(OSError, msgspec.MsgspecError), core.store.write() as transaction:
-            trails.note(transaction, core.store.run_by_seq(seq), core.state / "receipts")
+            trails.note(transaction, core.store.runs_by_seq([seq])[seq], core.state / "receipts")
 
 
 class _Archive:
@@ -129,12 +129,11 @@ class _Archive:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._folder = core.state / "receipts"
-        self._run = lru_cache(maxsize=None)(core.store.run_by_seq)
         self.find = lru_cache(maxsize=None)(self._find)
 
     def _find(self, path: str) -> list[Done]:
         marks = trails.find(self._core.store, path)
-        found = [(mark.run, trails.read(self._folder, self._run(mark.run).id, mark.offset)) for mark in marks]
+        found = [(mark.run, trails.read(self._folder, mark.id, mark.offset)) for mark in marks]
         return [(run, effect) for run, effect in found if path in trails.named(effect)]
 
     def kept(self, run: str, entry: int) -> Done | None:
@@ -145,16 +144,22 @@ class _Archive:
         return None
 
     def taken(self, run: int, entry: int) -> list[Done]:
-        return self.find(trails.place(self._run(run).id, entry))
+        return self.find(trails.place(self._core.store.runs_by_seq([run])[run].id, entry))
 
 
 def _story(core: Core, life: Life, asked: str) -> Story:
-    chapters = [_chapter(core, event) for event in life.events]
+    runs = core.store.runs_by_seq(event.run for event in life.events)
+    titles = core.store.titles({run.plan for run in runs.values()})
+    approvers = core.store.approvers({run.preview for run in runs.values()})
+    chapters = []
+    for event in life.events:
+        run = runs[event.run]
+        chapters.append(_chapter(event, run, titles[run.plan], approvers.get(run.preview, [])))
     last = chapters[-1]
     kept, until = "", None
     if not life.path and last.vault is not None:
-        for one in core.store.vault(run=last.run, state=None):
-            if one.entry == last.vault and one.state is VaultState.KEPT:
+        for one in core.store.vault(run=last.run):
+            if one.entry == last.vault:
                 kept, until = f"{last.run} {one.entry}", one.until
     there = bool(life.path) and _is_there(core, life.path)
     return Story(
@@ -166,19 +171,16 @@ def _story(core: Core, life: Life, asked: str) -> Story:
     )
 
 
-def _chapter(core: Core, event: lifeline.Event) -> Chapter:
-    run = core.store.run_by_seq(event.run)
-    plan = core.store.plan(run.plan)
-    own = lifeline.is_own(event)
+def _chapter(event: Event, run: Run, title: str, approved_by: list[str]) -> Chapter:
     return Chapter(
         at=run.ended_at or run.started_at,
         run=run.id,
         plan=run.plan,
-        title=plan.title,
-        approved_by=[decision.reviewer for decision in standing(core.store.decisions_on(run.preview))],
+        title=title,
+        approved_by=approved_by,
         by=run.actor,
         what=event.effect.effect if event.after or event.effect.effect == "deleted" else "replaced",
-        carried=not own,
+        carried=not lifeline.is_own(event),
         source=tagged(event.before) if event.before else event.effect.source,
         to=tagged(event.after) if event.after else None,
         vault=None if event.after else event.effect.vault,

@@ -23,6 +23,7 @@ from treegate.engine.store.records import (
     StoredPreview,
     VaultState,
     Verdict,
+    standing,
 )
 from treegate.errors import NotFound, UsageError
 from treegate.model.lifecycle import LIVE, UNFINISHED, State
@@ -184,6 +185,19 @@ class Reader(ABC):
         table = schema.decisions
         return self.all(table.select().where(table.c.preview == preview).order_by(table.c.seq), Decision)
 
+    def approvers(self, previews: Iterable[int]) -> dict[int, list[str]]:
+        """Whose approvals of each of these previews were not taken back."""
+        table, found = schema.decisions, dict[int, list[Decision]]()
+        query = table.select().where(table.c.preview.in_(sorted(previews))).order_by(table.c.seq)
+        for decision in self.all(query, Decision):
+            found.setdefault(decision.preview, []).append(decision)
+        return {preview: [one.reviewer for one in standing(decisions)] for preview, decisions in found.items()}
+
+    def titles(self, plans: Iterable[str]) -> dict[str, str]:
+        """The titles of plans, by id."""
+        table = schema.plans
+        return dict(self.tuples(select(table.c.id, table.c.title).where(table.c.id.in_(sorted(plans)))))
+
     def rejected_digest(self, digest: str) -> Decision | None:
         """The rejection of this digest, of a preview or of a plan's document, whatever plan it was part of."""
         table = schema.decisions
@@ -197,9 +211,10 @@ class Reader(ABC):
         """The run of exactly this id; raises NotFound."""
         return _found(self.first(schema.runs.select().where(schema.runs.c.id == id), Run), "run", id)
 
-    def run_by_seq(self, seq: int) -> Run:
-        """The run of exactly this number; raises NotFound."""
-        return _found(self.first(schema.runs.select().where(schema.runs.c.seq == seq), Run), "run", str(seq))
+    def runs_by_seq(self, numbers: Iterable[int]) -> dict[int, Run]:
+        """The runs of these numbers."""
+        found = self.all(schema.runs.select().where(schema.runs.c.seq.in_(sorted(numbers))), Run)
+        return {run.seq: run for run in found}
 
     def find_run(self, prefix: str) -> Run:
         """The run whose id is, or alone begins with, `prefix`; raises NotFound or UsageError "ambiguous-id"."""
