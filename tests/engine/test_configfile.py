@@ -148,8 +148,6 @@ def test_an_unknown_key_is_refused_with_its_line_and_what_was_meant(line: str, s
 @pytest.mark.parametrize(
     "text",
     [
-        "[policy.limits.per_day]\ndeletes = 200",
-        "policy.limits.per_day = 1",
         "[policy.approval]\nfrom = ['group:partners']",
         "[policy.backup]\nbefore_moves = 'reflink'",
     ],
@@ -161,8 +159,8 @@ def test_what_this_version_does_not_act_on_is_refused_and_never_ignored(text: st
 
 
 def test_a_later_key_is_refused_as_a_variable_too(tmp_path: Path) -> None:
-    error = refused(tmp_path, TREEGATE_POLICY_LIMITS_PER_DAY_DELETES="5")
-    assert error.message.startswith("TREEGATE_POLICY_LIMITS_PER_DAY_DELETES: ")
+    error = refused(tmp_path, TREEGATE_POLICY_APPROVAL_FROM="anna")
+    assert error.message.startswith("TREEGATE_POLICY_APPROVAL_FROM: ")
     assert "later version" in error.message
 
 

@@ -259,3 +259,117 @@ def test_a_clock_that_went_back_does_not_hide_that_a_token_was_revoked(partners)
     firm.gate.revoke_token("anna")
     with pytest.raises(Denied, match="counts no more"):
         who["bot"].apply(done.id)
+
+
+# --- the limits of a day ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def big(firm):
+    """A case of 1,000 files, a bot that hands in plans, and someone who approves them."""
+    for n in range(1000):
+        firm.put(f"Smith/{n}.txt", "12345")
+    return firm, people(firm, bot=Role.AUTHOR, other=Role.AUTHOR, anna=Role.REVIEWER)
+
+
+def deleted(firm, who, count: int, first: int) -> str:
+    """Files deleted by a plan of the bot's: the id of the run."""
+    done = who["bot"].submit(firm.document(*deletions(count, first)))
+    assert done.state == "pending", done.problems
+    who["anna"].approve(done.id, done.digest)
+    return who["bot"].apply(done.id).run
+
+
+def test_a_large_deletion_is_not_passed_by_splitting_it_into_fifty_plans(big):
+    """Nothing has been applied yet: what waits counts as well."""
+    firm, who = big
+    plans = [who["bot"].submit(firm.document(*deletions(5, 5 * n))) for n in range(41)]
+    assert {plan.state for plan in plans[:40]} == {"pending"}
+    assert plans[40].state == "invalid"
+    (found,) = plans[40].problems
+    assert found.code == "day-limit-passed"
+    assert "deletes 5 files of 'Smith'; bot would delete 200 files there by what waits" in found.message
+    assert f"{plans[39].id} and 37 more); policy allows 200 files in 24 hours" in found.message
+    assert "have what waits decided, or withdraw it" in found.hint
+    assert who["other"].check(firm.document(*deletions(5))).valid, "the day is an author's own"
+    assert who["bot"].submit(firm.document(move("900.txt", "a.txt"))).state == "pending", "a move takes nothing away"
+
+
+def test_what_runs_did_counts_until_a_day_has_passed(big):
+    firm, who = big
+    first = deleted(firm, who, 100, 0)
+    firm.clock.now += HOUR
+    second = deleted(firm, who, 95, 100)
+    (found,) = who["bot"].check(firm.document(*deletions(6, 200))).problems
+    assert f"bot deleted 195 files there in the last 24 hours ({first}, {second})" in found.message
+    assert "there is room again at 2027-01-16 08:01 UTC" in found.hint
+    assert who["bot"].check(firm.document(*deletions(5, 200))).valid
+    firm.clock.now += 23 * HOUR
+    assert who["bot"].check(firm.document(*deletions(100, 200))).valid
+
+
+def test_a_clock_that_went_back_gives_no_second_day(big):
+    firm, who = big
+    deleted(firm, who, 100, 0)
+    deleted(firm, who, 100, 100)
+    firm.clock.now -= 90 * 24 * HOUR
+    (found,) = who["bot"].check(firm.document(delete("300.txt"))).problems
+    assert found.code == "day-limit-passed"
+
+
+def test_an_undone_run_does_not_count_and_undoing_is_never_limited(big):
+    firm, who = big
+    policy(firm, "[policy.limits.per_day]\ndeletes = 100\n")
+    who = {name: firm.person(f"{name}2", role) for name, role in (("bot", Role.AUTHOR), ("anna", Role.REVIEWER))}
+    run = deleted(firm, who, 100, 0)
+    assert not who["bot"].check(firm.document(delete("300.txt"))).valid
+    undo = firm.gate.undo(run).submitted
+    who["anna"].approve(undo.id, undo.digest)
+    firm.gate.apply(undo.id)
+    assert who["bot"].check(firm.document(delete("300.txt"))).valid
+    again = firm.gate.undo(firm.gate.core.store.last_run().id).submitted
+    assert again.state == "pending"
+    who["anna"].approve(again.id, again.digest)
+    firm.gate.apply(again.id)
+    assert not who["bot"].check(firm.document(delete("300.txt"))).valid, "done once more, it counts once more"
+
+
+def test_replacements_and_bytes_have_their_days_too(big):
+    firm, _ = big
+    policy(firm, '[policy.limits.per_day]\nreplacements = 1\ndelete_bytes = "12 B"\n')
+    gate = firm.gate
+    assert gate.check(firm.document(replace("1.txt"))).valid
+    (found,) = gate.check(firm.document(replace("1.txt"), replace("2.txt"))).problems
+    assert "replaces 2 files of 'Smith'; policy allows 1 files in 24 hours" in found.message
+    assert "change less in this plan" in found.hint
+    assert gate.check(firm.document(*deletions(2))).valid
+    (found,) = gate.check(firm.document(*deletions(3))).problems
+    assert "deletes 15 bytes of 'Smith'; policy allows 12 bytes" in found.message
+
+
+def test_a_plan_that_passed_when_handed_in_is_stopped_when_the_day_was_used_up_meanwhile(big):
+    """Two plans handed in at once do not see each other waiting; the look before the run sees what was done."""
+    firm, who = big
+    ready = []
+    for first in (0, 150):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(firm.gate.core.store), "waiting_shares", lambda *_, **__: iter(()))
+            ready.append(who["bot"].submit(firm.document(*deletions(100 if first else 90, first))))
+        who["anna"].approve(ready[-1].id, ready[-1].digest)
+    deleted_now = who["bot"].apply(ready[0].id)
+    policy_says = who["bot"].check(firm.document(*deletions(20, 300)))
+    assert not policy_says.valid, "the other one still waits"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(firm.gate.core.store), "waiting_shares", lambda *_, **__: iter(()))
+        late = who["bot"].submit(firm.document(*deletions(100, 400)))
+    who["anna"].approve(late.id, late.digest)
+    who["bot"].apply(ready[1].id)
+    before = firm.tree("Smith")
+    with pytest.raises(Denied) as caught:
+        who["bot"].apply(late.id)
+    assert caught.value.code == "day-limit-passed"
+    assert deleted_now.run in caught.value.message
+    assert firm.tree("Smith") == before
+    assert firm.gate.show(late.id).plan.state == "approved", "nothing was used up"
+    firm.clock.now += 24 * HOUR
+    assert who["bot"].apply(late.id).state == "applied"

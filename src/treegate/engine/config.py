@@ -131,6 +131,21 @@ SETTINGS = (
     ),
     Setting("policy.limits.replacements", count(0), "Files whose content one plan replaces."),
     Setting(
+        "policy.limits.per_day.deletes",
+        count(0),
+        "Files that one author deletes in one case in 24 hours; what waits counts too, and what was undone does not.",
+    ),
+    Setting(
+        "policy.limits.per_day.delete_bytes",
+        measure('a size such as "10 GiB"', parse_size, write_size),
+        "Bytes that one author deletes in one case in 24 hours.",
+    ),
+    Setting(
+        "policy.limits.per_day.replacements",
+        count(0),
+        "Files whose content one author replaces in one case in 24 hours.",
+    ),
+    Setting(
         "policy.names.rules",
         list_of("a list of " + ", ".join(RULES), among(tuple(RULES)), alone="auto"),
         "What names that a plan makes must obey; auto asks the mount.",

@@ -196,7 +196,8 @@ def _unknown(key: str) -> str:
     if re.search("secret|token|password|passwd|private|credential|api_?key", last, re.IGNORECASE):
         return f"is not a key; secrets come from variables or files of their own, never from {FILE}"
     alike = [known for known in BY_KEY if known.rpartition(".")[2] == last]
-    near = alike[0] if len(alike) == 1 else nearest(key, [*BY_KEY, *NOT_YET])
+    outer = [known for known in alike if known.count(".") == min(other.count(".") for other in alike)]
+    near = outer[0] if len(outer) == 1 else nearest(key, [*BY_KEY, *NOT_YET])
     return f"is not a key; did you mean {near}?" if near else "is not a key"
 
 

@@ -14,6 +14,7 @@ from treegate.engine.tablefile import Table
 from treegate.gate import intact, latecomers, plans, skipping
 from treegate.gate.core import Core
 from treegate.model import inverse
+from treegate.model.daily import Share
 from treegate.model.effects import Effect, untagged
 from treegate.model.lifecycle import State
 from treegate.model.paths import split
@@ -50,6 +51,20 @@ class Account:
         replaced = any(effect.effect == "replaced" for effect, _ in going)
         facts = intact.facts_after(self._table, {}) if replaced else {}
         return [_kept(self._run, effect, number, now, until, facts.get(number)) for effect, number in going]
+
+    def taken(self) -> list[Share]:
+        """What the run took away, by case: it counts for its author's day. Undoing is limited by nothing."""
+        found: dict[str, Share] = {}
+        for effect, _ in self._going() if self._run.undo_of is None else ():
+            case = untagged(effect.path).partition("/")[0]
+            was, gone = found.get(case) or Share(case=case), effect.effect == "deleted"
+            found[case] = Share(
+                case=case,
+                deletes=was.deletes + (effect.files if gone else 0),
+                delete_bytes=was.delete_bytes + (effect.size if gone else 0),
+                replacements=was.replacements + (not gone),
+            )
+        return list(found.values())
 
     def _going(self) -> Iterator[tuple[Effect, int]]:
         """The effects that put something into the vault, with its number there."""

@@ -126,6 +126,7 @@ def _end_applied(core: Core, run: Run, account: Account, receipt_digest: str) ->
             by=core.by(),
             receipt_digest=receipt_digest,
             vault=account.kept,
+            taken=account.taken(),
             undone=undone,
             whole=whole,
         )

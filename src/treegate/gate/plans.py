@@ -16,9 +16,11 @@ from treegate.engine.unhurried import unhurried_gc
 from treegate.errors import Denied, NeedsRecovery, PlanError, Stale
 from treegate.gate import approving
 from treegate.gate.core import Core
+from treegate.gate.daily import day_of
 from treegate.model import approvals
 from treegate.model.actors import Action
 from treegate.model.acts import simulate
+from treegate.model.daily import Day
 from treegate.model.effects import Effect
 from treegate.model.lifecycle import UNFINISHED, State
 from treegate.model.operations import Restore
@@ -94,7 +96,8 @@ def check(core: Core, plan: Plan) -> Preview:
     """The preview of a plan, stored nowhere."""
     core.actor.require(Action.READ, [plan.case] if plan.case else [])
     with looking(core, plan), unhurried_gc():
-        return previewed(core, plan, About(core.workspace.id, author=core.actor.name), lambda chunk: None).preview
+        about = About(core.workspace.id, author=core.actor.name)
+        return previewed(core, plan, about, lambda chunk: None, day_of(core, about)).preview
 
 
 @contextmanager
@@ -117,10 +120,16 @@ def named_cases(core: Core, plan: Plan) -> list[str]:
     return [plan.case] if plan.case in cases else [] if plan.case else sorted(cases)
 
 
-def previewed(core: Core, plan: Plan, about: About, keep: Callable[[list[bytes]], None]) -> Sealed:
-    """Simulates and seals a plan on the tree as it is now."""
+def previewed(
+    core: Core,
+    plan: Plan,
+    about: About,
+    keep: Callable[[list[bytes]], None],
+    day: Callable[[str], Day] | None = None,
+) -> Sealed:
+    """Simulates and seals a plan on the tree as it is now; `day` is what counts against its author's day."""
     with core.world() as world:
-        return seal(simulate(plan, world), core.config.policy, about, keep)
+        return seal(simulate(plan, world), core.config.policy, about, keep, day)
 
 
 def submit(core: Core, plan: Plan, *, undo_of: str = "", draft: bool = False) -> Submitted:
@@ -161,7 +170,7 @@ def store(core: Core, plan: Plan, about: About, enter: Enter) -> Submitted:
     """Previews a plan on the tree as it is and stores that, after what `enter` writes, in one transaction."""
     with looking(core, plan), spooled(core) as spool, unhurried_gc():
         core.blobs.put_all(plan.contents())  # under the lock, so that nobody clears them before the plan is stored
-        preview, rows = previewed(core, plan, about, spool.keep)
+        preview, rows = previewed(core, plan, about, spool.keep, day_of(core, about))
         core.actor.require(Action.PROPOSE, preview.cases)
         table = kept_table(core, rows)
         with core.store.write() as transaction:

@@ -13,7 +13,7 @@ from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
 from treegate.engine.workspace import note_generation
 from treegate.errors import NeedsRecovery, RolledBack, Stale, TreegateError
-from treegate.gate import approving, ending, plans, recovery, skipping, surroundings
+from treegate.gate import approving, daily, ending, plans, recovery, skipping, surroundings
 from treegate.gate.core import Core
 from treegate.gate.ending import Applied
 from treegate.model.actors import Action, Role
@@ -54,7 +54,9 @@ def apply(core: Core, prefix: str) -> Applied:
 def _admit(core: Core, transaction: Transaction, plan: StoredPlan) -> None:
     """The last look before the approvals are used up; what the plan's state does not let happen, the store says."""
     if transaction.plan(plan.id).state is State.APPROVED:
-        approving.refuse_lapsed(core, transaction, plan, plans.model_of(core, plan))
+        preview = plans.model_of(core, plan)
+        approving.refuse_lapsed(core, transaction, plan, preview)
+        daily.refuse_over(core, transaction, plan, preview)
 
 
 def _earlier(core: Core, plan: StoredPlan) -> Applied | None:

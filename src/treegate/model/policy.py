@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from treegate.model.approvals import Approval
+from treegate.model.daily import PerDay
 from treegate.model.globs import PathRule, PathRules
 from treegate.model.measures import GIB, size_for_people
 from treegate.model.names import visible
@@ -37,6 +38,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     delete_share_from: int = 5  # deletions in a case from which the share is looked at: small cases stay usable
     delete_bytes: int = 5 * GIB
     replacements: int = 100
+    per_day: PerDay = PerDay()
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +75,6 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NOT_YET: Mapping[str, str] = {
-    "policy.limits.per_day": "limits over a day",
     "policy.approval.from": "groups for every plan at once (a rule without `when` asks for them)",
 }
 
@@ -81,8 +82,8 @@ NOT_YET: Mapping[str, str] = {
 def canonical(policy: Policy) -> dict[str, object]:
     """The policy as plain objects for a digest: sections by name, and no floating-point number (RFC 8785)."""
     plain = msgspec.json.decode(msgspec.json.encode(policy), type=dict[str, object])
-    limits = {**msgspec.structs.asdict(policy.limits), "delete_share": repr(float(policy.limits.delete_share))}
-    return {**plain, "limits": limits}
+    limits = msgspec.to_builtins(policy.limits)
+    return {**plain, "limits": {**limits, "delete_share": repr(float(policy.limits.delete_share))}}
 
 
 def digest_of(policy: Policy) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from treegate.model.approvals import Approvals
+from treegate.model.daily import Share
 from treegate.model.effects import Effect, EffectKind, Text
 from treegate.model.problems import Problem
 
@@ -106,6 +107,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     pattern_count: int
     implied: list[Text]  # folders made because something is put into them; the first SHOWN
     implied_count: int
+    by_case: list[Share] = []  # what goes away, by case; cases that lose nothing are left out
     problems: list[Problem]
     errors: int
     warnings: int

@@ -116,6 +116,7 @@ CODES: dict[str, Code] = {
     "path-not-allowed": Code(E, "Policy does not allow changes here.", "ask an admin, or leave it"),
     "path-protected": Code(E, "Policy protects this path.", "leave it as it is"),
     "limit-passed": Code(E, "The plan's net effect is larger than policy allows.", "split the plan, or ask an admin to raise the limit"),
+    "day-limit-passed": Code(E, "With what this author did in the case in the last 24 hours, and what waits, it is more than policy allows in a day.", "wait until there is room again, or ask an admin to raise the limit"),
     "undo-conflict": Code(E, "What the run left here was changed since.", "leave this path out: `treegate undo RUN --path ...` for the others"),
     "scan-needed": Code(W, "A rule asks for totals, so the whole case was counted.", "nothing"),
     # what the mount says

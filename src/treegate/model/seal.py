@@ -12,6 +12,7 @@ from treegate.model import excerpt
 from treegate.model import policy as policies
 from treegate.model.approvals import asked
 from treegate.model.capabilities import Capabilities
+from treegate.model.daily import Day, Share, over_day
 from treegate.model.lines import Lines
 from treegate.model.listing import Listing, write
 from treegate.model.net import Net
@@ -43,9 +44,16 @@ class Sealed(NamedTuple):
 
 
 def seal(
-    outcome: Outcome, policy: Policy, about: About, keep: Callable[[list[bytes]], None] = lambda chunk: None
+    outcome: Outcome,
+    policy: Policy,
+    about: About,
+    keep: Callable[[list[bytes]], None] = lambda chunk: None,
+    day: Callable[[str], Day] | None = None,
 ) -> Sealed:
-    """Seals an outcome; `keep` is given each chunk of encoded effects in display order."""
+    """Seals an outcome; `keep` is given each chunk of encoded effects in display order.
+
+    `day` says what counts against the author's day in a case; it is asked only for cases that lose something.
+    """
     gatekeeper = Gatekeeper(policy)
     net = Net(outcome)
     net.count_folders()
@@ -55,14 +63,16 @@ def seal(
     listing = write(lines, keep)
     cases = _cases(net)
     weak = _weaknesses(net.forest.cases, cases)
+    shares = _shares(net)
     problems = [
         *outcome.problems,
         *as_problems(net, found),
-        *_limits(net, listing.counts, policy, about),
+        *_limits(net, listing.counts, shares, policy, about),
+        *_day(shares, policy, about, day),
         *_room(net),
         *_too_weak(weak, policy),
     ]
-    preview = _preview(lines, policy, about, listing, cases, weak, _bounded(problems))
+    preview = _preview(lines, policy, about, listing, cases, weak, shares, _bounded(problems))
     if not preview.valid:
         return Sealed(preview, None)
     mounts = [net.forest.cases[case] for case in cases if case in net.forest.cases]
@@ -101,12 +111,34 @@ def _too_weak(weak: list[Weakness], policy: Policy) -> Iterator[Problem]:
             yield problem("weak-mount", f"{', '.join(weakness.cases)}: {weakness.message}")
 
 
-def _limits(net: Net, counts: Counts, policy: Policy, about: About) -> list[Problem]:
-    """The limits that the net difference passes; a plan that takes back a run's own work is not held to them."""
-    deletes: dict[str, int] = {}
+def _shares(net: Net) -> list[Share]:
+    """What each case loses."""
+    found: dict[str, list[int]] = {}
     for node in net.gone:
-        case = net.case(node.home_path())
-        deletes[case] = deletes.get(case, 0) + net.held(node).files
+        sums, held = found.setdefault(net.case(node.home_path()), [0, 0, 0]), net.held(node)
+        sums[0] += held.files
+        sums[1] += held.size
+    for node in net.replaced:
+        found.setdefault(net.case(net.path(node)), [0, 0, 0])[2] += 1
+    return [
+        Share(case=case, deletes=deletes, delete_bytes=size, replacements=replaced)
+        for case, (deletes, size, replaced) in sorted(found.items())
+        if deletes or replaced
+    ]
+
+
+def _day(shares: list[Share], policy: Policy, about: About, day: Callable[[str], Day] | None) -> Iterator[Problem]:
+    """The limits of the author's day that the plan would pass; taking a run back is limited by nothing."""
+    if day is None or about.undo_of:
+        return
+    for share in shares:
+        for over in over_day(policy.limits.per_day, about.author, share, day(share.case)):
+            yield problem("day-limit-passed", over.sentence, hint=over.hint, path=over.case)
+
+
+def _limits(net: Net, counts: Counts, shares: list[Share], policy: Policy, about: About) -> list[Problem]:
+    """The limits that the net difference passes; a plan that takes back a run's own work is not held to them."""
+    deletes = {share.case: share.deletes for share in shares}
     tally = policies.Counts(
         operations=len(net.outcome.plan.operations),
         files=counts.files,
@@ -173,6 +205,7 @@ def _preview(
     listing: Listing,
     cases: list[str],
     weak: list[Weakness],
+    shares: list[Share],
     problems: list[Problem],
 ) -> Preview:
     plan = lines.net.outcome.plan
@@ -201,6 +234,7 @@ def _preview(
         pattern_count=len(lines.patterns),
         implied=implied,
         implied_count=implied_count,
+        by_case=shares,
         problems=problems,
         errors=errors,
         warnings=len(problems) - errors,

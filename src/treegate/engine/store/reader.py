@@ -26,7 +26,8 @@ from treegate.engine.store.records import (
     standing,
 )
 from treegate.errors import NotFound, UsageError
-from treegate.model.lifecycle import LIVE, UNFINISHED, State
+from treegate.model.daily import Deed, Share
+from treegate.model.lifecycle import AS_PREVIEWED, LIVE, UNFINISHED, State
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -257,6 +258,30 @@ class Reader(ABC):
         table = schema.undone
         return [row["effect"] for row in self.rows(select(table.c.effect).where(table.c.run == run))]
 
+    # -- the limits of a day
+
+    def deeds(self, author: str, case: str, *, since: int) -> list[Deed]:
+        """What an author's runs took away from a case after `since`, but for those that were undone."""
+        table, runs = schema.tallies, schema.runs
+        query = table.select().join(runs, runs.c.id == table.c.run).order_by(table.c.at)
+        query = query.where((table.c.author == author) & (table.c.case == case) & (table.c.at > since))
+        rows = self.rows(query.where(runs.c.state != State.UNDONE.value))
+        names = ("deletes", "delete_bytes", "replacements")
+        return [Deed(row["run"], row["at"], Share(case=case, **{name: row[name] for name in names})) for row in rows]
+
+    def waiting_shares(self, author: str, case: str, *, but: str) -> Iterator[Deed]:
+        """What an author's plans would take away from a case, that wait or are under way; `but` is left out."""
+        plans, revisions, previews = schema.plans, schema.revisions, schema.previews
+        written = (revisions.c.plan == plans.c.id) & (revisions.c.revision == plans.c.revision)
+        query = select(plans.c.id, plans.c.created_at, previews.c.model)
+        query = query.join(revisions, written).join(previews, previews.c.seq == plans.c.preview)
+        query = query.where((revisions.c.author == author) & (plans.c.id != but) & plans.c.undo_of.is_(None))
+        query = query.where(plans.c.state.in_([state.value for state in AS_PREVIEWED]))
+        for row in self.rows(query.where(plans.c.id.in_(_of_case(schema.plan_cases.c.plan, case)))):
+            for share in _SHARES.decode(_unpacked(row["model"])).by_case:
+                if share.case == case:
+                    yield Deed(row["id"], row["created_at"], share)
+
     # -- vault
 
     def vault(
@@ -304,7 +329,14 @@ class Reader(ABC):
         )
 
 
+class _Shares(msgspec.Struct):
+    """What of a preview's model the limits of a day need."""
+
+    by_case: list[Share] = []
+
+
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+_SHARES = msgspec.json.Decoder(_Shares)
 
 
 def _as(record: type[Record], row: RowMapping) -> Record:

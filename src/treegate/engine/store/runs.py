@@ -13,6 +13,7 @@ from treegate.engine.store.plans import PlanWrites
 from treegate.engine.store.records import By, Kept, Run, StoredPlan, VaultState, Verdict, standing
 from treegate.engine.store.writer import names
 from treegate.errors import NotFound, Stale
+from treegate.model.daily import Share
 from treegate.model.lifecycle import Event, State, next_state, refusal
 
 _OUTCOMES = {
@@ -75,13 +76,15 @@ class RunWrites(PlanWrites):
         by: By,
         receipt_digest: str | None = None,
         vault: Iterable[Kept] = (),
+        taken: Iterable[Share] = (),
         undone: Collection[str] = (),
         whole: bool = False,
     ) -> Run:
         """Record how a run ended: applied, rolled-back, needs-recovery, or stale (its pre-pass found so).
 
-        `vault` is what it put there. If its plan undoes another run, `undone` are the ids of that run's effects that
-        are taken back by it, and `whole` says that those are all. Ending again in the same way changes nothing.
+        `vault` is what it put there, `taken` what counts for its author's day. If its plan undoes another run,
+        `undone` are the ids of that run's effects that are taken back by it, and `whole` says that those are all.
+        Ending again in the same way changes nothing.
         """
         run = self.run(run_id)
         if run.state is outcome:
@@ -92,11 +95,18 @@ class RunWrites(PlanWrites):
         self.execute(schema.runs.update().where(schema.runs.c.id == run_id).values(values))
         self.execute(schema.vault.delete().where(schema.vault.c.run == run_id))  # what a halt noted before
         self.insert_many(schema.vault, (msgspec.structs.asdict(kept) for kept in vault))
+        self._tally(run, taken, by)
         data: dict[str, Json] = {"outcome": outcome.value, "receipt": receipt_digest}
         self.log("run-ended", by, plan=run.plan, run=run_id, data=data)
         if outcome is State.APPLIED and run.undo_of is not None:
             self._take_back(self.run(run.undo_of), run, undone, whole, by)
         return self.run(run_id)
+
+    def _tally(self, run: Run, taken: Iterable[Share], by: By) -> None:
+        """Note for the limits of a day what a run took away; it counts for whoever wrote what was applied."""
+        author = self.revisions(run.plan)[run.revision - 1].author
+        columns = {"run": run.id, "author": author, "at": by.at}
+        self.insert_many(schema.tallies, ({**columns, **msgspec.structs.asdict(share)} for share in taken))
 
     def mark_vault(
         self, run_id: str, entries: Collection[int], state: VaultState, by: By, by_run: str | None = None
