@@ -94,7 +94,7 @@ metadata = MetaData()
 meta = Table(
     "meta",
     metadata,
-    Column("key", String, primary_key=True),  # workspace, state, generation
+    Column("key", String, primary_key=True),  # workspace, state, generation, policy
     Column("value", Text, nullable=False),
 )
 

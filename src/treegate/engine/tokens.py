@@ -76,7 +76,7 @@ def authenticate(reader: Reader, text: str, *, at: int, channel: str = "cli") ->
     query = schema.select(*_COLUMNS).where(schema.tokens.c.hash == _hash(text))
     token = reader.first(query, Token)
     if token is None:
-        raise _denied("unknown", "is not known here")
+        raise _denied("unknown", "is not known in this workspace; it may be another one's")
     if token.revoked_at is not None:
         raise _denied("revoked", "was revoked")
     if not holds(token, at):

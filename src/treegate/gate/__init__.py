@@ -29,6 +29,7 @@ from treegate.gate import (
     opening,
     pausing,
     plans,
+    policies,
     proof,
     recovery,
     reducing,
@@ -52,6 +53,7 @@ from treegate.gate.undoing import Undo
 from treegate.gate.waiting import Status, Until
 from treegate.model.actors import Action, Actor, Role
 from treegate.model.effects import Effect
+from treegate.model.explaining import Explained
 from treegate.model.lifecycle import State
 from treegate.model.plan import Plan
 from treegate.model.preview import Preview
@@ -219,6 +221,14 @@ class Gate:
     def revoke(self, plan: str, digest: str, comment: str = "") -> StoredPlan:
         """Takes one's own approval of a digest back."""
         return plans.revoke(self._core, plan, digest, comment)
+
+    def explain(self, plan: str) -> Explained:
+        """What policy says of a stored plan: each rule, each limit, who approved and who still may."""
+        return policies.explain(self._core, plan)
+
+    def explain_document(self, plan: Plan | bytes | str) -> Explained:
+        """What policy would say of a plan that is not handed in."""
+        return policies.explain_document(self._core, as_plan(plan))
 
     def applies_on_approval(self) -> bool:
         """Whether the last approval starts the run at once."""

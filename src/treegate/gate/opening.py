@@ -28,6 +28,7 @@ from treegate.engine.workspace import (
 from treegate.errors import NotFound, NotVerified, UsageError
 from treegate.gate import agentuser, projections
 from treegate.gate.core import Core, milliseconds
+from treegate.gate.policies import note_policy
 from treegate.model.actors import Actor, os_user
 
 DATABASE = "treegate.db"
@@ -143,6 +144,7 @@ def open_workspace(root: Path, environ: Mapping[str, str]) -> Core:
             hint="name the state directory that made this workspace with --state DIR",
         )
     core = Core(Workspace(root, marker, state, config), store, acting(store, environ))
+    note_policy(core, meta)
     store.told = partial(projections.note, core)
     return core
 

@@ -80,6 +80,11 @@ def over_day(limits: PerDay, author: str, share: Share, day: Day) -> Iterator[Ov
             yield Over(share.case, f"{sentence}; {most}", _hint(key, need, allowed, done, waiting))
 
 
+def used(key: str, day: Day) -> int:
+    """What of a day is used up, by what was done and what waits."""
+    return _sum(key, (*day.done, *day.waiting))
+
+
 def _having(key: str, deeds: Iterable[Deed]) -> list[Deed]:
     return sorted((deed for deed in deeds if getattr(deed.share, key)), key=lambda deed: deed.at)
 

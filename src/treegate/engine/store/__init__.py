@@ -71,6 +71,13 @@ class Transaction(RunWrites):
         self.insert_many(schema.meta, ({"key": key, "value": value} for key, value in values.items()))
         self.log("adopted", by, data={"workspace": workspace, "state": state})
 
+    def note_policy(self, policy: str, by: By, *, old: str, new: str, changed: list[str]) -> None:
+        """Note the policy that holds from now on; `old` and `new` are digests, `changed` the keys that differ."""
+        table = schema.meta
+        self.execute(table.delete().where(table.c.key == "policy"))
+        self.insert_many(table, [{"key": "policy", "value": policy}])
+        self.log("policy-changed", by, data={"old": old, "new": new, "changed": changed})
+
 
 def _nobody(touched: Touched) -> None:
     """Nobody is told."""

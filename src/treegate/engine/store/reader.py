@@ -70,7 +70,7 @@ class Reader(ABC):
         values = {row["key"]: row["value"] for row in self.rows(schema.meta.select())}
         if not {"workspace", "state", "generation"} <= values.keys():
             raise damaged("it does not say which workspace it belongs to")
-        return Meta(values["workspace"], values["state"], int(values["generation"]))
+        return Meta(values["workspace"], values["state"], int(values["generation"]), values.get("policy", ""))
 
     # -- plans
 

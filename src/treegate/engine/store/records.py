@@ -50,11 +50,12 @@ class By(NamedTuple):
 
 
 class Meta(msgspec.Struct, frozen=True):
-    """Which workspace and state directory the database belongs to, and how many runs it has begun."""
+    """Which workspace and state directory the database belongs to, how many runs it has begun, under which policy."""
 
     workspace: str
     state: str
     generation: int
+    policy: str = ""  # the canonical policy that was noted last
 
 
 class StoredPlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -53,6 +53,7 @@ COMMANDS: dict[str, Entry] = {
     "audit": Entry(_KEEP, "audit", "audit verify|checkpoint|export", "prove that nobody changed the log"),
     "doctor": Entry(_CARE, "care", "doctor", "what this mount can promise, and what to do about it"),
     "fsck": Entry(_CARE, "care", "fsck", "whether records, vault and tree tell one story"),
+    "policy": Entry(_CARE, "policy", "policy explain PLAN", "which rule asks what of a plan, and why"),
     "token": Entry(_CARE, "tokens", "token create|list|revoke", "who may propose, decide, carry out"),
     "config": Entry(_CARE, "care", "config show|path", "the settings, and where each comes from"),
     "schema": Entry(_CARE, "care", "schema plan|preview|receipt", "JSON Schemas"),

@@ -17,6 +17,9 @@ from treegate.render import jsons
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+YEAR_10000 = 253_402_300_800_000  # milliseconds since 1970; the calendar of datetime ends before
+
+
 def options(command: F) -> F:
     """`--json`, `--workspace` and `--state`, which every command on a workspace takes."""
     for option in reversed(
@@ -77,6 +80,8 @@ def interactive() -> bool:
 
 def moment(milliseconds: int) -> str:
     """A time (milliseconds since 1970) for people: UTC, to the minute."""
+    if milliseconds >= YEAR_10000:
+        return "after the year 9999"
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 

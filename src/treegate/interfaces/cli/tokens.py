@@ -65,7 +65,7 @@ def list_tokens(workspace: str | None, state: str | None, as_json: bool) -> None
         return
     for token in found:
         until = "revoked" if token.revoked_at else common.moment(token.expires_at) if token.expires_at else "no end"
-        cases = "all cases" if token.cases is None else ", ".join(map(visible, token.cases))
+        cases = "all cases" if token.all_cases else ", ".join(map(visible, token.cases))
         common.say(f"{token.id}  {visible(token.name):<20}  {token.role:<9}  {until}  {cases}")
     if not found:
         common.say("no tokens; next: treegate token create --name NAME --role reviewer")

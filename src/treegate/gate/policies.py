@@ -1,0 +1,88 @@
+"""Policy told: why it asks what it asks of a plan; and a change of policy noted in the audit log."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from treegate.engine.store.records import Meta
+from treegate.gate import approving, plans
+from treegate.gate.core import Core
+from treegate.gate.daily import day_of
+from treegate.model import policy as policies
+from treegate.model.actors import Action
+from treegate.model.explaining import Explained, explained
+from treegate.model.plan import Plan
+from treegate.model.preview import Preview
+from treegate.model.seal import About
+
+
+def explain(core: Core, prefix: str) -> Explained:
+    """What policy says of a stored plan, by its newest preview."""
+    plan = plans.settled(core, core.store.find_plan(prefix))
+    core.actor.require(Action.READ, plan.cases)
+    preview = plans.model_of(core, plan)
+    decisions = core.store.decisions_on(plan.preview) if plan.preview is not None else []
+    return explained(
+        core.config.policy,
+        preview,
+        _days(core, preview),
+        approving.counting(core.store, core, decisions, plan),
+        state=plan.state.value,
+        waiting_for=plans.waiting_for(core, plan, preview),
+        policy_changed=preview.policy_digest != policies.digest_of(core.config.policy),
+    )
+
+
+def explain_document(core: Core, plan: Plan) -> Explained:
+    """What policy would say of a plan that is not handed in."""
+    preview = plans.check(core, plan)
+    return explained(
+        core.config.policy, preview, _days(core, preview), (), state="", waiting_for="", policy_changed=False
+    )
+
+
+def _days(core: Core, preview: Preview) -> dict[str, Any]:
+    """What counts already, in each case that loses something; taking a run back is limited by nothing."""
+    if preview.undo_of:
+        return {}
+    day = day_of(core, About(core.workspace.id, preview.plan, author=preview.author))
+    return {share.case: day(share.case) for share in preview.by_case}
+
+
+# --- a change of policy ----------------------------------------------------------------------------------------
+
+
+def note_policy(core: Core, meta: Meta) -> None:
+    """Writes an event where policy is not the one that was noted last; the first opening notes it too."""
+    now = msgspec.json.encode(policies.canonical(core.config.policy), order="sorted").decode()
+    if now == meta.policy:
+        return
+    with core.store.write() as transaction:
+        before = transaction.meta().policy
+        if now != before:
+            changed = _changed(_leaves(before), _leaves(now)) if before else []
+            transaction.note_policy(now, core.by(), old=_digest(before), new=_digest(now), changed=changed)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest() if text else ""
+
+
+def _changed(before: dict[str, object], now: dict[str, object]) -> list[str]:
+    """The keys whose values differ, as they stand in the file."""
+    nothing = object()
+    found = [key for key in before.keys() | now.keys() if before.get(key, nothing) != now.get(key, nothing)]
+    return sorted(key if key.startswith("groups.") else f"policy.{key}" for key in found)
+
+
+def _leaves(text: str) -> dict[str, object]:
+    return dict(_walk("", msgspec.json.decode(text)))
+
+
+def _walk(prefix: str, value: object) -> list[tuple[str, object]]:
+    if not isinstance(value, dict):
+        return [(prefix, value)]
+    return [leaf for key, inner in value.items() for leaf in _walk(f"{prefix}.{key}" if prefix else key, inner)]
