@@ -106,6 +106,23 @@ def test_a_move_to_another_case_is_a_class_of_its_own(firm):
     )
 
 
+@pytest.mark.parametrize(
+    ("condition", "within", "across"),
+    [
+        ('any = ["moved"]', 2, 1),
+        ('any = ["crossing"]', 1, 2),
+        ('only = ["moved"]', 2, 1),
+        ('only = ["crossing"]', 1, 2),
+    ],
+)
+def test_a_move_is_within_its_case_or_a_crossing_and_never_both(firm, condition, within, across):
+    policy(firm, f"[[policy.approval.rule]]\nwhen = {{ {condition} }}\nrequired = 2\n")
+    firm.put("Smith/a.txt")
+    for to, required in (("Smith/b.txt", within), ("Jones/a.txt", across)):
+        moved = {"op": "move", "from": "Smith/a.txt", "to": to}
+        assert firm.gate.check(firm.document(moved, case=None)).approvals.required == required
+
+
 def test_a_file_that_takes_anothers_place_from_another_case_crosses_too(firm):
     policy(firm, '[[policy.approval.rule]]\nwhen = { any = ["crossing"] }\nrequired = 2\n')
     firm.put("Smith/a.txt", "a")
