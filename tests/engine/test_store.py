@@ -771,26 +771,25 @@ def test_what_left_the_vault_is_known_by_where_it_went(store):
     assert [row.entry for row in store.vault()] == [3]
 
 
-def test_retention_never_takes_what_a_live_plan_or_an_unfinished_run_needs(store):
-    apply(
-        store, "pl_a", "run_a", vault=[kept("run_a", 1), kept("run_a", 2, until=9_001), kept("run_a", 3, until=None)]
-    )
-    assert [row.entry for row in store.prunable(8_999)] == []
-    assert [row.entry for row in store.prunable(9_000)] == [1]
-    assert [row.entry for row in store.prunable(10**15)] == [1, 2]
+def test_what_a_live_plan_would_take_out_of_a_vault_is_named_by_it(store):
+    apply(store, "pl_a", "run_a", vault=[kept("run_a", 1), kept("run_a", 2)])
+    assert store.named() == {}
     propose(store, "pl_b", undo_of="run_a", claims=[("run_a", 1), ("run_a", 1)])
-    assert [row.entry for row in store.prunable(10**15)] == [2]
+    assert store.named() == {("run_a", 1): "pl_b"}
     decide(store, Verdict.REJECT, id="pl_b")
-    assert [row.entry for row in store.prunable(10**15)] == [1, 2]
-    propose(store, "pl_c")
-    approve(store, "pl_c")
-    begin(store, "pl_c", "run_c")
-    end(store, "run_c", State.NEEDS_RECOVERY, vault=[kept("run_c", 1)])
-    assert [row.run for row in store.prunable(10**15)] == ["run_a", "run_a"]
+    assert store.named() == {}
+
+
+def test_the_latest_time_on_record_is_of_the_newest_event_or_of_what_is_kept(store):
+    apply(store, "pl_a", "run_a", vault=[kept("run_a", 1)])
+    (event,) = store.rows(sa.select(schema.audit.c.at).order_by(schema.audit.c.seq.desc()).limit(1))
+    assert store.latest() == event["at"]
+    apply(store, "pl_b", "run_b", vault=[kept("run_b", 1, kept_at=event["at"] + 5)])
+    assert store.latest() == event["at"] + 5
 
 
 def test_a_revision_claims_from_the_vault_only_what_it_still_names(store):
     apply(store, "pl_a", "run_a", vault=[kept("run_a", 1), kept("run_a", 2)])
     propose(store, "pl_b", claims=[("run_a", 1)])
     revise(store, "pl_b", claims=[("run_a", 2)])
-    assert [row.entry for row in store.prunable(9_000)] == [1]
+    assert store.named() == {("run_a", 2): "pl_b"}

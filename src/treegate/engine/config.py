@@ -30,10 +30,11 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Vault(msgspec.Struct, frozen=True, kw_only=True):
-    """How long (ms) and up to what size (bytes) what went away is kept; None is without end."""
+    """How long (ms) and up to what size (bytes, in all and of one case) what went away is kept; None is no end."""
 
     keep: int | None = 90 * DAY
     max_size: int | None = None
+    case_max_size: int | None = None
 
 
 class Agent(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +105,12 @@ SETTINGS = (
     Setting(
         "vault.max_size",
         measure('a size such as "50 GiB"', parse_size, write_size, "unlimited"),
-        "Above this size the oldest runs are let go first, even before their time.",
+        "What the vault may come to: above it the oldest entries are let go first, even before their time.",
+    ),
+    Setting(
+        "vault.case_max_size",
+        measure('a size such as "5 GiB"', parse_size, write_size, "unlimited"),
+        "The same for what is kept of any one case.",
     ),
     Setting("policy.weak_mounts", choice("refuse", "allow"), "What to do where a mount's fsync is not durable."),
     Setting(

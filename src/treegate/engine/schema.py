@@ -36,12 +36,11 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Executable
-from sqlalchemy.sql.expression import Select, select
-from sqlalchemy.sql.functions import count
+from sqlalchemy.sql.expression import Select, func, select
 
 from treegate.errors import Busy, NotVerified, RolledBack, TreegateError, UsageError
 
-__all__ = ["Connection", "Engine", "Executable", "RowMapping", "Select", "count", "select"]
+__all__ = ["Connection", "Engine", "Executable", "RowMapping", "Select", "func", "select"]
 
 HEAD = "v0002"
 """The newest migration; equal to Alembic's head (a test holds them together), known without importing Alembic."""

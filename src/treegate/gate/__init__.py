@@ -14,7 +14,7 @@ from treegate.engine import tokens
 from treegate.engine.checkpoints import Checkpoint
 from treegate.engine.pauses import Pause
 from treegate.engine.probe import Finding
-from treegate.engine.store.records import Kept, Run, StoredPlan
+from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tokens import Token
 from treegate.gate import (
     agentuser,
@@ -44,7 +44,7 @@ from treegate.gate.chronicle import Happened, Story
 from treegate.gate.comparing import Comparison
 from treegate.gate.core import Core
 from treegate.gate.ending import Applied
-from treegate.gate.keeping import Pruned
+from treegate.gate.keeping import Held, Pruned
 from treegate.gate.looking import TextDifference
 from treegate.gate.plans import Shown, Submitted
 from treegate.gate.reducing import Reduced
@@ -260,17 +260,17 @@ class Gate:
 
     # The vault
 
-    def list_vault(self, run: str = "", case: str | None = None) -> list[Kept]:
-        """What the vault keeps."""
+    def list_vault(self, run: str = "", case: str | None = None) -> list[Held]:
+        """What the vault keeps, and when each entry goes."""
         return keeping.listing(self._core, run, case)
 
     def restore(self, run: str, entries: Iterable[int] = (), to: str = "") -> Submitted:
         """Submits a plan that puts kept entries back."""
         return keeping.restore(self._core, run, entries, to)
 
-    def prune(self, *, dry: bool = False) -> Pruned:
+    def prune(self, *, dry: bool = False, trust_clock: bool = False) -> Pruned:
         """Lets go what retention no longer keeps, and what nothing needs any more."""
-        return keeping.prune(self._core, dry=dry)
+        return keeping.prune(self._core, dry=dry, trust_clock=trust_clock)
 
     # Health and people
 

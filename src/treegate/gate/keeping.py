@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import NamedTuple
+
+from msgspec import structs
 
 from treegate.engine import vault
 from treegate.engine.store.records import Kept, Run, VaultState
@@ -18,13 +21,40 @@ from treegate.model.lifecycle import State
 from treegate.model.operations import Restore
 from treegate.model.paths import is_utf8, to_raw
 from treegate.model.plan import Plan
+from treegate.model.retention import Because, Entry, Limits, judge, went_back
 
 
-def listing(core: Core, prefix: str = "", case: str | None = None) -> list[Kept]:
-    """What the vault still keeps, oldest first."""
+class Held(Kept, frozen=True, kw_only=True):
+    """A kept entry, with what retention says of it."""
+
+    goes_at: int | None  # ms; None: it stays, as things are
+    due: bool  # it goes at the next prune
+    because: Because
+    named_by: str  # the plan or the unfinished run that needs it
+
+
+def listing(core: Core, prefix: str = "", case: str | None = None) -> list[Held]:
+    """What the vault still keeps, oldest first, and when each goes."""
     run = core.store.find_run(prefix).id if prefix else None
-    found = [kept for kept in core.store.vault(run=run, case=case) if core.actor.sees([kept.case])]
-    return sorted(found, key=lambda kept: (kept.kept_at, kept.run, kept.entry))
+    found = (held for held in held_by(core) if run in (None, held.run) and case in (None, held.case))
+    return [held for held in found if core.actor.sees([held.case])]
+
+
+def held_by(core: Core, *, trust_clock: bool = False) -> list[Held]:
+    """All that the vault keeps, oldest run first (by their order, for clocks go back), and when each goes."""
+    newest_first = [list(of_run) for _, of_run in groupby(core.store.vault(), key=lambda one: one.run)]
+    rows = [one for of_run in reversed(newest_first) for one in of_run]
+    named, unfinished = core.store.named(), {run.id for run in core.store.unfinished()}
+    names = [one.run if one.run in unfinished else named.get((one.run, one.entry), "") for one in rows]
+    entries = [Entry(one.case, one.size, one.until, name) for one, name in zip(rows, names, strict=True)]
+    limits = Limits(core.config.vault.case_max_size, core.config.vault.max_size)
+    now = core.clock()
+    back = not trust_clock and went_back(now, core.store.latest())
+    verdicts = judge(entries, now, limits, clock_back=back)
+    return [
+        Held(**structs.asdict(one), **verdict._asdict(), named_by=name)
+        for one, verdict, name in zip(rows, verdicts, names, strict=True)
+    ]
 
 
 def restore(core: Core, prefix: str, entries: Iterable[int] = (), to: str = "") -> Submitted:
@@ -44,7 +74,7 @@ def restore(core: Core, prefix: str, entries: Iterable[int] = (), to: str = "") 
     return plans.submit(core, Plan.of(operations, title=title, reason=_doubt(core, run, kept)))
 
 
-def _doubt(core: Core, run: Run, kept: list[Kept]) -> str:
+def _doubt(core: Core, run: Run, kept: Sequence[Kept]) -> str:
     """What a reviewer should know of the entries: it may be that they are not what the run put there."""
     try:
         found = intact.altered(core, run, {one.entry for one in kept})
@@ -63,65 +93,62 @@ def _operation(kept: Kept, to: str) -> Restore:
 class Pruned(NamedTuple):
     """What was let go: kept entries, and besides what nothing needs any more."""
 
-    entries: list[Kept]
+    entries: list[Held]
     leftovers: Leftovers
 
 
-def prune(core: Core, *, dry: bool = False) -> Pruned:
-    """Lets go what retention no longer keeps, then clears what nothing needs any more; never what a live plan or an
-    unfinished run names.
+def prune(core: Core, *, dry: bool = False, trust_clock: bool = False) -> Pruned:
+    """Lets go what `listing` says is due, then clears what nothing needs any more.
 
     All is noted in the store before it is removed, so that a crash in between leaves too much, never too little
     said. Returns what was (or, `dry`, would be) let go. Leftovers wait for the next time where somebody is at work.
+    Raises Denied "clock-went-back" where something would go by its age and the clock is earlier than what is on
+    record, unless `trust_clock`.
     """
     core.actor.require(Action.PRUNE)
     if not dry:
         for run in core.store.runs([State.APPLIED]):
             note_rolled_back(core, run)  # before the mark that says so is let go
-    entries = _entries(core, dry)
+    entries = _entries(core, dry, trust_clock)
     try:
         return Pruned(entries, leftovers.clear(core, dry=dry))
     except Busy:
         return Pruned(entries, Leftovers([], []))
 
 
-def _entries(core: Core, dry: bool) -> list[Kept]:
-    due = core.store.prunable(core.clock())
-    due += _over_size(core, due)
+def _entries(core: Core, dry: bool, trust_clock: bool) -> list[Held]:
+    held = held_by(core, trust_clock=trust_clock)
+    if any(one.because is Because.CLOCK for one in held):
+        raise _clock_went_back(core)
+    due = [one for one in held if one.due]
     if dry:
         return due
-    by_run: dict[str, list[Kept]] = {}
-    for kept in due:
-        by_run.setdefault(kept.run, []).append(kept)
-    for run, kept_of_run in by_run.items():
-        _prune_run(core, run, kept_of_run)
-    return due
+    by_run: dict[str, list[Held]] = {}
+    for one in due:
+        by_run.setdefault(one.run, []).append(one)
+    return [one for run, of_run in by_run.items() for one in _prune_run(core, run, of_run)]
 
 
-def _over_size(core: Core, due: list[Kept]) -> list[Kept]:
-    """The oldest entries beyond the size that the configuration allows the vault."""
-    most = core.config.vault.max_size
-    if most is None:
-        return []
-    gone = {(kept.run, kept.entry) for kept in due}
-    free = {(kept.run, kept.entry) for kept in core.store.prunable(1 << 62)}
-    left = [kept for kept in listing(core) if (kept.run, kept.entry) not in gone]
-    size = sum(kept.size for kept in left)
-    found = []
-    for kept in left:
-        if size <= most:
-            break
-        if (kept.run, kept.entry) in free:
-            found.append(kept)
-            size -= kept.size
-    return found
+def _clock_went_back(core: Core) -> Denied:
+    now, latest = vault.timestamp(core.clock()), vault.timestamp(core.store.latest())
+    return Denied(
+        f"the clock says {now}, and the latest time on record is {latest}: nothing goes by its age",
+        code="clock-went-back",
+        hint="set the clock right; if it is right now, and was wrong before, say --trust-clock",
+        next="treegate vault list",
+    )
 
 
-def _prune_run(core: Core, run: str, kept: list[Kept]) -> None:
-    cases = sorted({one.case for one in kept})
+def _prune_run(core: Core, run: str, held: list[Held]) -> list[Held]:
+    """What was let go of one run: not what a plan has come to name meanwhile."""
+    cases = sorted({one.case for one in held})
     with core.locked(cases):
         with core.store.write() as transaction:
-            transaction.mark_vault(run, [one.entry for one in kept], VaultState.PRUNED, core.by())
-        for volume in sorted({core.workspace.volume(case) for case in cases}):
-            entries = [one.entry for one in kept if core.workspace.volume(one.case) == volume]
+            named = transaction.named()
+            gone = [one for one in held if (run, one.entry) not in named]
+            if gone:
+                transaction.mark_vault(run, [one.entry for one in gone], VaultState.PRUNED, core.by())
+        for volume in sorted({core.workspace.volume(one.case) for one in gone}):
+            entries = [one.entry for one in gone if core.workspace.volume(one.case) == volume]
             vault.remove(core.workspace, volume, run, entries)
+    return gone

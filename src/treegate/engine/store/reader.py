@@ -11,7 +11,7 @@ import msgspec
 import zstandard
 
 from treegate.engine import schema
-from treegate.engine.schema import Connection, RowMapping, Select, damaged, select, translated
+from treegate.engine.schema import Connection, RowMapping, Select, damaged, func, select, translated
 from treegate.engine.store.records import (
     CHUNK,
     Decision,
@@ -100,7 +100,7 @@ class Reader(ABC):
 
     def count_plans(self, states: Iterable[State] = (), case: str | None = None) -> int:
         """How many plans there are."""
-        query = _plans_in(select(schema.count()).select_from(schema.plans), states, case)
+        query = _plans_in(select(schema.func.count()).select_from(schema.plans), states, case)
         return int(next(iter(self.rows(query)[0].values())))
 
     def revisions(self, plan: str) -> list[Revision]:
@@ -295,17 +295,20 @@ class Reader(ABC):
                 query = query.where(column == value)
         return self.all(query.order_by(schema.runs.c.seq.desc(), table.c.entry), Kept)
 
-    def prunable(self, at: int) -> list[Kept]:
-        """What retention lets go at `at`: never what a live plan names, nor what belongs to an unfinished run."""
-        table, runs, claims, plans = schema.vault, schema.runs, schema.claims, schema.plans
-        unfinished = select(runs.c.id).where(runs.c.state.in_([s.value for s in UNFINISHED]))
-        live = select(claims.c.entry).join(plans, plans.c.id == claims.c.plan)
-        live = live.where(plans.c.state.in_([s.value for s in LIVE]))
-        named = live.where((claims.c.run == table.c.run) & (claims.c.entry == table.c.entry)).exists()
-        query = table.select().where(
-            (table.c.state == VaultState.KEPT.value) & (table.c.until <= at) & table.c.run.not_in(unfinished) & ~named
+    def named(self) -> dict[tuple[str, int], str]:
+        """The vault entries (run, entry) that a plan which may still be carried out would take out, and its id."""
+        claims, plans = schema.claims, schema.plans
+        query = select(claims.c.run, claims.c.entry, plans.c.id).join(plans, plans.c.id == claims.c.plan)
+        rows = self.rows(query.where(plans.c.state.in_([state.value for state in LIVE])).order_by(plans.c.seq))
+        return {(row["run"], row["entry"]): row["id"] for row in rows}
+
+    def latest(self) -> int:
+        """The latest time on record (ms): of the newest event, or of anything kept."""
+        newest = select(schema.audit.c.at).order_by(schema.audit.c.seq.desc()).limit(1)
+        kept = select(func.max(schema.vault.c.kept_at)).where(schema.vault.c.state == VaultState.KEPT.value)
+        return max(
+            (value or 0 for query in (newest, kept) for row in self.rows(query) for value in row.values()), default=0
         )
-        return self.all(query.order_by(table.c.run, table.c.entry), Kept)
 
     # -- ids
 
