@@ -156,7 +156,11 @@ SETTINGS = (
         list_of("a list of " + ", ".join(RULES), among(tuple(RULES)), alone="auto"),
         "What names that a plan makes must obey; auto asks the mount.",
     ),
-    Setting("policy.backup.before_moves", choice("off"), "Copies made before files are moved: not in this version."),
+    Setting(
+        "policy.backup.before_moves",
+        choice("off", "reflink", "copy"),
+        "Whether every file that moves is first copied into the run's vault: sharing its blocks, or in full.",
+    ),
     Setting("policy.approval.required", count(1), "How many people must approve a plan."),
     Setting("policy.approval.own", flag(), "Whether one may approve a plan of one's own."),
     Setting("policy.approval.expires", _DURATION, "How long an approval holds."),

@@ -90,7 +90,7 @@ class Stager:
         if row.blob:
             with self._blob(row.blob) as file:
                 return file.seek(0, os.SEEK_END)
-        if row.kind == "file" and row.source_facts and not self._caps.reflinks:
+        if row.kind == "file" and row.source_facts and (row.full or not self._caps.reflinks):
             return unpack(row.source_facts).size
         return len(row.target)
 
@@ -130,7 +130,7 @@ class Stager:
         folder, name = self._open_place(row.source[0]), row.source[1]
         with self._opened_source(folder, name) as source:
             self._check_source(row, posix.facts_of(source), name)
-            self._copy(source, fd)
+            (_copy_through if row.full else self._copy)(source, fd)
             digest = _sha256_of(source)
             self._check_source(row, _facts_or_stale(folder, name), name)
         return digest

@@ -18,7 +18,7 @@ import msgspec
 from treegate.engine import frames, handles, posix
 from treegate.engine.durable import sync_file, sync_folder
 from treegate.errors import NotVerified
-from treegate.model.table import FORMAT, Check, Header, Place, Row, Setting, Staged, Step
+from treegate.model.table import FORMAT, ROOT, Check, Header, Place, Row, Setting, Staged, Step
 
 CHUNK = 1000  # rows in a frame
 NAME = "table"  # of a run's table, in the run's directory
@@ -79,6 +79,11 @@ class Table:
     def at(self, path: Path) -> Table:
         """The same table, read from another name of its file."""
         return Table(path, self.digest, self.header, self.places, self.checks, self.staged, self._offsets)
+
+    def backups(self) -> list[Staged]:
+        """The copies of files that are laid into the run's vault before anything moves."""
+        vaults = {row.number for row in self.places if row.parent == ROOT and row.name.startswith(b"vault:")}
+        return [row for row in self.staged if row.into in vaults]
 
     def chunks(self) -> Iterator[list[Step]]:
         """The steps in order, as lists of 1,000 (the last may be shorter)."""

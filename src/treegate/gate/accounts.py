@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
 
@@ -19,6 +20,8 @@ from treegate.model.effects import Effect, untagged
 from treegate.model.lifecycle import State
 from treegate.model.paths import split
 from treegate.model.preview import Counts
+from treegate.model.retention import BACKUP
+from treegate.model.table import ROOT, Place
 from treegate.model.tree import Kind, unpack
 
 
@@ -44,13 +47,32 @@ class Account:
 
     @cached_property
     def kept(self) -> list[Kept]:
-        """What the run put into the vault: deleted entries, and files that were replaced."""
+        """What the run put into the vault: deleted entries, files that were replaced, backups."""
         now, keep = self._core.clock(), self._core.config.vault.keep
         until = None if keep is None else now + keep
         going = list(self._going())
         replaced = any(effect.effect == "replaced" for effect, _ in going)
         facts = intact.facts_after(self._table, {}) if replaced else {}
-        return [_kept(self._run, effect, number, now, until, facts.get(number)) for effect, number in going]
+        gone = [_kept(self._run, effect, number, now, until, facts.get(number)) for effect, number in going]
+        return [*gone, *self._backups(now, until)]
+
+    def _backups(self, now: int, until: int | None) -> Iterator[Kept]:
+        """The copies that the run made of what it moved, each under the path that the file had."""
+        places = {place.number: place for place in self._table.places}
+        for row in self._table.backups():
+            assert row.source is not None
+            path = os.fsdecode(_path_before(places, row.source))
+            yield Kept(
+                run=self._run.id,
+                entry=row.number,
+                case=path.partition("/")[0],
+                path=path,
+                kind=BACKUP,
+                files=1,
+                size=unpack(row.source_facts).size,
+                kept_at=now,
+                until=until,
+            )
 
     def taken(self) -> list[Share]:
         """What the run took away, by case: it counts for its author's day. Undoing is limited by nothing."""
@@ -177,6 +199,14 @@ def _kept(run: Run, effect: Effect, number: int, now: int, until: int | None, fa
         kept_at=now,
         until=until,
     )
+
+
+def _path_before(places: Mapping[int, Place], slot: tuple[int, bytes]) -> bytes:
+    """The path, from `projects/`, that a slot has before the run."""
+    number, path = slot
+    while (place := places[number]).parent != ROOT:
+        number, path = place.parent, place.name + b"/" + path
+    return place.name.removeprefix(b"case:") + b"/" + path
 
 
 def _placed(effects: Iterable[Effect]) -> set[str]:

@@ -61,8 +61,10 @@ def altered(core: Core, run: Run, wanted: Collection[int] | None = None) -> list
     ]
     if not rows:
         return []
-    known = facts_after(kept_table(core, run), {})
-    was = _Was(known, _held_then(core, run) if any(kept.kind == Kind.DIR.value for kept in rows) else {})
+    table = kept_table(core, run)
+    known = facts_after(table, {})
+    copied = {row.number: row.source_facts for row in table.backups()}
+    was = _Was(known, copied, _held_then(core, run) if any(kept.kind == Kind.DIR.value for kept in rows) else {})
     by_volume = sorted(((core.workspace.volume(kept.case), kept) for kept in rows), key=lambda pair: pair[0])
     return [
         found
@@ -84,6 +86,7 @@ class _Was(NamedTuple):
     """The kept entries as their run left them, by number."""
 
     facts: dict[int, bytes]
+    copied: dict[int, bytes]  # of a backup: the facts of the file that it is a copy of
     held: dict[int, str]  # the digest of what a folder holds
 
 
@@ -148,6 +151,8 @@ def _difference(folder: int, kept: Kept, was: _Was, stable: bool) -> str:
         now = posix.facts(folder, name.encode())
         times = kept.by_run is None and now.nlink == 1
         if facts is not None and not _alike(unpack(facts), now, stable, times):
+            return "was changed there"
+        if kept.entry in was.copied and not _alike(unpack(was.copied[kept.entry]), now, False, times):
             return "was changed there"
         if now.kind is not Kind.DIR:
             return ""

@@ -21,7 +21,7 @@ from treegate.model.lifecycle import State
 from treegate.model.operations import Restore
 from treegate.model.paths import is_utf8, to_raw
 from treegate.model.plan import Plan
-from treegate.model.retention import Because, Entry, Limits, judge, went_back
+from treegate.model.retention import BACKUP, Because, Entry, Limits, judge, went_back
 
 
 class Held(Kept, frozen=True, kw_only=True):
@@ -58,15 +58,20 @@ def held_by(core: Core, *, trust_clock: bool = False) -> list[Held]:
 
 
 def restore(core: Core, prefix: str, entries: Iterable[int] = (), to: str = "") -> Submitted:
-    """A plan that puts kept entries of a run back, each to where it was, or one of them to `to`."""
+    """A plan that puts kept entries of a run back, each to where it was, or one of them to `to`.
+
+    Backups only where they are named: what moved is still in the tree.
+    """
     run = core.store.find_run(prefix)
     wanted = set(entries)
-    kept = [one for one in listing(core, run.id) if not wanted or one.entry in wanted]
+    there = listing(core, run.id)
+    kept = [one for one in there if (one.entry in wanted if wanted else one.kind != BACKUP)]
     if missing := wanted - {one.entry for one in kept}:
         text = f"the vault of {run.id} has no entry {min(missing)} (any more)"
         raise NotFound(text, code="vault-entry-not-found", next="treegate vault list")
     if not kept:
-        raise NotFound(f"the vault keeps nothing of {run.id}", code="vault-empty", next="treegate vault list")
+        what = "only backups of what moved; name those to be restored" if there else "nothing"
+        raise NotFound(f"the vault of {run.id} keeps {what}", code="vault-empty", next="treegate vault list")
     if to and len(kept) > 1:
         raise Denied("one place cannot take several entries", code="one-entry-only", hint="name the one entry")
     operations = [_operation(one, to) for one in kept]

@@ -96,7 +96,8 @@ class _Found:
 
 
 def _sources(table: Table) -> Iterator[str]:
-    """The home path of each file that a table has copied."""
+    """The home path of each file that a table has copied into the tree."""
+    aside = {row.number for row in table.backups()}
     paths: dict[int, str] = {}
     for place in table.places:
         name = os.fsdecode(place.name)
@@ -106,7 +107,7 @@ def _sources(table: Table) -> Iterator[str]:
         else:
             paths[place.number] = joined(paths[place.parent], name)
     for row in table.staged:
-        if row.source is not None:
+        if row.source is not None and row.number not in aside:
             yield joined(paths[row.source[0]], os.fsdecode(row.source[1]))
 
 

@@ -50,7 +50,7 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
 class Backup(msgspec.Struct, frozen=True, kw_only=True):
     """Copies made beforehand; the vault keeps what goes away in any case."""
 
-    before_moves: Literal["off"] = "off"
+    before_moves: Literal["off", "reflink", "copy"] = "off"
 
 
 class Apply(msgspec.Struct, frozen=True, kw_only=True):

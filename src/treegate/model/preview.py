@@ -82,6 +82,15 @@ class Weakness(msgspec.Struct, frozen=True):
     message: str
 
 
+class Backup(msgspec.Struct, frozen=True, kw_only=True, rename={"size": "bytes"}):
+    """The copies of files that are made before anything moves; contract section 9."""
+
+    mode: str  # "reflink" or "copy"
+    files: int
+    size: int  # what the files hold; a reflink shares it
+    free: int  # bytes, on the filesystem that has least
+
+
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """What a plan would do to the tree as it is now; contract section 3."""
 
@@ -117,6 +126,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     effects_digest: str  # over every effect and the facts of what it touches
     policy_digest: str
     undo_of: str = ""
+    backup: Backup | None = None  # None: policy asks for none
     waiting_for: str = ""  # filled in when shown: it changes with each decision
     digest: str = ""
 

@@ -123,6 +123,7 @@ CODES: dict[str, Code] = {
     "no-permission": Code(E, "The operating system will not let treegate change this.", "run as a user who may, or ask for the permission"),
     "immutable": Code(E, "The entry is marked immutable or append-only.", "lift the mark with chattr first"),
     "read-only": Code(E, "The filesystem is mounted read-only.", "mount it for writing"),
+    "no-reflink": Code(E, "Policy asks for backups that share blocks, and this mount cannot.", 'ask an admin to set policy.backup.before_moves to "copy" or "off"'),
     "no-space": Code(E, "There is not enough space for the new contents.", "free some space"),
     "no-inodes": Code(E, "There are not enough inodes for the new entries.", "free some inodes"),
     "restored-in-vain": Code(E, "Something is restored with its folder and deleted by the same plan.", "delete it with a plan of its own"),

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from treegate.model.measures import MINUTE
 
+BACKUP = "backup"  # the kind of a kept entry that is a copy of a file that moved
 SKEW = MINUTE  # ms by which a clock may be set back without a word
 
 

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from treegate.model import table
+from treegate.model.backups import Backups
 from treegate.model.board import Step
 from treegate.model.names import fold_key
 from treegate.model.net import Net, new_children
 from treegate.model.paths import raw_bytes, split
 from treegate.model.steps import compile_steps
 from treegate.model.tree import Kind, Level, Node
+
+NO_BACKUPS = Backups()
 
 
 def number_entries(net: Net) -> None:
@@ -34,7 +37,8 @@ class Rows:
     that differ in case or Unicode form; `concerned` of a folder that moves, whether a rule may name what is in it.
     """
 
-    def __init__(self, net: Net, *, exchange: bool, concerned: Callable[[Node], bool], folds: bool = False) -> None:
+    def __init__(self, net: Net, *, exchange: bool, concerned: Callable[[Node], bool], folds: bool = False,
+                 backups: Backups = NO_BACKUPS) -> None:  # fmt: skip
         self.net = net
         self.forest = net.forest
         self._next = len(net.outcome.touched)
@@ -47,6 +51,7 @@ class Rows:
             if step.dst not in self._placed:
                 self._place(step.dst)
         self.staged = list(self._staged())
+        self.keeping = list(self._keep(backups))
         self.settings = list(self._settings())
         self.checks = list(self._checks(concerned))
 
@@ -55,6 +60,7 @@ class Rows:
         yield from self.places
         yield from self.checks
         yield from self.staged
+        yield from self.keeping
         yield from map(self._row, self.steps)
         yield from self.settings
 
@@ -71,7 +77,7 @@ class Rows:
             places=len(self.places),
             checks=len(self.checks),
             staged=len(self.staged),
-            steps=len(self.steps),
+            steps=len(self.keeping) + len(self.steps),
             settings=len(self.settings),
         )
 
@@ -204,6 +210,28 @@ class Rows:
     def _slot(self, node: Node) -> tuple[int, bytes]:
         assert node.home is not None
         return self._place(node.home), raw_bytes(node.home_name)
+
+    # Backups: built like all that is new, and the first to be put in place
+
+    def _keep(self, backups: Backups) -> Iterator[table.Step]:
+        for node in backups.files:
+            volume = self.forest.volume_of_home(node)
+            new, vault = (self._place(self.forest.area(f"{kind}:{volume}")) for kind in ("new", "vault"))
+            number = self._number()
+            name = b"%d" % number
+            self.staged.append(
+                table.Staged(
+                    number=number,
+                    parent=new,
+                    name=name,
+                    kind=Kind.FILE.value,
+                    into=vault,
+                    source=self._slot(node),
+                    source_facts=self.forest.packed(node),
+                    full=backups.full,
+                )
+            )
+            yield table.Step(table.RENAME, number, b"", Level.NONE, new, name, vault, name, False, False)
 
     # What must still hold
 

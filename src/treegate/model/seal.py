@@ -11,6 +11,7 @@ from msgspec import UNSET
 from treegate.model import excerpt
 from treegate.model import policy as policies
 from treegate.model.approvals import asked
+from treegate.model.backups import Backups, backups, not_shared, size_of, told
 from treegate.model.capabilities import Capabilities
 from treegate.model.daily import Day, Share, over_day
 from treegate.model.lines import Lines
@@ -18,7 +19,7 @@ from treegate.model.listing import Listing, write
 from treegate.model.net import Net
 from treegate.model.notice import as_problems, concerned, notices
 from treegate.model.policy import Gatekeeper, Policy
-from treegate.model.preview import Counts, Preview, Weakness, digest_of
+from treegate.model.preview import Backup, Counts, Preview, Weakness, digest_of
 from treegate.model.problems import MOST_PROBLEMS, Problem, problem
 from treegate.model.rows import Rows, number_entries
 from treegate.model.simulate import Outcome, unreadable
@@ -64,15 +65,18 @@ def seal(
     cases = _cases(net)
     weak = _weaknesses(net.forest.cases, cases)
     shares = _shares(net)
+    copies, unread = _backups(net, policy)
     problems = [
         *outcome.problems,
         *as_problems(net, found),
         *_limits(net, listing.counts, shares, policy, about),
         *_day(shares, policy, about, day),
-        *_room(net),
+        *_room(net, copies),
+        *not_shared(net, copies),
+        *unread,
         *_too_weak(weak, policy),
     ]
-    preview = _preview(lines, policy, about, listing, cases, weak, shares, _bounded(problems))
+    preview = _preview(lines, policy, about, listing, cases, weak, shares, _bounded(problems), told(net, copies))
     if not preview.valid:
         return Sealed(preview, None)
     mounts = [net.forest.cases[case] for case in cases if case in net.forest.cases]
@@ -81,6 +85,7 @@ def seal(
         exchange=all(mount.exchange for mount in mounts),
         folds=any(mount.folds_case or mount.folds_unicode for mount in mounts),
         concerned=lambda node: concerned(net, gatekeeper, node),
+        backups=copies,
     )
     return Sealed(preview, rows)
 
@@ -158,8 +163,17 @@ def _limits(net: Net, counts: Counts, shares: list[Share], policy: Policy, about
     return [problem("limit-passed", limit.sentence, hint=limit.hint) for limit in passed]
 
 
-def _room(net: Net) -> list[Problem]:
-    """Whether what the plan brings fits on the filesystems that it goes to."""
+def _backups(net: Net, policy: Policy) -> tuple[Backups, list[Problem]]:
+    """The copies to be made before anything moves; what cannot be looked at is a problem."""
+    try:
+        return backups(net, policy.backup.before_moves), []
+    except OSError as error:
+        fault = unreadable(error)
+        return Backups(), [problem(fault.code, f"it cannot be backed up: {fault.message}", path=fault.path)]
+
+
+def _room(net: Net, copies: Backups) -> list[Problem]:
+    """Whether what the plan brings, backups and all, fits on the filesystems that it goes to."""
     needs: dict[str, tuple[str, int, int]] = {}
     for node in net.new:
         case = net.case(net.path(node))
@@ -167,6 +181,10 @@ def _room(net: Net) -> list[Problem]:
         first, size, entries = needs.get(volume, (case, 0, 0))
         held = net.held(node)
         needs[volume] = first, size + held.size, entries + held.files + (node.kind is Kind.DIR)
+    for case, files in copies.by_case(net).items():
+        volume = net.forest.volumes.get(case, "")
+        first, size, entries = needs.get(volume, (case, 0, 0))
+        needs[volume] = first, size + (size_of(files) if copies.full else 0), entries + len(files)
     found = []
     for case, size, entries in needs.values():
         free_bytes, free_inodes = net.forest.tree.free(case)
@@ -207,6 +225,7 @@ def _preview(
     weak: list[Weakness],
     shares: list[Share],
     problems: list[Problem],
+    backup: Backup | None,
 ) -> Preview:
     plan = lines.net.outcome.plan
     head = plan.head
@@ -243,6 +262,7 @@ def _preview(
         effects_digest=listing.digest,
         policy_digest=policies.digest_of(policy),
         undo_of=about.undo_of,
+        backup=backup,
     )
     return msgspec.structs.replace(preview, digest=digest_of(preview))
 

@@ -91,6 +91,7 @@ class Staged(msgspec.Struct, array_like=True, frozen=True, tag="staged", gc=Fals
     like: tuple[int, bytes] | None = None
     mode: int | None = None  # permission bits; None: as the system makes a new one (or as the source, or `like`)
     mtime: int | None = None  # nanoseconds
+    full: bool = False  # a copy that shares no blocks with its source
 
 
 class Step(msgspec.Struct, array_like=True, frozen=True, tag="step", gc=False):

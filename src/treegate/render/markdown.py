@@ -219,6 +219,8 @@ class _Document:
         facts = [kept] if shown.counts.deleted or shown.counts.replaced else []
         if shown.counts.set:
             facts.append(f"{words.plural(shown.counts.set, 'entry', 'entries')} with another mode or time.")
+        if shown.backup:
+            facts.append(f"Backups: {words.backup(shown.backup)}.")
         for weakness in shown.weak[:5]:
             where = words.listed([said(case, 60) for case in weakness.cases])
             facts.append(f"Weaker in {where}: {stated(weakness.message)}")

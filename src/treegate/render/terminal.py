@@ -310,6 +310,7 @@ class _Page:
             if shown.counts.set else ("", ""),
             ("Kept", "deleted and replaced things go to the vault; undo brings them back")
             if shown.counts.deleted or shown.counts.replaced else ("", ""),
+            ("Backups", words.backup(shown.backup) if shown.backup else ""),
             *[("Weaker here", text) for text in self._weak()],
             *[("Note", sentence(note)) for note in _few(shown.notes)],
             ("If stale", words.stale(shown)) if shown.valid else ("", ""),

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from treegate.model.effects import Effect
 from treegate.model.lifecycle import UNFINISHED, State
-from treegate.model.preview import Preview
+from treegate.model.preview import Backup, Preview
 from treegate.model.problems import Problem
 
 DIGEST = 12  # characters of a digest that are shown, and that suffice to name it
@@ -45,6 +45,13 @@ def size(count: int) -> str:
     while value >= 999.95 and unit < len(_UNITS) - 1:
         value, unit = value / 1000, unit + 1
     return f"{value:.1f} {_UNITS[unit]}"
+
+
+def backup(made: Backup) -> str:
+    """The copies made before anything moves: how many, how large, how much is free."""
+    how = "are copied" if made.mode == "copy" else "are copied by reflink, which takes next to no space,"
+    files = f"{plural(made.files, 'file')} ({size(made.size)})"
+    return f"before anything moves, {files} {how} into the vault; {size(made.free)} free"
 
 
 def span(seconds: float) -> str:

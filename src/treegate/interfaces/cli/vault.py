@@ -8,6 +8,7 @@ import click
 
 from treegate.interfaces.cli import common, plans
 from treegate.model.names import visible
+from treegate.model.retention import BACKUP
 from treegate.render import retention, words
 from treegate.render.retention import CaseTotal
 
@@ -46,7 +47,8 @@ def list_kept(run: str, case: str | None, workspace: str | None, state: str | No
 
 def _line(one: Held, limits: Vault) -> str:
     size, goes = words.size(one.size), retention.goes(one, limits)
-    return f"{one.run}  {one.entry:>6}  {size:>10}  {goes}  {visible(one.path)}"
+    copy = "  (backup)" if one.kind == BACKUP else ""
+    return f"{one.run}  {one.entry:>6}  {size:>10}  {goes}  {visible(one.path)}{copy}"
 
 
 def _total(total: CaseTotal) -> str:
