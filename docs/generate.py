@@ -18,7 +18,7 @@ import click
 import treegate
 from treegate import errors
 from treegate.engine import config
-from treegate.interfaces.cli import COMMANDS, cli
+from treegate.interfaces.cli import cli, sections
 from treegate.model import lifecycle, plan, problems
 
 DOCS = Path(__file__).parent
@@ -94,13 +94,11 @@ def nodes() -> Iterator[ast.AST]:
 def commands() -> str:
     """Every command with what it takes, by section."""
     lines: list[str] = []
-    section = ""
-    for name, entry in COMMANDS.items():
-        if entry.section != section:
-            section = entry.section
-            lines += [f"## {section}", ""]
-        for words, command in leaves((name,)):
-            lines += [*_command(words, command), ""]
+    for title, entries in sections().items():
+        lines += [f"## {title}", ""]
+        for name, _ in entries:
+            for words, command in leaves((name,)):
+                lines += [*_command(words, command), ""]
     return "\n".join(lines)
 
 

@@ -251,3 +251,23 @@ def test_help_loads_nothing_heavy():
     found = loaded_by(code)
     assert {one for one in found if one.partition(".")[0] in HEAVY} == set()
     assert not any(one.startswith(("treegate.engine", "treegate.gate")) for one in found)
+
+
+def test_completing_loads_nothing_heavy(tmp_path: Path):
+    """A person waits for a key: neither the script nor an answer with ids needs SQLAlchemy or a key."""
+    code = f"""
+import os
+os.environ["_TREEGATE_COMPLETE"], os.environ["COMP_WORDS"], os.environ["COMP_CWORD"] = "%s", "treegate show ", "2"
+os.chdir({str(tmp_path)!r})
+from treegate.interfaces.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+"""
+    for asked in ("bash_source", "bash_complete"):
+        found = loaded_by(code % asked)
+        assert {one for one in found if one.partition(".")[0] in HEAVY} == set()
+        assert "treegate.interfaces.cli.completing" in found
+    found = loaded_by("from treegate.engine import configfile, glance, workspace")  # what a workspace is asked with
+    assert {one for one in found if one.partition(".")[0] in HEAVY} == set()

@@ -23,6 +23,7 @@ from treegate.model.capabilities import Capabilities
 
 AREA = ".treegate"
 MARKER = "workspace.json"
+DATABASE = "treegate.db"  # in the state directory
 FORMAT = 1
 
 

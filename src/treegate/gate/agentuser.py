@@ -14,12 +14,12 @@ from pathlib import Path
 from treegate.engine import access
 from treegate.engine.access import Opening, User, Way
 from treegate.engine.probe import Finding
-from treegate.engine.workspace import AREA
+from treegate.engine.workspace import AREA, DATABASE
 from treegate.errors import Denied, NotFound
 from treegate.gate.core import Core
 from treegate.model.names import visible
 
-_SECRETS = {"key": "the signing key", "treegate.db": "the database"}
+_SECRETS = {"key": "the signing key", DATABASE: "the database"}
 _LISTED = 3  # paths that one command names; above that it takes their common folder with all below it
 
 

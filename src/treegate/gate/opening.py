@@ -16,6 +16,7 @@ from treegate.engine.store import Store
 from treegate.engine.store.records import By
 from treegate.engine.workspace import (
     AREA,
+    DATABASE,
     MARKER,
     Workspace,
     new_marker,
@@ -31,7 +32,6 @@ from treegate.gate.core import Core, milliseconds
 from treegate.gate.policies import note_policy
 from treegate.model.actors import Actor, os_user
 
-DATABASE = "treegate.db"
 OURS = ("Reports", "Database", "Tools")  # folders of treegate's own, unless somebody has such a one already
 FOLDERS = ("locks", "blobs", "runs", "previews", "receipts")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import textwrap
 from typing import NamedTuple
 
 import click
@@ -25,16 +27,17 @@ _SETUP, _PLANS, _DECIDE = "Begin", "Propose", "Look and decide"
 _RUNS, _KEEP, _CARE = "Carry out and take back", "Keep", "Look after"
 
 COMMANDS: dict[str, Entry] = {
-    "init": Entry(_SETUP, "setup", "init DIR", "make or adopt a workspace; touches no file in it"),
-    "demo": Entry(_SETUP, "demo", "demo [DIR]", "a believable sample workspace, and the whole loop told on it"),
-    "check": Entry(_PLANS, "plans", "check PLAN", "what a plan would do, stored nowhere"),
+    "init": Entry(_SETUP, "setup", "init DIR", "make or adopt a workspace; touches no file"),
+    "demo": Entry(_SETUP, "demo", "demo [DIR]", "a sample law office, and the loop told on it"),
+    "completion": Entry(_SETUP, "completion", "completion SHELL", "let bash, zsh or fish complete all this"),
+    "check": Entry(_PLANS, "plans", "check PLAN", "what a plan would do; stored nowhere"),
     "submit": Entry(_PLANS, "plans", "submit PLAN", "hand in a plan for approval"),
     "revise": Entry(_PLANS, "revising", "revise ID PLAN", "a new version of a plan, decided on anew"),
     "refresh": Entry(_PLANS, "revising", "refresh ID", "preview a plan anew, on the tree as it is now"),
     "withdraw": Entry(_PLANS, "revising", "withdraw ID", "take a plan back"),
-    "status": Entry(_DECIDE, "waiting", "status", "what waits for whom, what is paused or unfinished"),
-    "review": Entry(_DECIDE, "review", "review", "walk through what waits for you: look, decide, next"),
-    "list": Entry(_DECIDE, "plans", "list", "plans and where they stand"),
+    "status": Entry(_DECIDE, "waiting", "status", "what waits for whom, is paused, or unfinished"),
+    "review": Entry(_DECIDE, "review", "review", "walk through what waits for you, and decide"),
+    "list": Entry(_DECIDE, "plans", "list", "plans, and where they stand"),
     "show": Entry(_DECIDE, "plans", "show ID", "a plan's preview, or a run's receipt"),
     "diff": Entry(_DECIDE, "revising", "diff ID [REV]", "since it was approved, or between revisions"),
     "approve": Entry(_DECIDE, "deciding", "approve ID", "say yes to exactly what the preview shows"),
@@ -48,10 +51,10 @@ COMMANDS: dict[str, Entry] = {
     "recover": Entry(_RUNS, "runs", "recover [RUN]", "bring an unfinished run to an end"),
     "pause": Entry(_RUNS, "waiting", "pause [--case C]", "no run begins until it is resumed"),
     "resume": Entry(_RUNS, "waiting", "resume [--case C]", "lift a pause"),
-    "vault": Entry(_KEEP, "vault", "vault list|restore|prune", "what went away, and until when it is kept"),
+    "vault": Entry(_KEEP, "vault", "vault list|restore|prune", "what went away, and how long it is kept"),
     "log": Entry(_KEEP, "log", "log [--path P]", "what happened, or a file's whole life"),
     "audit": Entry(_KEEP, "audit", "audit verify|checkpoint|export", "prove that nobody changed the log"),
-    "doctor": Entry(_CARE, "care", "doctor", "what this mount can promise, and what to do about it"),
+    "doctor": Entry(_CARE, "care", "doctor", "what this mount promises; who gets around it"),
     "fsck": Entry(_CARE, "care", "fsck", "whether records, vault and tree tell one story"),
     "policy": Entry(_CARE, "policy", "policy explain PLAN", "which rule asks what of a plan, and why"),
     "token": Entry(_CARE, "tokens", "token create|list|revoke", "who may propose, decide, carry out"),
@@ -59,12 +62,45 @@ COMMANDS: dict[str, Entry] = {
     "schema": Entry(_CARE, "care", "schema plan|preview|receipt", "JSON Schemas"),
 }
 
-_INTRO = """Treegate stands between an AI agent and people's real files. The agent hands in a plan;
-treegate shows exactly what would change; a person approves exactly that; treegate carries
-it out so that no crash loses a byte, and can take it back."""
+SECTIONS = (_SETUP, _PLANS, _DECIDE, _RUNS, _KEEP, _CARE)
+COMPLETE = "_TREEGATE_COMPLETE"  # set by the scripts of shells
+WIDTH, _COLUMN = 80, 34  # of the overview: its width, and where it says what a command does
 
-_OUTRO = """The workspace is found from the current folder upwards, by --workspace, or TREEGATE_WORKSPACE.
-Every command takes --json. `treegate COMMAND --help` says more; begin with `treegate demo`."""
+_INTRO = """\
+Treegate stands between an AI agent and people's real files. The agent hands in
+a plan; treegate shows exactly what would change; a person approves exactly
+that; treegate carries it out so that no crash loses a byte, and can take it
+back.
+
+Usage: treegate COMMAND [OPTIONS]
+
+New here? `treegate demo` builds a sample office and tells the whole loop on it.
+"""
+
+_OUTRO = """
+`treegate COMMAND --help` says more; every command takes --json. The workspace
+is found from the current folder upwards, by --workspace, or TREEGATE_WORKSPACE.
+"""
+
+
+def sections() -> dict[str, list[tuple[str, Entry]]]:
+    """The commands by what a person wants to do."""
+    return {title: [(name, one) for name, one in COMMANDS.items() if one.section == title] for title in SECTIONS}
+
+
+def overview() -> str:
+    """The page that `treegate --help` prints."""
+    lines = [_INTRO]
+    for title, entries in sections().items():
+        lines += [title, *(line for _, entry in entries for line in _row(entry)), ""]
+    return "\n".join(lines).rstrip("\n") + "\n" + _OUTRO
+
+
+def _row(entry: Entry) -> list[str]:
+    """A command's line: its usage, and what it does in a column; more lines where either is too long for that."""
+    usage, says = f"  {entry.usage}", textwrap.wrap(entry.says, WIDTH - _COLUMN)
+    rows = [usage.ljust(_COLUMN) + says.pop(0)] if len(usage) <= _COLUMN - 2 else [usage]
+    return rows + [" " * _COLUMN + rest for rest in says]
 
 
 class Overview(click.Group):
@@ -89,14 +125,7 @@ class Overview(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        formatter.write(f"{_INTRO}\n\nUsage: treegate COMMAND [OPTIONS]\n")
-        section = ""
-        for entry in COMMANDS.values():
-            if entry.section != section:
-                section = entry.section
-                formatter.write(f"\n{section}\n")
-            formatter.write(f"  {entry.usage:<29}{entry.says}\n")
-        formatter.write(f"\n{_OUTRO}\n")
+        formatter.write(overview())
 
 
 @click.command(cls=Overview, context_settings={"help_option_names": ["-h", "--help"]})
@@ -107,5 +136,9 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Runs one command; the exit status is docs/exit-statuses.md's."""
+    if instruction := os.environ.get(COMPLETE):
+        from treegate.interfaces.cli import completing
+
+        sys.exit(completing.answer(instruction))
     given = sys.argv[1:] if args is None else args
     sys.exit(failures.guarded(cli, given))
