@@ -297,8 +297,8 @@ def ask(place: Place, *, words: str, at: int, shell: str = "zsh", **env: str) ->
 
 
 def files_of(place: Place) -> dict[str, tuple[int, bytes]]:
-    """Every file of state and workspace: when it was changed, and its content."""
-    paths = [path for top in (place.root, place.state) for path in top.rglob("*")]
+    """Every file and folder of state and workspace: when it was changed, and its content."""
+    paths = [path for top in (place.root, place.state) for path in (top, *top.rglob("*"))]
     return {str(path): (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"") for path in paths}
 
 
