@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as some
 
-from treegate.model.policy import MINUTE
+from treegate.model.measures import MINUTE
 from treegate.model.retention import Because, Entry, Limits, Verdict, judge, went_back
 
 NOW = 1_000

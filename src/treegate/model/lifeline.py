@@ -60,12 +60,12 @@ def is_own(event: Event) -> bool:
 
 def lives(path: str, archive: Archive) -> Iterator[Life]:
     """The life of everything that was at a path, the latest occupant first."""
-    told: set[tuple[int, str]] = set()
+    told: set[tuple[int, str, str]] = set()
     for run in sorted({END, *_leavings(path, archive)}, reverse=True):
         behind = list(_backward(path, run, archive))
         ahead = list(_forward(path, run, archive)) if run != END else []
         events = (*reversed(behind), *ahead)
-        marks = {(event.run, event.effect.id + event.before) for event in events}
+        marks = {(event.run, event.before, event.after) for event in events}
         if events and not marks & told:
             told |= marks
             yield Life(events, events[-1].after)
@@ -143,9 +143,10 @@ def _last(path: str, until: int, archive: Archive) -> tuple[int, Effect, str] | 
 
 def _forward(path: str, since: int, archive: Archive) -> Iterator[Event]:
     """The events from a run on that took an entry on from where it was before it, oldest first."""
+    came = since
     while path:
         found = _next(path, since, archive)
-        if found is None:
+        if found is None or _came_between(path, came, found[0], archive):
             return
         run, effect, after = found
         yield Event(run, effect, path, after)
@@ -154,7 +155,13 @@ def _forward(path: str, since: int, archive: Archive) -> Iterator[Event]:
             inside = path[len(_kept_from(effect)) :]
             run, after = taken[0][0], untagged(taken[0][1].path) + inside
             yield Event(run, taken[0][1], "", after)
-        path, since = after, run + 1
+        path, since, came = after, run + 1, run
+
+
+def _came_between(path: str, after: int, before: int, archive: Archive) -> bool:
+    """Whether something else came to a path between two runs: then what was thought to be there never was."""
+    last = _last(path, before, archive)
+    return last is not None and last[0] > after
 
 
 def _next(path: str, since: int, archive: Archive) -> tuple[int, Effect, str] | None:

@@ -4,16 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import msgspec
 
 from treegate.model.measures import write_size
 from treegate.model.retention import Because
 
-if TYPE_CHECKING:
-    from treegate.engine.config import Vault
-    from treegate.gate.keeping import Held
+
+class Held(Protocol):
+    """A kept entry, with what retention says of it (gate.keeping gives it)."""
+
+    @property
+    def case(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def goes_at(self) -> int | None: ...
+    @property
+    def due(self) -> bool: ...
+    @property
+    def because(self) -> Because: ...
+    @property
+    def named_by(self) -> str: ...
+
+
+class Limits(Protocol):
+    """The settings of the vault that its words speak of."""
+
+    @property
+    def max_size(self) -> int | None: ...
+    @property
+    def case_max_size(self) -> int | None: ...
 
 
 class CaseTotal(msgspec.Struct, frozen=True):
@@ -40,7 +62,7 @@ def in_all(totals: Iterable[CaseTotal]) -> CaseTotal:
     return CaseTotal("", sum(t.entries for t in every), sum(t.size for t in every), sum(t.due for t in every))
 
 
-def goes(one: Held, limits: Vault) -> str:
+def goes(one: Held, limits: Limits) -> str:
     """When an entry goes and why, or why it stays."""
     match one.because:
         case Because.AGE if one.due:

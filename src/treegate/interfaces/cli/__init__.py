@@ -53,7 +53,7 @@ COMMANDS: dict[str, Entry] = {
     "resume": Entry(_RUNS, "waiting", "resume [--case C]", "lift a pause"),
     "vault": Entry(_KEEP, "vault", "vault list|restore|prune", "what went away, and how long it is kept"),
     "log": Entry(_KEEP, "log", "log [--path P]", "what happened, or a file's whole life"),
-    "audit": Entry(_KEEP, "audit", "audit verify|checkpoint|export", "prove that nobody changed the log"),
+    "audit": Entry(_KEEP, "audit", "audit verify|checkpoint|export|rekey", "prove that nobody changed the log"),
     "doctor": Entry(_CARE, "care", "doctor", "what this mount promises; who gets around it"),
     "fsck": Entry(_CARE, "care", "fsck", "whether records, vault and tree tell one story"),
     "policy": Entry(_CARE, "policy", "policy explain PLAN", "which rule asks what of a plan, and why"),
