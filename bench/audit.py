@@ -1,139 +1,154 @@
-"""What the audit log costs to prove, and a file's life to find, among a million events.
+"""`audit verify` and `log --path` on a long log: rows a second, memory, milliseconds.
 
-    python bench/audit.py SCRATCH [EVENTS]     (default: 1000000)
+    python bench/audit.py [--events 1000000] [--moves 20] [--at DIR]
 
-Makes a workspace in SCRATCH whose log has that many rows, and whose runs have that many lines, 100 a run; a file that
-was moved 50 times and carried 50 times by its folder is among them. Prints rows a second of `audit verify`, its peak
-resident memory, and milliseconds of `log --path`, once the index is there. What is made there is removed again.
+Makes a workspace in which one file was really moved `--moves` times, then fills its log up with events of other runs
+(five a run), chained as treegate chains them, and its index with those runs' paths.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import resource
 import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from treegate.engine import audit, receipts, schema, trails
-from treegate.engine.store import Store
+from treegate.engine import audit, touched
 from treegate.gate import Gate
-from treegate.model.effects import Effect
-from treegate.model.lifecycle import State
 
-LINES = 100  # of each run
-EVERY = 50  # moves of the file that is looked for, and as many of its folder
-
-
-def rows(first: audit.Anchor, count: int) -> Iterator[dict[str, Any]]:
-    """Rows of a log as approvals leave them."""
-    before = first
-    for seq in range(first.seq + 1, first.seq + count + 1):
-        data = f'{{"comment":"","digest":"{seq:064x}","role":"reviewer"}}'
-        row = audit.AuditRow(
-            seq, 1_800_000_000_000 + seq, "approve", "anna", "cli", f"pl_{seq:016}", None, data, before.hash, ""
-        )
-        row = msgspec.structs.replace(row, hash=audit.hash_of(row))
-        before = audit.Anchor(seq, row.hash)
-        yield msgspec.structs.asdict(row)
-
-
-def fill(store: Store, state: Path, events: int) -> None:
-    """The log, the runs, their lines, and the index of them."""
-    runs = events // LINES
-    with store.write() as transaction:
-        transaction.insert_many(schema.audit, rows(audit.head(transaction), events))
-        transaction.execute(schema.meta.delete().where(schema.meta.c.key == audit.HEAD))
-        transaction.insert_many(schema.plans, (_plan(seq) for seq in range(1, runs + 1)))
-        transaction.insert_many(schema.previews, (_preview(seq) for seq in range(1, runs + 1)))
-        transaction.insert_many(schema.runs, (_run(seq) for seq in range(1, runs + 1)))
-    step = max(1, runs // (2 * EVERY))
-    start, entered = time.perf_counter(), 0.0
-    with store.write() as transaction:
-        for seq in range(1, runs + 1):
-            effects = [_move(f"Big/In/{seq}-{n}", f"Big/Out/{seq}-{n}") for n in range(LINES - 1)]
-            turn, rest = divmod(seq, step)
-            if rest == 0:
-                effects.append(_turn(turn))
-            path = state / "receipts" / f"run_{seq:016}.lines"
-            receipts.write_lines(path, receipts.lines(effects, {}, {}, {}))
-            entered -= time.perf_counter()
-            trails.note(transaction, store_run(seq), state / "receipts")
-            entered += time.perf_counter()
-    print(
-        f"index: {entered / events * 1e6:.1f} us a line, {time.perf_counter() - start:.0f} s with the lines written"
-    )
-
-
-def _turn(turn: int) -> Effect:
-    """The file's own moves, and its folder's, in turns."""
-    if turn % 2:
-        return _move(f"Big/Box{turn // 2}/a{turn // 2}", f"Big/Box{turn // 2}/a{turn // 2 + 1}")
-    return _move(f"Big/Box{turn // 2 - 1}", f"Big/Box{turn // 2}", "dir")
-
-
-def _move(source: str, to: str, kind: str = "file") -> Effect:
-    return Effect(id="e1", effect="moved", path=to, kind=kind, source=source, files=1)
-
-
-def store_run(seq: int) -> Any:
-    """A run as far as the index looks at it."""
-    return type("Run", (), {"seq": seq, "id": f"run_{seq:016}"})
-
-
-def _plan(seq: int) -> dict[str, Any]:
-    at = {"created_at": seq, "updated_at": seq}
-    who = {"cases": ("Big",), "title": "Sort", "author": "bot", "state": State.APPLIED.value}
-    return {"seq": seq, "id": f"pl_{seq:016}", "revision": 1, "preview": seq, "digest": f"{seq:064x}", **at, **who}
-
-
-def _preview(seq: int) -> dict[str, Any]:
-    named = {"seq": seq, "plan": f"pl_{seq:016}", "revision": 1, "digest": f"{seq:064x}", "table_digest": ""}
-    return {**named, "effects": 0, "model": b"", "created_at": seq}
-
-
-def _run(seq: int) -> dict[str, Any]:
-    named = {"seq": seq, "id": f"run_{seq:016}", "plan": f"pl_{seq:016}", "revision": 1, "preview": seq}
-    what = {"digest": f"{seq:064x}", "table_digest": "", "cases": ("Big",), "state": State.APPLIED.value}
-    when = {"started_at": seq, "ended_at": seq, "receipt_digest": "x", "generation": seq}
-    return {**named, **what, **when, "actor": "anna"}
+# The kernel's count for a child would begin with what its parent holds.
+TOLD = """
+import atexit, sys
+atexit.register(lambda: sys.stderr.write(open("/proc/self/status").read()))
+from treegate.interfaces.cli import main
+main()
+"""
+EVENTS = ("submitted", "previewed", "approve", "run-began", "run-ended")
 
 
 def main() -> None:
-    """Fills, verifies, looks."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scratch", type=Path)
-    parser.add_argument("events", type=int, nargs="?", default=1_000_000)
-    given = parser.parse_args()
-    home = given.scratch / "bench-audit"
-    (home / "office" / "projects" / "Big").mkdir(parents=True)
+    options = parser().parse_args()
+    root = Path(tempfile.mkdtemp(prefix="bench-audit-", dir=options.at))
     try:
-        with Gate.init(
-            home / "office", solo=True, environ={**os.environ, "TREEGATE_STATE": str(home / "state")}
-        ) as gate:
-            fill(gate.core.store, home / "state", given.events)
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-            for _ in range(3):
-                start = time.process_time()
-                found = gate.verify_audit()
-                taken = time.process_time() - start
-                print(
-                    f"audit verify: {found.rows / taken:,.0f} rows a second of the processor; faults: {found.faults}"
-                )
-            after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-            print(f"peak resident memory: {before} MB before, {after} MB after")
-            for path in (f"Big/Box{EVERY}/a{EVERY}", "Big/Box0/a0", "Big/Out/500-5"):
-                start = time.perf_counter()
-                lives = gate.history(path)
-                taken = (time.perf_counter() - start) * 1000
-                print(f"log --path {path}: {taken:.1f} ms, {len(lives[0].chapters)} chapters")
+        measure(root, options.events, options.moves)
     finally:
-        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(root)
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description="audit verify and log --path on a long log")
+    made.add_argument("--events", type=int, default=1_000_000)
+    made.add_argument("--moves", type=int, default=20, help="how often the one file was moved")
+    made.add_argument("--at", default=".", help="a folder to work in")
+    return made
+
+
+def measure(root: Path, events: int, moves: int) -> None:
+    environ = {"TREEGATE_STATE": str(root / "state")}
+    last = work(root / "ws", environ, moves)
+    runs = fill(root / "state/treegate.db", events)
+    print(f"{events:,} events, {runs:,} runs; one file moved {moves} times")
+    with Gate.open(root / "ws", environ) as gate:
+        ask(gate, last, moves)
+        verify(gate)
+    commands(root / "ws", environ, last)
+
+
+def work(root: Path, environ: dict[str, str], moves: int) -> str:
+    """Really moves one file, again and again; where it is in the end."""
+    (root / "projects/case").mkdir(parents=True)
+    (root / "projects/case/file-0").write_text("x")
+    with Gate.init(root, solo=True, environ=environ) as gate:
+        for number in range(moves):
+            operation = {"op": "move", "from": f"file-{number}", "to": f"file-{number + 1}"}
+            done = gate.submit(json.dumps({"version": 1, "case": "case", "operations": [operation]}))
+            gate.approve(done.id, done.digest)
+            gate.apply(done.id)
+    return f"case/file-{moves}"
+
+
+def fill(path: Path, events: int) -> int:
+    """Fills the log up to so many events; how many runs there are then."""
+    with closing(sqlite3.connect(path)) as database, database:
+        have = database.execute("SELECT count(*) FROM audit").fetchone()[0]
+        first = database.execute("SELECT max(seq) FROM runs").fetchone()[0] + 1
+        runs = range(first, first + (events - have) // len(EVENTS) + 1)
+        rows = chained(database, have, events, first)
+        database.executemany("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        columns = [row[1] for row in database.execute("PRAGMA table_info(runs)")]
+        sample = database.execute("SELECT * FROM runs WHERE seq = 1").fetchone()
+        marks = ", ".join("?" * len(columns))
+        database.executemany(f"INSERT INTO runs VALUES ({marks})", (made_run(columns, sample, run) for run in runs))
+        paths = ((touched.key_of(f"case/{way}-{run}"), run, 0) for run in runs for way in ("from", "to"))
+        database.executemany("INSERT INTO touched VALUES (?, ?, ?)", sorted(paths))
+        database.executemany("INSERT INTO touched_runs VALUES (?)", ((run,) for run in runs))
+        return database.execute("SELECT count(*) FROM runs").fetchone()[0]
+
+
+def chained(database: sqlite3.Connection, have: int, events: int, run: int) -> Iterator[tuple[object, ...]]:
+    prev, at = database.execute("SELECT hash, at FROM audit WHERE seq = ?", (have,)).fetchone()
+    for seq in range(have + 1, events + 1):
+        number, which = divmod(seq - have - 1, len(EVENTS))
+        data = f'{{"digest":"{prev}","revision":1}}'
+        plan, of = f"pl_{run + number:016}", f"run_{run + number:016}" if which > 2 else None
+        row = audit.AuditRow(seq, at + seq, EVENTS[which], "root", "cli", plan, of, data, prev, "")
+        prev = audit.digest_of(row)
+        yield seq, at + seq, EVENTS[which], "root", "cli", plan, of, data, row.prev, prev
+
+
+def made_run(columns: list[str], sample: tuple[object, ...], run: int) -> tuple[object, ...]:
+    own = {"seq": run, "id": f"run_{run:016}", "preview": run, "generation": run}
+    return tuple(own.get(name, value) for name, value in zip(columns, sample, strict=True))
+
+
+def ask(gate: Gate, path: str, moves: int) -> None:
+    times = []
+    for _ in range(11):
+        start = time.perf_counter()
+        (life,) = gate.history(path)
+        times.append((time.perf_counter() - start) * 1000)
+        assert len(life.happened) == moves
+    print(f"  log --path     {statistics.median(times):8.1f} ms, the first time {times[0]:.1f} ms")
+
+
+def verify(gate: Gate) -> None:
+    start, used = time.perf_counter(), time.process_time()
+    found = gate.verify_audit()
+    seconds, used = time.perf_counter() - start, time.process_time() - used
+    assert found.verified, found.findings
+    rate, of_core = found.events / seconds, found.events / used
+    print(f"  audit verify   {rate:8,.0f} rows a second, {of_core:,.0f} a second of one core")
+
+
+def commands(root: Path, environ: dict[str, str], path: str) -> None:
+    """Whole commands, with the start of Python and the opening of the workspace."""
+    for words in (["list", "--limit", "1"], ["log", "--path", path], ["audit", "verify"]):
+        runs = [run(words, root, environ) for _ in range(3)]
+        seconds, peak = min(seconds for seconds, _ in runs), max(peak for _, peak in runs)
+        print(f"  treegate {' '.join(words):<28} {seconds * 1000:8,.0f} ms, {peak:.0f} MB at most")
+
+
+def run(words: list[str], root: Path, environ: dict[str, str]) -> tuple[float, float]:
+    """Seconds and peak resident memory (MB) of one command."""
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", TOLD, *words, "--workspace", str(root)],
+        env={**os.environ, **environ},
+        check=True,
+        text=True,
+        capture_output=True,
+    )
+    peak = next(line for line in done.stderr.splitlines() if line.startswith("VmHWM"))
+    return time.perf_counter() - start, int(peak.split()[1]) / 1024
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def test_a_change_of_any_field_is_found_at_its_row(chain, field):
 
 def test_a_row_rewritten_with_its_own_right_hash_is_found_at_the_next(chain):
     forged = msgspec.structs.replace(chain[4], actor="nobody")
-    forged = msgspec.structs.replace(forged, hash=audit.hash_of(forged))
+    forged = msgspec.structs.replace(forged, hash=audit.digest_of(forged))
     assert broken_at([*chain[:4], forged, *chain[5:]]) == chain[5].seq
 
 

@@ -130,15 +130,43 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 def read_as(kind: type[L], path: Path) -> Iterator[L]:
     """The lines of a run, as much of each as a `kind` holds; raises as `read_lines`."""
-    read = msgspec.json.Decoder(kind).decode
+    return (line for _, line in places_of_lines(path, kind))
+
+
+def places_of_lines(path: Path, kind: type[L]) -> Iterator[tuple[int, L]]:
+    """Each line of a run with the byte at which it begins; raises as `read_lines` does."""
+    read, at = msgspec.json.Decoder(kind).decode, 0
     try:
         with open(path, "rb") as file:
             for line in file:
-                yield read(line)
+                yield at, read(line)
+                at += len(line)
     except FileNotFoundError:
-        raise NotFound(f"{path.stem} has no record of its effects", code="receipt-missing") from None
+        raise _no_lines(path) from None
     except msgspec.MsgspecError as error:
-        raise NotVerified(f"{path.name} is damaged: {error}", code="receipt-damaged") from None
+        raise _damaged_lines(path, error) from None
+
+
+def read_line(path: Path, at: int) -> Line:
+    """The one line that begins at a byte; raises as `read_lines` does."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(at)
+            return msgspec.json.decode(file.readline(), type=Line)
+    except FileNotFoundError:
+        raise _no_lines(path) from None
+    except msgspec.MsgspecError as error:
+        raise _damaged_lines(path, error) from None
+
+
+def _no_lines(path: Path) -> NotFound:
+    text = f"{path.stem} has no record of its effects"
+    return NotFound(text, code="receipt-missing", hint="put it back from a backup", next="treegate fsck")
+
+
+def _damaged_lines(path: Path, error: Exception) -> NotVerified:
+    text = f"{path.name} is damaged: {error}"
+    return NotVerified(text, code="receipt-damaged", hint="put it back from a backup", next="treegate fsck")
 
 
 def signed(receipt: Receipt, key: keys.Key) -> Receipt:

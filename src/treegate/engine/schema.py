@@ -292,7 +292,7 @@ touched = Table(  # which lines of which receipts speak of a path, found by the 
     metadata,
     Column("path", BigInteger, primary_key=True, autoincrement=False),
     Column("run", Integer, primary_key=True),  # runs.seq
-    Column("line", BigInteger, primary_key=True),  # where it begins in the file of the run's lines
+    Column("line", BigInteger, primary_key=True, autoincrement=False),  # where it begins in the run's lines, in bytes
     sqlite_with_rowid=False,
 )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from treegate.engine import tokens
+from treegate.engine.audit import AuditRow
 from treegate.engine.checkpoints import Checkpoint
 from treegate.engine.pauses import Pause
 from treegate.engine.probe import Finding
@@ -39,8 +40,8 @@ from treegate.gate import (
     undoing,
     waiting,
 )
-from treegate.gate.auditing import Verified
-from treegate.gate.chronicle import Happened, Story
+from treegate.gate.auditing import Audited
+from treegate.gate.chronicle import History
 from treegate.gate.comparing import Comparison
 from treegate.gate.core import Core
 from treegate.gate.ending import Applied
@@ -294,24 +295,24 @@ class Gate:
         """Whether store, journals, vaults and tree tell one story; makes reports anew that do not, unless `dry`."""
         return fsck.fsck(self._core, dry=dry)
 
-    def log(self, case: str | None = None, limit: int = 50) -> list[Happened]:
-        """The newest events, of a case where given; oldest of them first."""
-        return chronicle.newest(self._core, case, limit)
+    def log(self, case: str = "", limit: int = 50) -> list[AuditRow]:
+        """The newest events, newest first."""
+        return chronicle.events(self._core, case, limit)
 
-    def history(self, path: str) -> list[Story]:
-        """The lives of all that was ever at a path, through every move."""
-        return chronicle.stories(self._core, path)
-
-    def verify_audit(self, checkpoints: Iterable[tuple[str, bytes]] = ()) -> Verified:
-        """Whether the log is as it was written; checkpoints from elsewhere are (name, document)."""
-        return auditing.verify(self._core, checkpoints)
+    def history(self, path: str, case: str = "") -> list[History]:
+        """The whole lives of the files that were ever at a path."""
+        return chronicle.history(self._core, path, case)
 
     def checkpoint(self) -> Checkpoint:
-        """Signs the head of the log."""
+        """Signs the head of the audit log."""
         return auditing.checkpoint(self._core)
 
+    def verify_audit(self, files: Iterable[Path] = ()) -> Audited:
+        """Whether the audit log holds: in itself, and against its checkpoints, stored ones and those given."""
+        return auditing.verify(self._core, files)
+
     def export_audit(self, after: int = 0) -> Iterator[bytes]:
-        """The log as JSON lines."""
+        """The audit log from a row on, each row as a line of JSON without its end."""
         return auditing.export(self._core, after)
 
     def rekey(self) -> str:

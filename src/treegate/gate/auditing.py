@@ -1,212 +1,168 @@
-"""The audit log, proved: the chain, the checkpoints that were signed here or kept elsewhere, the keys that signed."""
+"""The audit log checked, exported, and vouched for by checkpoints."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from pathlib import Path
 
 import msgspec
 
-from treegate.engine import audit, checkpoints, keys
-from treegate.engine.audit import GENESIS, Anchor, AuditRow
+from treegate.engine import audit, auditor, checkpoints, exports, keys
+from treegate.engine.auditor import Walk
 from treegate.engine.checkpoints import Checkpoint
-from treegate.errors import NotVerified, TreegateError
+from treegate.engine.probe import Finding
+from treegate.engine.workspace import generation
+from treegate.errors import Denied, NotVerified
 from treegate.gate.core import Core
 from treegate.model.actors import Action
-from treegate.model.measures import DAY
+from treegate.model.names import visible
 
-EVERY = 1_000  # events, or a day, after which a run that ends has the head of the log signed
-
-
-class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """What verification found: `faults` are what does not hold, `notes` what could not be proved or is unusual."""
-
-    rows: int
-    head: str
-    checkpoints: int  # that hold
-    faults: list[str]
-    notes: list[str]
+Named = tuple[str, Checkpoint]  # what it is called in a sentence, and itself
 
 
-class _Given(NamedTuple):
-    """A checkpoint to be held against the log, and what to call it."""
+class Audited(msgspec.Struct, frozen=True, kw_only=True):
+    """What `audit verify` found; `seq` and `hash` are of the last row, `verified` is whether all of it holds."""
 
-    label: str
-    document: bytes
-    elsewhere: bool = True
-
-
-def verify(core: Core, given: Iterable[tuple[str, bytes]] = ()) -> Verified:
-    """Verifies the whole log, in bounded memory; `given` are checkpoints from elsewhere, (name, document)."""
-    core.actor.require(Action.READ, core.workspace.cases())
-    here = [_Given("a checkpoint kept here", document, False) for document in checkpoints.kept(core.store)]
-    work = _Verification([*here, *(_Given(*one) for one in given)])
-    work.expect(core.store.meta().workspace, core.store.meta().state, checkpoints.public_keys(core.store))
-    work.follow(audit.rows(core.store))
-    if lost := audit.missing(core.store):
-        work.faults.append(f"the last {lost:,} rows are gone: the log was longer when it was last written to")
-    work.check_kept()
-    work.check_key(core)
-    return work.verified()
-
-
-def verify_export(lines: Iterable[bytes], given: Iterable[tuple[str, bytes]] = ()) -> Verified:
-    """Verifies an exported log alone, as someone can who has nothing else."""
-    work = _Verification([_Given(*one) for one in given])
-    work.follow(audit.exported(lines))
-    return work.verified()
-
-
-class _Verification:
-    """One pass over a log."""
-
-    def __init__(self, given: list[_Given]) -> None:
-        self.faults: list[str] = []
-        self.notes: list[str] = []
-        self._read: list[tuple[_Given, Checkpoint]] = []
-        for one in given:
-            try:
-                self._read.append((one, checkpoints.read(one.document)))
-            except NotVerified as error:
-                self.faults.append(f"{one.label}: {error.message}")
-        self._logged: list[Anchor] = []  # checkpoints that the log itself speaks of
-        self._keys: list[str] = []  # that the log itself speaks of
-        self._latest = 0
-        self._back = 0
-        self._head = GENESIS
-
-    def expect(self, workspace: str, state: str, known: list[str]) -> None:
-        """Drops checkpoints of other workspaces, and notes those of keys that nobody here has signed with."""
-        fitting = []
-        for one, found in self._read:
-            if (found.workspace, found.state) != (workspace, state):
-                self.faults.append(f"{one.label} is of another workspace ({found.workspace})")
-            elif known and found.public_key not in known:
-                self.faults.append(f"{one.label} is signed with a key that is not known here")
-            else:
-                fitting.append((one, found))
-        self._read = fitting
-
-    def follow(self, chain: Iterator[AuditRow]) -> None:
-        """Walks the chain and holds every checkpoint against it."""
-        try:
-            self._head = audit.verify(self._watched(chain), GENESIS, self._known())
-        except NotVerified as error:
-            self.faults.append(error.message)
-            return
-        for one, found in self._read:
-            if found.seq > self._head.seq:
-                lost = f"at least {found.seq - self._head.seq:,} rows were cut off the end"
-                self.faults.append(f"{one.label} vouches for row {found.seq:,}: {lost}")
-        if not self._read and not self._logged:
-            self.notes.append("no checkpoint was made yet: nothing but the chain itself was verified")
-
-    def _known(self) -> dict[int, str]:
-        """The hashes that checkpoints vouch for; of two that differ, that from elsewhere is believed."""
-        known: dict[int, str] = {}
-        for one, found in self._read:
-            if known.get(found.seq, found.hash) != found.hash:
-                self.faults.append(f"{one.label} and another speak of different logs, at row {found.seq:,}")
-            known[found.seq] = found.hash
-        return known
-
-    def _watched(self, chain: Iterator[AuditRow]) -> Iterator[AuditRow]:
-        """The rows, looked at on the way for what they say of the log itself."""
-        for row in chain:
-            if row.at < self._latest:
-                self._back += 1
-            else:
-                self._latest = row.at
-            if row.event in _TELLING:
-                self._told(row)
-            yield row
-
-    def _told(self, row: AuditRow) -> None:
-        try:
-            data = json.loads(row.data)
-            if row.event == "checkpoint":
-                self._logged.append(Anchor(data["seq"], data["hash"]))
-            elif row.event == "key-noted":
-                self._keys.append(data["public_key"])
-            else:
-                self.faults.append(
-                    f"rows {data['found'] + 1:,} to {data['expected']:,} were cut off before row {row.seq:,}"
-                )
-        except (ValueError, KeyError, TypeError):
-            self.faults.append(f"audit row {row.seq} says nothing that makes sense")
-
-    def check_kept(self) -> None:
-        """Whether every checkpoint that the log speaks of is still kept here."""
-        kept = {found.seq for one, found in self._read if not one.elsewhere}
-        gone = [anchor for anchor in self._logged if anchor.seq not in kept]
-        if gone:
-            self.faults.append(f"{len(gone):,} checkpoints that the log speaks of are not kept here any more")
-
-    def check_key(self, core: Core) -> None:
-        """Whether the key that signs is there, and is the one that the log speaks of."""
-        try:
-            public = core.key().public
-        except TreegateError as error:
-            self.faults.append(f"{error.message}: nothing can be signed until there is one")
-            return
-        known = checkpoints.public_keys(core.store)
-        if public not in known:
-            self.notes.append("the key that signs here was never noted in the log")
-        elif sorted(set(self._keys)) != sorted(known):
-            self.faults.append("the keys that the database knows are not those that the log speaks of")
-
-    def verified(self) -> Verified:
-        """What there is to say."""
-        if self._back:
-            self.notes.append(f"the clock went back before {self._back:,} of the rows; their order is by number")
-        if not any(one.elsewhere for one, _ in self._read):
-            self.notes.append(
-                "no checkpoint from elsewhere was given: whoever holds disk and key could rewrite all of it"
-            )
-        return Verified(
-            rows=self._head.seq,
-            head=self._head.hash,
-            checkpoints=0 if self.faults else len(self._read),
-            faults=self.faults,
-            notes=self.notes,
-        )
-
-
-_TELLING = frozenset({"checkpoint", "key-noted", audit.GAP})
+    verified: bool
+    events: int
+    seq: int
+    hash: str
+    checkpoints: int
+    vouched: int  # the last row that a checkpoint which holds vouches for
+    keys: list[str]  # the public keys that have signed here, as the log names them
+    findings: list[Finding]
 
 
 def checkpoint(core: Core) -> Checkpoint:
-    """Signs the head of the log as it is now."""
-    core.actor.require(Action.READ, core.workspace.cases())
+    """Signs the head of the log, and says so in the log; raises NotVerified where there is no key."""
     key = core.key()
     with core.store.write() as transaction:
-        checkpoints.note_key(transaction, key.public, core.by())
         return checkpoints.make(transaction, key, core.by())
 
 
-def checkpoint_if_due(core: Core) -> None:
-    """Signs the head of the log if that was long ago; that it could not be done fails nobody's run."""
-    last = checkpoints.newest(core.store)
-    if last is not None and audit.head(core.store).seq - last[0] < EVERY and core.clock() - last[1] < DAY:
-        return
-    try:
-        checkpoint(core)
-    except TreegateError:
-        return
-
-
 def rekey(core: Core) -> str:
-    """Makes a new signing key where the old one is lost or damaged; its public half."""
+    """Makes a new signing key where the old one is lost or damaged, and says so in the log; its public half."""
     core.actor.require(Action.POLICY)
     public = keys.replace(core.state).public
     with core.store.write() as transaction:
-        checkpoints.note_key(transaction, public, core.by())
+        checkpoints.rekey(transaction, public, core.by())
     return public
 
 
+def verify(core: Core, files: Iterable[Path] = ()) -> Audited:
+    """Holds the whole log against itself, the checkpoints, the key, and the runs that store and tree know of."""
+    given = [_read(path) for path in files]
+    runs = max(core.store.meta().generation, generation(core.workspace.root))
+    kept, damaged = _stored(core)
+    walk = Walk({one.seq for _, one in (*kept, *given)}).read(audit.rows(core.store))
+    owner = {"workspace": core.workspace.marker.workspace, "state": core.workspace.marker.state}
+    found = [*walk.findings(), *_ends(core, walk, runs), *damaged, *_unmatched(core, walk, kept)]
+    own, said = _own_key(core, walk, len(kept) + len(given))
+    return _answer(walk, [*kept, *given], owner, own or walk.key, [*found, *said])
+
+
+def verify_export(path: Path, files: Iterable[Path] = ()) -> Audited:
+    """The same of an exported file alone, without a workspace; raises NotFound, UsageError or NotVerified."""
+    given = [_read(one) for one in files]
+    walk = Walk({one.seq for _, one in given}, None).read(exports.rows(path))
+    found = list(walk.findings())
+    if walk.after is not None and walk.after.seq and not any(one.anchor == walk.after for _, one in given):
+        text = f"the rows begin with {walk.after.seq + 1}: nothing here proves what came before"
+        found.append(Finding("warning", text, f"give a checkpoint of row {walk.after.seq}, or export the whole log"))
+    if walk.key:
+        found.append(Finding("note", f"the log names the key {walk.key}", "compare it with the one that you know"))
+    return _answer(walk, given, walk.owner, walk.key, found)
+
+
 def export(core: Core, after: int = 0) -> Iterator[bytes]:
-    """The log as JSON lines, from a row on."""
-    core.actor.require(Action.READ, core.workspace.cases())
-    for row in audit.rows(core.store, after):
-        yield audit.line(row)
+    """The rows after `after`, each as a line of JSON."""
+    if core.actor.cases is not None:
+        text, hint = "the audit log speaks of every case", "ask someone who may see them all"
+        raise Denied(text, code="case-not-allowed", hint=hint)
+    return (exports.line(row) for row in audit.rows(core.store, after))
+
+
+def _answer(walk: Walk, given: list[Named], owner: dict[str, str], key: str, found: list[Finding]) -> Audited:
+    vouched, named = 0, {one.public_key for _, one in given}
+    signers = {*walk.keys, key} - {""}
+    if not signers and len(named) > 1:
+        found.append(
+            Finding("error", "the checkpoints are signed by different keys", "find out which key is the one")
+        )
+    for name, one in given:
+        said = list(auditor.held_against(walk, name, one, owner, signers))
+        found += said
+        if not said:
+            vouched = max(vouched, one.seq)
+    if not given and walk.events:
+        text = "no checkpoint vouches for the log: that all of it was written anew would not show"
+        found.append(
+            Finding("warning", text, "make one with `treegate audit checkpoint -o F`, and keep it elsewhere")
+        )
+    return Audited(
+        verified=not any(one.severity == "error" for one in found),
+        events=walk.events,
+        seq=walk.head.seq,
+        hash=walk.head.hash,
+        checkpoints=len(given),
+        vouched=vouched,
+        keys=list(walk.keys),
+        findings=found,
+    )
+
+
+def _read(path: Path) -> Named:
+    return f"the checkpoint {visible(str(path))}", checkpoints.read(path)
+
+
+def _stored(core: Core) -> tuple[list[Named], list[Finding]]:
+    """The stored checkpoints, and those that cannot be read as such."""
+    kept, damaged = [], []
+    for seq, document in checkpoints.stored(core.store):
+        name = f"the stored checkpoint of row {seq}"
+        try:
+            one = checkpoints.decode(document, name)
+        except NotVerified as error:
+            damaged.append(Finding("error", visible(error.message), error.hint))
+            continue
+        kept.append((name, one))
+    return kept, damaged
+
+
+def _ends(core: Core, walk: Walk, runs: int) -> Iterator[Finding]:
+    """Whether the log goes on as long as other things that count."""
+    if not walk.events:
+        yield Finding("error", "the log is empty: its first row is written with the database", "restore a backup")
+    elif runs > walk.generation and not walk.faulty:
+        text = f"the log ends with run {walk.generation}, and {runs} have begun: its end was cut"
+        yield Finding("error", text, "compare it with a backup or an exported log")
+
+
+def _unmatched(core: Core, walk: Walk, kept: list[Named]) -> Iterator[Finding]:
+    """Checkpoints of which only the log, or only the table knows."""
+    for seq in sorted(walk.noted - {seq for seq, _ in checkpoints.stored(core.store)}):
+        text = f"the stored checkpoint of row {seq} is gone, and the log says that it was made"
+        yield Finding("error", text, "compare the log with a copy of it that was kept elsewhere")
+    for name, one in kept if not walk.faulty else ():
+        if one.seq not in walk.noted and one.seq <= walk.head.seq:
+            text = f"{name} is not noted in the row after it: the log was cut or edited there"
+            yield Finding("error", text, "compare it with a backup or an exported log")
+
+
+def _own_key(core: Core, walk: Walk, signed: int) -> tuple[str, list[Finding]]:
+    """The state directory's public key, and what is to be said of it."""
+    try:
+        own = core.key().public
+    except NotVerified as error:
+        against = "the key that the log itself names" if walk.key else "the keys that they name themselves"
+        text = (
+            f"{error.message}: the chain was checked without it, and {signed:,} signatures only against {against},"
+            " which whoever can write the log could have put there"
+        )
+        return "", [
+            Finding("error", text, "put the key back from a backup; compare with a checkpoint kept elsewhere")
+        ]
+    if walk.key and own != walk.key:
+        text = f"the state directory's key is {own}, and the log names {walk.key}"
+        return own, [Finding("error", text, "put the file `key` back from a backup; or the log was rewritten")]
+    return own, []

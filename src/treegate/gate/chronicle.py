@@ -1,195 +1,264 @@
-"""The chronicle: the newest events, and a file's whole life, through every move, in this case and others."""
+"""The history of the workspace: the newest events, and a file's whole life through every run that moved it."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-from functools import lru_cache
-from typing import Any
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Literal
 
 import msgspec
 
-from treegate.engine import audit, trails
+from treegate.engine import audit, receipts, schema, touched
 from treegate.engine.audit import AuditRow
-from treegate.engine.store.records import Run
-from treegate.errors import NotFound, TreegateError
+from treegate.engine.receipts import Line
+from treegate.engine.store.records import Kept, Run, VaultState
+from treegate.engine.touched import Speaks, Spot
+from treegate.errors import TreegateError
 from treegate.gate.core import Core
 from treegate.model import lifeline
 from treegate.model.actors import Action
-from treegate.model.effects import Text, tagged
-from treegate.model.lifeline import Done, Event, Life
-from treegate.model.paths import split
+from treegate.model.effects import untagged
+from treegate.model.lifeline import Life, Step, Touch
+from treegate.model.paths import joined
 
-AT_ONCE = 5_000  # lines of a run that are entered into the index as it ends; of longer ones, when somebody asks
-MOST_LIVES = 20  # of all that was at a path, the latest occupants
+PROMPT = 5000  # lines of a run that are indexed as it ends; more wait for the first question
+ANOTHER = "(another case)"
 
+# --- a file's life ---------------------------------------------------------------------------------------------
 
-class Happened(msgspec.Struct, frozen=True, kw_only=True):
-    """One event of the log; `at` in milliseconds since 1970, UTC."""
-
-    seq: int
-    at: int
-    event: str
-    actor: str
-    channel: str
-    plan: str | None
-    run: str | None
-    data: dict[str, Any]
+Where = Literal["tree", "gone", "vault", "let go", "aside"]
 
 
-class Chapter(msgspec.Struct, frozen=True, kw_only=True, rename={"source": "from"}):
-    """What one run did to an entry, and who stood for it."""
+class Happening(msgspec.Struct, frozen=True, kw_only=True, rename={"source": "from"}):
+    """One thing that a run did to a file; times in milliseconds since 1970, UTC."""
 
     at: int
     run: str
     plan: str
     title: str
-    approved_by: list[str]
     by: str
-    what: str  # the effect's word: moved, created, …
-    carried: bool  # whether it was done to a folder above it
-    source: Text | None
-    to: Text | None
-    vault: int | None  # the entry under which the run's vault took it
+    approved_by: list[str]
+    effect: str  # as in the receipt, of the file or of the folder above it
+    source: str | None  # where the file was before; None: it came to be
+    path: str  # where it was after
+    above: str  # the folder that took it along, if that was what the run touched
+    copied: str  # what it is a copy of
+    undo_of: str
+    outside: bool  # done by rollback.sh, without treegate
 
 
-class Story(msgspec.Struct, frozen=True, kw_only=True):
-    """The life of one entry: its chapters, oldest first, and where it is now."""
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """One file's life: what happened in order, and where it is now (`path`: where it was last, if it is gone)."""
 
-    chapters: list[Chapter]
-    path: Text | None  # in the tree, if it is there
-    kept: str  # "RUN ENTRY" of the vault that keeps it, else ""
-    until: int | None  # when retention lets it go
-    here: bool  # whether it is the one that is at the path now
-
-
-def newest(core: Core, case: str | None = None, limit: int = 50) -> list[Happened]:
-    """The newest events, of a case where given; oldest of them first."""
-    core.actor.require(Action.READ, core.workspace.cases() if case is None else [case])
-    return [_happened(row) for row in reversed(audit.newest(core.store, case, limit))]
+    began: str
+    happened: list[Happening]
+    where: Where
+    path: str
+    kept: Kept | None  # by the vault
 
 
-def _happened(row: AuditRow) -> Happened:
-    try:
-        data = json.loads(row.data)
-    except ValueError:
-        data = {}
-    values = {name: getattr(row, name) for name in ("seq", "at", "event", "actor", "channel", "plan", "run")}
-    return Happened(**values, data=data if isinstance(data, dict) else {})
-
-
-def stories(core: Core, path: str) -> list[Story]:
-    """The lives of all that was ever at a path, the latest occupant first; raises NotFound where nothing was known.
-
-    `path` starts at the case; what no run touched has no life that treegate could know of.
-    """
-    path = _from_projects(core, path)
+def history(core: Core, path: str, case: str = "") -> list[History]:
+    """The lives of all files that were ever at a path, in the order in which they were."""
+    path = _from_projects(core, path, case)
     core.actor.require(Action.READ, [path.partition("/")[0]])
     catch_up(core)
-    found: list[Story] = []
-    for life in lifeline.lives(path, _Archive(core)):
-        story = _story(core, life, path)
-        if story.path is not None or not all(chapter.carried for chapter in story.chapters):
-            found.append(story)  # else: nobody knows whether the folder held anything of that name
-        if len(found) == MOST_LIVES:
-            break
-    if not found:
-        raise NotFound(
-            f"no run ever touched {path!r}",
-            code="no-history",
-            hint="name it from its case on, as it is now or as it ever was; what people did themselves is not known",
-            next="treegate log",
-        )
-    return found
+    chronicle = _Chronicle(core)
+    found = lifeline.lives(path, chronicle.find)
+    return [chronicle.told(life) for life in found if life.certain or chronicle.is_there(life)]
 
 
-def _from_projects(core: Core, path: str) -> str:
-    """A path as people name it, from `projects/` on."""
-    path = path.strip("/").removeprefix(f"{core.workspace.folders.projects}/")
-    return "/".join(part for part in path.split("/") if part not in ("", "."))
+def _from_projects(core: Core, path: str, case: str) -> str:
+    """A path that a person named, from `projects/`; the case may be left out if it is given, or the only one."""
+    path = path.removeprefix(str(core.workspace.projects)).strip("/")
+    path = path.removeprefix(f"{core.workspace.folders.projects}/")
+    cases = core.workspace.cases()
+    only = case or (next(iter(cases)) if len(cases) == 1 else "")
+    first = path.partition("/")[0]
+    return joined(only, path) if only and first != only and (case or first not in cases) else path
 
 
-def note(core: Core, run: Run, lines: int) -> None:
-    """Enters the lines of a run that ended into the index, if they are few; it can be made anew at any time."""
-    if lines <= AT_ONCE:
-        with contextlib.suppress(TreegateError, OSError), core.store.write() as transaction:
-            trails.note(transaction, run, core.state / "receipts")
-
-
-def catch_up(core: Core) -> None:
-    """Enters what is not entered yet."""
-    for seq in trails.unnoted(core.store):
-        with contextlib.suppress(OSError, msgspec.MsgspecError), core.store.write() as transaction:
-            trails.note(transaction, core.store.runs_by_seq([seq])[seq], core.state / "receipts")
-
-
-class _Archive:
-    """The receipts, as `model.lifeline` asks them; each question is asked of the disk once."""
+class _Chronicle:
+    """What store and receipts say of paths, remembered for one question."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._folder = core.state / "receipts"
-        self.find = lru_cache(maxsize=None)(self._find)
+        self._found: dict[str, list[Touch]] = {}
+        self._runs: dict[str, Run] = {}
+        self._receipts: dict[str, receipts.Receipt | None] = {}
 
-    def _find(self, path: str) -> list[Done]:
-        marks = trails.find(self._core.store, path)
-        found = [(mark.run, trails.read(self._folder, mark.id, mark.offset)) for mark in marks]
-        return [(run, effect) for run, effect in found if path in trails.named(effect)]
+    def find(self, path: str) -> list[Touch]:
+        """Every touch of a path, in order: of run number 5 the 10th, and what was taken back of it the 11th."""
+        if path not in self._found:
+            there = [touch for touch in self._touches(path) if path in lifeline.places(touch)]
+            self._found[path] = sorted(there, key=lambda touch: touch.order)
+        return self._found[path]
 
-    def kept(self, run: str, entry: int) -> Done | None:
-        for one in self._core.store.vault(run=run, state=None):
-            if one.entry == entry:
-                seq = self._core.store.run(run).seq
-                return next((done for done in self.find(one.path) if done[0] == seq and done[1].vault == entry), None)
-        return None
+    def _touches(self, path: str) -> Iterator[Touch]:
+        for spot in touched.spots(self._core.store, path):
+            line = receipts.read_line(self._lines(spot.run), spot.line)
+            if line.result == "done":
+                there = Touch(2 * spot.seq, spot.run, line.effect)
+                yield there
+                if self._is_back(spot, line.effect.id):
+                    yield there._replace(order=there.order + 1, back=True)
 
-    def taken(self, run: int, entry: int) -> list[Done]:
-        return self.find(trails.place(self._core.store.runs_by_seq([run])[run].id, entry))
+    def _lines(self, run: str) -> Path:
+        return self._core.state / "receipts" / f"{run}.lines"
+
+    def _is_back(self, spot: Spot, effect: str) -> bool:
+        return touched.taken_back_outside(self._core.store, spot, effect)
+
+    def is_there(self, life: Life) -> bool:
+        """Whether the disk has what only runs on folders above it speak of."""
+        return self._where(life)[0] in ("tree", "vault")
+
+    def told(self, life: Life) -> History:
+        """A life for people to read."""
+        where, kept = self._where(life)
+        path = kept.path if kept is not None and kept.path else life.now
+        if where == "aside":
+            path = f".treegate/vault{life.now}"
+        return History(
+            began=self._shown(life.began),
+            happened=[self._happening(step) for step in life.steps],
+            where=where,
+            path=self._shown(path),
+            kept=kept,
+        )
+
+    def _where(self, life: Life) -> tuple[Where, Kept | None]:
+        if life.lost is not None:
+            return "gone", None
+        if not life.now.startswith("/"):
+            return "tree" if os.path.lexists(self._on_disk(life.now)) else "gone", None
+        run, entry, rest = (*life.now[1:].split("/", 2), "")[:3]
+        if entry == "undone":
+            return "aside", None
+        kept = self._core.store.kept(run, int(entry))
+        if kept is None or kept.state is not VaultState.KEPT:
+            return "let go", kept
+        volume = self._core.workspace.volume(kept.case)
+        place = self._core.workspace.vault(volume, run) / "entries" / entry / rest
+        return "vault" if os.path.lexists(place) else "let go", kept
+
+    def _on_disk(self, path: str) -> str:
+        case, _, rest = path.partition("/")
+        return (
+            os.path.join(self._core.workspace.case_path(case), rest)
+            if rest
+            else str(self._core.workspace.case_path(case))
+        )
+
+    def _happening(self, step: Step) -> Happening:
+        touch = step.touch
+        run, receipt = self._run(touch.run), self._receipt(touch.run)
+        copied = touch.effect.source if touch.effect.effect == "copied" and step.before is None else None
+        return Happening(
+            at=run.ended_at or run.started_at,
+            run=run.id,
+            plan=run.plan,
+            title=receipt.title if receipt is not None else "",
+            by=run.actor,
+            approved_by=[one.reviewer for one in receipt.approved_by] if receipt is not None else [],
+            effect=touch.effect.effect,
+            source=None if step.before is None else self._shown(step.before),
+            path=self._shown(step.after),
+            above=self._shown(step.above) if step.above else "",
+            copied=self._shown(untagged(copied)) if copied is not None else "",
+            undo_of=run.undo_of or "",
+            outside=touch.back,
+        )
+
+    def _shown(self, path: str) -> str:
+        """A path as this actor may see it; one in a vault as `vault:run_x/12`."""
+        if path.startswith("/"):
+            return f"vault:{path[1:]}"
+        return path if self._core.actor.sees([path.partition("/")[0]]) else ANOTHER
+
+    def _run(self, id: str) -> Run:
+        if id not in self._runs:
+            self._runs[id] = self._core.store.run(id)
+        return self._runs[id]
+
+    def _receipt(self, run: str) -> receipts.Receipt | None:
+        if run not in self._receipts:
+            self._receipts[run] = None
+            with contextlib.suppress(TreegateError):  # missing or damaged: fsck tells of it
+                self._receipts[run] = receipts.read(self._core.state / "receipts", run)
+        return self._receipts[run]
 
 
-def _story(core: Core, life: Life, asked: str) -> Story:
-    runs = core.store.runs_by_seq(event.run for event in life.events)
-    titles = core.store.titles({run.plan for run in runs.values()})
-    approvers = core.store.approvers({run.preview for run in runs.values()})
-    chapters = []
-    for event in life.events:
-        run = runs[event.run]
-        chapters.append(_chapter(event, run, titles[run.plan], approvers.get(run.preview, [])))
-    last = chapters[-1]
-    kept, until = "", None
-    if not life.path and last.vault is not None:
-        for one in core.store.vault(run=last.run):
-            if one.entry == last.vault:
-                kept, until = f"{last.run} {one.entry}", one.until
-    there = bool(life.path) and _is_there(core, life.path)
-    return Story(
-        chapters=chapters,
-        path=tagged(life.path) if there else None,
-        kept=kept,
-        until=until,
-        here=there and life.path == asked,
-    )
+# --- the index -------------------------------------------------------------------------------------------------
 
 
-def _chapter(event: Event, run: Run, title: str, approved_by: list[str]) -> Chapter:
-    return Chapter(
-        at=run.ended_at or run.started_at,
-        run=run.id,
-        plan=run.plan,
-        title=title,
-        approved_by=approved_by,
-        by=run.actor,
-        what=event.effect.effect if event.after or event.effect.effect == "deleted" else "replaced",
-        carried=not lifeline.is_own(event),
-        source=tagged(event.before) if event.before else event.effect.source,
-        to=tagged(event.after) if event.after else None,
-        vault=None if event.after else event.effect.vault,
-    )
+def note(core: Core, run: str, lines: int) -> None:
+    """Indexes a run that just ended, unless it is large; a failure is no failure of the run."""
+    if lines <= PROMPT:
+        with contextlib.suppress(TreegateError, OSError):
+            _index(core, core.store.run(run).seq, run)
 
 
-def _is_there(core: Core, path: str) -> bool:
-    with core.world() as world:
-        try:
-            return world.tree.facts(*split(path)) is not None
-        except OSError:
-            return False
+def catch_up(core: Core) -> None:
+    """Indexes the runs that are not indexed yet; of those whose lines are gone or damaged, fsck tells."""
+    for seq, run in touched.missing(core.store):
+        with contextlib.suppress(TreegateError):
+            _index(core, seq, run)
+
+
+def rebuild(core: Core) -> None:
+    """Makes the index anew from the receipts."""
+    with core.store.write() as transaction:
+        touched.forget(transaction)
+    catch_up(core)
+
+
+def _index(core: Core, seq: int, run: str) -> None:
+    with core.store.write() as transaction:
+        touched.add(transaction, seq, _speaking(core, run))
+
+
+def _speaking(core: Core, run: str) -> Iterator[Speaks]:
+    for at, line in receipts.places_of_lines(core.state / "receipts" / f"{run}.lines", Line):
+        if line.result == "done":
+            there = Touch(0, run, line.effect)
+            yield at, lifeline.places(there)
+
+
+# --- events ----------------------------------------------------------------------------------------------------
+
+
+def events(core: Core, case: str = "", limit: int = 50) -> list[AuditRow]:
+    """The newest events, newest first: of a case, where given, and always of what this actor may see."""
+    rows = _newest(core, [case] if case else None)
+    if core.actor.cases is None:
+        return list(islice(rows, limit))
+    cases: dict[str, tuple[str, ...]] = {}
+    return list(islice((row for row in rows if _sees(core, row, cases)), limit))
+
+
+def _newest(core: Core, cases: list[str] | None, page: int = 500) -> Iterator[AuditRow]:
+    table, before = schema.audit, 1 << 62
+    query = schema.select(*table.c).order_by(table.c.seq.desc()).limit(page)
+    if cases is not None:
+        plans, runs = schema.plan_cases, schema.run_cases
+        of_plans = table.c.plan.in_(schema.select(plans.c.plan).where(plans.c.case.in_(cases)))
+        of_runs = table.c.run.in_(schema.select(runs.c.run).where(runs.c.case.in_(cases)))
+        query = query.where(of_plans | of_runs)
+    while found := core.store.tuples(query.where(table.c.seq < before)):
+        for values in found:
+            yield audit.AuditRow(*values)
+        before = found[-1][0]
+
+
+def _sees(core: Core, row: AuditRow, known: dict[str, tuple[str, ...]]) -> bool:
+    """Whether a row is of a plan or run all of whose cases this actor may see."""
+    of = row.run or row.plan
+    if of is None:
+        return False
+    if of not in known:
+        stored = core.store.run(of) if row.run else core.store.plan(of)
+        known[of] = stored.cases
+    return core.actor.sees(known[of])

@@ -8,13 +8,13 @@ import shutil
 
 import msgspec
 
-from treegate.engine import handles, posix, receipts, vault
+from treegate.engine import checkpoints, handles, posix, receipts, vault
 from treegate.engine.context import APPLIED, NOTHING, Result, RunContext
 from treegate.engine.staging import FULL
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
 from treegate.errors import RolledBack, TreegateError
-from treegate.gate import auditing, chronicle
+from treegate.gate import chronicle
 from treegate.gate.accounts import Account
 from treegate.gate.core import Core
 from treegate.model.lifecycle import State
@@ -58,8 +58,7 @@ def conclude(core: Core, plan: StoredPlan, run: Run, context: RunContext, result
     _keep_table(core, run, context.table)
     _end_applied(core, run, account, receipt_digest)
     clean(core, run)
-    auditing.checkpoint_if_due(core)
-    chronicle.note(core, run, count)
+    chronicle.note(core, run.id, count)
     return answer(core, core.store.run(run.id))
 
 
@@ -111,6 +110,7 @@ def end(core: Core, run: Run, outcome: State) -> None:
     """Tells the store that a run ended, otherwise than well."""
     with core.store.write() as transaction:
         transaction.end_run(run.id, outcome, by=core.by())
+        checkpoints.make_if_due(transaction, core.key, core.by())
 
 
 def _end_applied(core: Core, run: Run, account: Account, receipt_digest: str) -> None:
@@ -130,6 +130,7 @@ def _end_applied(core: Core, run: Run, account: Account, receipt_digest: str) ->
             undone=undone,
             whole=whole,
         )
+        checkpoints.make_if_due(transaction, core.key, core.by())
 
 
 def _undone(core: Core, run: Run) -> tuple[list[str], bool]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from treegate.engine import checkpoints, receipts, tablefile, vault
 from treegate.engine import projections as files
+from treegate.engine import receipts, tablefile, vault
 from treegate.engine.probe import Finding
 from treegate.engine.projections import Found, Projection
 from treegate.engine.store.records import Run, VaultState
@@ -30,11 +30,12 @@ def fsck(core: Core, *, dry: bool = False) -> list[Finding]:
     """
     found = [Finding("error", f"the database: {text}", "restore a backup") for text in core.store.integrity()]
     found += health.age(core)
-    found += _told("the audit log", partial(_audit, core))
+    audited = auditing.verify(core)
+    found += [Finding("error", f"the audit log: {one.title}", one.advice) for one in _errors(audited.findings)]
     trusted = not found
     runs = core.store.runs()
     for run in runs:
-        found += _told(f"run {run.id}", partial(_run, core, run, dry))
+        found += _told(f"run {run.id}", partial(_run, core, run, audited.keys, dry))
     found += _told("the plans", partial(stock.checked, core))
     found += _strays(core, {run.id for run in runs})
     return found + (list(_projections(core, dry)) if trusted else [_LEFT])
@@ -55,15 +56,14 @@ def _told(what: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]
         yield Finding("error", f"{what}: {error.message}", error.hint or BACKUP)
 
 
-def _audit(core: Core) -> Iterator[Finding]:
-    for fault in auditing.verify(core).faults:
-        yield Finding("error", f"the audit log: {fault}", "treegate audit verify")
+def _errors(found: Iterable[Finding]) -> list[Finding]:
+    return [one for one in found if one.severity == "error"]
 
 
 # -- runs
 
 
-def _run(core: Core, run: Run, dry: bool) -> Iterator[Finding]:
+def _run(core: Core, run: Run, keys: list[str], dry: bool) -> Iterator[Finding]:
     run = core.store.run(run.id)  # noting one run may have changed another
     if run.state in UNFINISHED:
         yield from _unfinished(core, run)
@@ -72,7 +72,7 @@ def _run(core: Core, run: Run, dry: bool) -> Iterator[Finding]:
     yield from _uncleared(core, run)
     yield from _told(f"the step table of {run.id}", partial(_vault, core, run))
     yield from vaultfiles.manifests(core, run, dry=dry)
-    yield from _told(f"the receipt of {run.id}", partial(_receipt, core, run, dry))
+    yield from _told(f"the receipt of {run.id}", partial(_receipt, core, run, keys, dry))
 
 
 def _unfinished(core: Core, run: Run) -> Iterator[Finding]:
@@ -132,7 +132,7 @@ def _vault(core: Core, run: Run) -> Iterator[Finding]:
                 yield Finding("warning", text, "leave it until it is clear whose it is")
 
 
-def _receipt(core: Core, run: Run, dry: bool) -> Iterator[Finding]:
+def _receipt(core: Core, run: Run, keys: list[str], dry: bool) -> Iterator[Finding]:
     """The receipt of a run, if it is the right one, and what it vouches for; raises NotFound or NotVerified."""
     if not run.receipt_digest:
         return
@@ -141,7 +141,7 @@ def _receipt(core: Core, run: Run, dry: bool) -> Iterator[Finding]:
     if receipts.digest_of(receipt) != run.receipt_digest:
         raise NotVerified("it is not the one the store knows", hint=BACKUP)
     yield from vaultfiles.scripts(core, run, receipt, dry=dry)
-    receipts.verify(folder, receipt, checkpoints.public_keys(core.store) or [core.key().public])
+    receipts.verify(folder, receipt, keys or [core.key().public])
 
 
 # -- what is of no run

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from treegate.engine import checkpoints, configfile, keys, tokens
 from treegate.engine import config as configs
+from treegate.engine import configfile, keys, tokens
 from treegate.engine.store import Store
 from treegate.engine.store.records import By
 from treegate.engine.workspace import (
@@ -70,8 +70,7 @@ def init(
     user = shell_user()
     by = By(user.name, user.channel, milliseconds(), user.role.value)
     with store.write() as transaction:
-        transaction.adopt(marker.workspace, marker.state, by)
-        checkpoints.note_key(transaction, key.public, by)
+        transaction.adopt(marker.workspace, marker.state, by, key.public)
     store.close()
     write_marker(root, marker)
     _close_area(root)

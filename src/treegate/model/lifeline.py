@@ -1,185 +1,208 @@
-"""A file's life: the runs that moved, made or took it away, followed through every folder that carried it.
+"""The life of a file: followed through every run that moved it, or a folder above it, from where it came to now.
 
-Net effects name an entry by where it was before the run and where it is after it; what lies in a folder that moved
-is carried without an effect of its own. So one step of a life is settled by the entry's own effect, or else by that
-of the innermost folder above it.
+Vaults are places too: what a run keeps lies at `/{run}/{entry}`, which no path in a tree can be. So each effect is
+at most two arrows: the entry that came to a path, from wherever it was (or from nowhere: it was made), and the entry
+that had to leave for the vault. To follow a path through a run is to follow the innermost arrow at it or above it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
-from treegate.model import inverse, paths
 from treegate.model.effects import Effect, untagged
-
-Done = tuple[int, Effect]  # an effect, with the number of its run
-
-
-class Archive(Protocol):
-    """What runs did, as receipts have it."""
-
-    def find(self, path: str) -> list[Done]:
-        """The effects that speak of a path."""
-
-    def kept(self, run: str, entry: int) -> Done | None:
-        """The effect that put an entry into a run's vault."""
-
-    def taken(self, run: int, entry: int) -> list[Done]:
-        """The effects that took an entry out of a run's vault, oldest first."""
+from treegate.model.paths import split
 
 
-END = 1 << 62  # later than any run
-_ARRIVES = frozenset({"moved", "copied", "restored", "replaced", "made", "created", "linked"})
-_BORN = frozenset({"copied", "made", "created", "linked"})
+class Arrow(NamedTuple):
+    """One entry's way in one run; `source` None: it was made there."""
+
+    source: str | None
+    to: str
 
 
-class Event(NamedTuple):
-    """What one run did to an entry; `before` or `after` is "" where it was not, or is no more, in the tree."""
+class Touch(NamedTuple):
+    """An effect and when it was: `order` grows from run to run; `back`: it was taken back outside of any run."""
 
-    run: int
-    effect: Effect  # its own, or that of a folder above it
-    before: str
+    order: int
+    run: str
+    effect: Effect
+    back: bool = False
+
+
+class Step(NamedTuple):
+    """What one touch did to one file; `before` None: it came to be."""
+
+    touch: Touch
+    before: str | None
     after: str
+    above: str  # the folder that took it along; "" where the touch was of the file itself
 
 
 class Life(NamedTuple):
-    """The events of one entry, oldest first; `path` is where it is now, "" if it is in the tree no more."""
+    """One file's steps in order, from `began` (where it was first known to be) to `now`.
 
-    events: tuple[Event, ...]
-    path: str
+    `lost`: what came to its place, though no run had taken it away: somebody else had, before that.
+    """
 
+    began: str
+    steps: tuple[Step, ...]
+    now: str
+    lost: Touch | None = None
 
-def is_own(event: Event) -> bool:
-    """Whether the effect is of the entry itself, and not of a folder above it."""
-    effect = event.effect
-    if event.after:
-        return untagged(effect.path) == event.after
-    return _kept_from(effect) == event.before
-
-
-def lives(path: str, archive: Archive) -> Iterator[Life]:
-    """The life of everything that was at a path, the latest occupant first."""
-    told: set[tuple[int, str, str]] = set()
-    for run in sorted({END, *_leavings(path, archive)}, reverse=True):
-        behind = list(_backward(path, run, archive))
-        ahead = list(_forward(path, run, archive)) if run != END else []
-        events = (*reversed(behind), *ahead)
-        marks = {(event.run, event.before, event.after) for event in events}
-        if events and not marks & told:
-            told |= marks
-            yield Life(events, events[-1].after)
+    @property
+    def certain(self) -> bool:
+        """Whether a run touched the file itself, and not only folders above it: then it was there."""
+        return any(not step.above for step in self.steps)
 
 
-def _leavings(path: str, archive: Archive) -> set[int]:
-    """The runs by which something left a path, or was replaced at it."""
-    found = set()
-    for run, effect in _concerning(path, archive):
-        if _leaves(effect, path) is not None:
-            found.add(run)
+Find = Callable[[str], Sequence[Touch]]
+"""Every touch with an arrow from or to exactly this path, or that set something there; in order."""
+
+_PLACED = {"made", "created", "copied", "linked"}
+
+
+def arrows(touch: Touch) -> list[Arrow]:
+    """The ways that a touch tells of."""
+    effect, path = touch.effect, untagged(touch.effect.path)
+    found = []
+    if effect.vault is not None:
+        old = path if effect.replaces is None else untagged(effect.replaces)
+        found.append(Arrow(_place(old), f"/{touch.run}/{effect.vault}"))
+    if effect.effect not in ("deleted", "set") or (effect.effect == "set" and effect.source is not None):
+        found.append(Arrow(_source(effect), path))
+    if touch.back:
+        return [Arrow(arrow.to, arrow.source or f"/{touch.run}/undone/{effect.id}") for arrow in found]
     return found
 
 
-def _concerning(path: str, archive: Archive) -> Iterator[tuple[int, Effect]]:
-    """The effects of a path and of all folders above it."""
-    yield from archive.find(path)
-    for above in _above(path):
-        yield from ((run, effect) for run, effect in archive.find(above) if effect.kind == "dir")
-
-
-def _leaves(effect: Effect, path: str) -> str | None:
-    """Where what was at a path is after an effect, "" for the vault; None if the effect does not take it away."""
-    for home in inverse.homes(effect):
-        if home == path or path.startswith(home + "/"):
-            if effect.vault is not None and home == _kept_from(effect):
-                return ""
-            return untagged(effect.path) + path[len(home) :]
-    return None
-
-
-def _comes(effect: Effect, path: str) -> str | None:
-    """Where what is at a path after an effect was before it, "" if nowhere; None if it did not come by that."""
-    to = untagged(effect.path)
-    if effect.effect not in _ARRIVES or not (to == path or path.startswith(to + "/")):
+def _source(effect: Effect) -> str | None:
+    """Where the entry of an effect came from; a copy is a new one."""
+    if effect.source is None or effect.effect in _PLACED or effect.by == "copy":
         return None
-    if to != path and effect.effect not in ("moved", "copied", "restored"):
-        return None  # it was put into a folder that the run made by something else than the run
-    if effect.effect in _BORN or inverse.kept_source(effect) is not None:
-        return ""
-    if effect.source is None:
-        return to  # replaced where it was
-    return untagged(effect.source) + path[len(to) :]
+    return _place(untagged(effect.source))
 
 
-def _backward(path: str, until: int, archive: Archive) -> Iterator[Event]:
-    """The events that brought an entry to where it was just before a run, newest first; also through a vault."""
-    while path:
-        found = _last(path, until, archive)
-        if found is None:
-            return
-        run, effect, before = found
-        yield Event(run, effect, before, path)
-        source = inverse.kept_source(effect)
-        kept = archive.kept(*source) if source is not None else None
-        if kept is not None:
-            run, before = kept[0], _kept_from(kept[1]) + path[len(untagged(effect.path)) :]
-            yield Event(run, kept[1], before, "")
-        path, until = before, run
+def _place(text: str) -> str:
+    """A source as a place: one in a vault stands as `vault:run_x/12`, or as `/vault:volume:run_x/12`."""
+    if text.startswith(("vault:", "/vault:")):
+        return "/" + text.rpartition(":")[2]
+    return text
 
 
-def _last(path: str, until: int, archive: Archive) -> tuple[int, Effect, str] | None:
-    """The newest run before another by which something came to a path and stayed: what left it since did not."""
-    best: tuple[int, int, Effect, str] | None = None
-    left = 0
-    for run, effect in _concerning(path, archive):
-        before = _comes(effect, path) if run < until else None
-        if run < until and _leaves(effect, path) is not None:
-            left = max(left, run)
-        depth = len(untagged(effect.path))
-        if before is not None and (best is None or (run, depth) > best[:2]):
-            best = (run, depth, effect, before)
-    return None if best is None or left > best[0] else (best[0], best[2], best[3])
+def places(touch: Touch) -> set[str]:
+    """Every path under which a touch is to be found."""
+    found = {untagged(touch.effect.path)}
+    for arrow in arrows(touch):
+        found |= {arrow.to} if arrow.source is None else {arrow.to, arrow.source}
+    return found
 
 
-def _forward(path: str, since: int, archive: Archive) -> Iterator[Event]:
-    """The events from a run on that took an entry on from where it was before it, oldest first."""
-    came = since
-    while path:
-        found = _next(path, since, archive)
-        if found is None or _came_between(path, came, found[0], archive):
-            return
-        run, effect, after = found
-        yield Event(run, effect, path, after)
-        taken = archive.taken(run, effect.vault) if not after and effect.vault is not None else []
-        if taken:
-            inside = path[len(_kept_from(effect)) :]
-            run, after = taken[0][0], untagged(taken[0][1].path) + inside
-            yield Event(run, taken[0][1], "", after)
-        path, since, came = after, run + 1, run
+def lives(path: str, find: Find) -> list[Life]:
+    """The lives of all files that were ever at a path, in the order in which they were; those they replaced first."""
+    found: dict[object, Life] = {}
+    orders = sorted({touch.order for place in _upwards(path) for touch in find(place)})
+    for order in [-1, *orders]:
+        _add(found, path, order, find)
+    return list(found.values())
 
 
-def _came_between(path: str, after: int, before: int, archive: Archive) -> bool:
-    """Whether something else came to a path between two runs: then what was thought to be there never was."""
-    last = _last(path, before, archive)
-    return last is not None and last[0] > after
+def _add(found: dict[object, Life], path: str, order: int, find: Find) -> None:
+    """Adds the life of what was at a path after the touches of an order.
+
+    Where it took another's place by bringing new content, that one's life comes before it.
+    """
+    origin = _origin(path, order, find)
+    if origin is None:
+        return
+    began, born = origin
+    key = (began, None if born is None else born.touch.order)
+    if key in found:
+        return
+    if born is not None and born.touch.effect.by == "replace" and not born.touch.back:
+        _add(found, began, born.touch.order - 1, find)
+    life = _life(began, born, find)
+    if life.certain or life.lost is None:  # else it was never there
+        found[key] = life
 
 
-def _next(path: str, since: int, archive: Archive) -> tuple[int, Effect, str] | None:
-    """The oldest run from another on by which what is at a path leaves it."""
-    best: tuple[int, int, Effect, str] | None = None
-    for run, effect in _concerning(path, archive):
-        after = _leaves(effect, path) if run >= since else None
-        depth = max((len(home) for home in inverse.homes(effect)), default=0)
-        if after is not None and (best is None or (run, -depth) < (best[0], -best[1])):
-            best = (run, depth, effect, after)
-    return None if best is None else (best[0], best[2], best[3])
+def _life(began: str, born: Step | None, find: Find) -> Life:
+    """All that is known of what was at a place, from there on. In a run, entries move first, then looks are set."""
+    steps = [] if born is None else [born]
+    path, moment = began, -1 if born is None else 2 * born.touch.order
+    while (hit := _next(path, moment, find)) is not None:
+        moment, step = hit
+        if isinstance(step, Touch):
+            return Life(began, tuple(steps), path, step)
+        steps.append(step)
+        path = step.after
+    return Life(began, tuple(steps), path)
 
 
-def _kept_from(effect: Effect) -> str:
-    """Where what an effect put into the vault was."""
-    return untagged(effect.replaces if effect.replaces is not None else effect.path)
+def _origin(path: str, order: int, find: Find) -> tuple[str, Step | None] | None:
+    """Where what is at a path after an order was first known to be, and the step by which it came to be there.
+
+    None where nothing is: the last that is known of the path, or of a folder above it, is that it went away.
+    """
+    while (known := _newest(path, order, find)) is not None:
+        came = next((hit for hit in known if hit.arrow.to == hit.place), None)
+        if came is None or (came.touch.effect.effect == "made" and came.place != path and came.arrow.source is None):
+            return None  # a folder that was just made is empty
+        if came.arrow.source is None:
+            return path, Step(came.touch, None, path, came.place if came.place != path else "")
+        was, order = came.arrow.source + path[len(came.place) :], came.touch.order - 1
+        hit = _next(was, 2 * order + 1, find)
+        if hit is None or isinstance(hit[1], Touch) or hit[1].after != path:
+            return None  # it left its folder by the run that took the folder here
+        path = was
+    return path, None
 
 
-def _above(path: str) -> Iterator[str]:
-    while path := paths.split(path)[0]:
+class _Hit(NamedTuple):
+    touch: Touch
+    arrow: Arrow
+    place: str  # the path, or a folder above it
+
+
+def _hits(path: str, find: Find) -> Iterator[_Hit]:
+    """Every arrow from or to a path or a folder above it, the innermost first."""
+    for place in _upwards(path):
+        for touch in find(place):
+            for arrow in arrows(touch):
+                if place in arrow:
+                    yield _Hit(touch, arrow, place)
+
+
+def _newest(path: str, order: int, find: Find) -> list[_Hit] | None:
+    """Those of the newest run up to an order."""
+    hits = [hit for hit in _hits(path, find) if hit.touch.order <= order]
+    newest = max((hit.touch.order for hit in hits), default=None)
+    return None if newest is None else [hit for hit in hits if hit.touch.order == newest]
+
+
+def _next(path: str, moment: int, find: Find) -> tuple[int, Step | Touch] | None:
+    """The oldest touch after a moment that takes along what is at a path, or sets its looks.
+
+    A bare touch is one that puts something else in its place.
+    """
+    found: list[tuple[int, int, Step | Touch]] = []
+    for touch, arrow, place in _hits(path, find):
+        if 2 * touch.order <= moment:
+            continue
+        if arrow.source == place:
+            above = "" if place == path else place
+            found.append((2 * touch.order, 0, Step(touch, path, arrow.to + path[len(place) :], above)))
+        else:
+            found.append((2 * touch.order, 1, touch))
+    for touch in find(path):
+        if 2 * touch.order + 1 > moment and not arrows(touch):
+            found.append((2 * touch.order + 1, 0, Step(touch, path, path, "")))
+    best = min(found, key=lambda one: one[:2], default=None)  # of equals the first, which is the innermost
+    return None if best is None else (best[0], best[2])
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """A path, and each folder above it."""
+    while path and path != "/":
         yield path
+        path = split(path)[0]

@@ -63,13 +63,13 @@ __all__ = [
 class Transaction(RunWrites):
     """Every write there is; given out by `Store.write`, and of no use after it."""
 
-    def adopt(self, workspace: str, state: str, by: By) -> None:
-        """Say, once, which workspace and state directory this database belongs to."""
+    def adopt(self, workspace: str, state: str, by: By, key: str = "") -> None:
+        """Say, once, which workspace and state directory this database belongs to, and which (public) key signs."""
         if self.rows(schema.meta.select()):
             raise UsageError("this database belongs to a workspace already", code="already-adopted")
         values = {"workspace": workspace, "state": state, "generation": "0"}
         self.insert_many(schema.meta, ({"key": key, "value": value} for key, value in values.items()))
-        self.log("adopted", by, data={"workspace": workspace, "state": state})
+        self.log("adopted", by, data={"workspace": workspace, "state": state, "key": key})
 
     def note_policy(self, policy: str, by: By, *, old: str, new: str, changed: list[str]) -> None:
         """Note the policy that holds from now on; `old` and `new` are digests, `changed` the keys that differ."""

@@ -23,7 +23,6 @@ from treegate.engine.store.records import (
     StoredPreview,
     VaultState,
     Verdict,
-    standing,
 )
 from treegate.errors import NotFound, UsageError
 from treegate.model.daily import Deed, Share
@@ -54,10 +53,15 @@ class Reader(ABC):
         with self.reading() as connection, translated(connection):
             return connection.execute(query).mappings().all()
 
-    def tuples(self, query: Select[Any]) -> list[tuple[Any, ...]]:
-        """Every row of a query as a bare tuple, in the order of its columns: for very many of them."""
+    def tuples(self, query: Select[Any]) -> Sequence[Sequence[Any]]:
+        """Every row of a query, as it comes: for many rows."""
         with self.reading() as connection, translated(connection):
-            return [tuple(row) for row in connection.execute(query).all()]
+            return connection.execute(query).all()
+
+    def count(self, table: Any, where: Any = None) -> int:
+        """How many rows a table has, or those of a condition."""
+        query = select(func.count()).select_from(table)
+        return int(self.tuples(query if where is None else query.where(where))[0][0])
 
     def first(self, query: Select[Any], record: type[Record]) -> Record | None:
         """The first row of a query, if there is one."""
@@ -100,7 +104,7 @@ class Reader(ABC):
 
     def count_plans(self, states: Iterable[State] = (), case: str | None = None) -> int:
         """How many plans there are."""
-        query = _plans_in(select(schema.func.count()).select_from(schema.plans), states, case)
+        query = _plans_in(select(func.count()).select_from(schema.plans), states, case)
         return int(next(iter(self.rows(query)[0].values())))
 
     def revisions(self, plan: str) -> list[Revision]:
@@ -186,19 +190,6 @@ class Reader(ABC):
         table = schema.decisions
         return self.all(table.select().where(table.c.preview == preview).order_by(table.c.seq), Decision)
 
-    def approvers(self, previews: Iterable[int]) -> dict[int, list[str]]:
-        """Whose approvals of each of these previews were not taken back."""
-        table, found = schema.decisions, dict[int, list[Decision]]()
-        query = table.select().where(table.c.preview.in_(sorted(previews))).order_by(table.c.seq)
-        for decision in self.all(query, Decision):
-            found.setdefault(decision.preview, []).append(decision)
-        return {preview: [one.reviewer for one in standing(decisions)] for preview, decisions in found.items()}
-
-    def titles(self, plans: Iterable[str]) -> dict[str, str]:
-        """The titles of plans, by id."""
-        table = schema.plans
-        return dict(self.tuples(select(table.c.id, table.c.title).where(table.c.id.in_(sorted(plans)))))
-
     def rejected_digest(self, digest: str) -> Decision | None:
         """The rejection of this digest, of a preview or of a plan's document, whatever plan it was part of."""
         table = schema.decisions
@@ -211,11 +202,6 @@ class Reader(ABC):
     def run(self, id: str) -> Run:
         """The run of exactly this id; raises NotFound."""
         return _found(self.first(schema.runs.select().where(schema.runs.c.id == id), Run), "run", id)
-
-    def runs_by_seq(self, numbers: Iterable[int]) -> dict[int, Run]:
-        """The runs of these numbers."""
-        found = self.all(schema.runs.select().where(schema.runs.c.seq.in_(sorted(numbers))), Run)
-        return {run.seq: run for run in found}
 
     def find_run(self, prefix: str) -> Run:
         """The run whose id is, or alone begins with, `prefix`; raises NotFound or UsageError "ambiguous-id"."""
@@ -309,6 +295,11 @@ class Reader(ABC):
         return max(
             (value or 0 for query in (newest, kept) for row in self.rows(query) for value in row.values()), default=0
         )
+
+    def kept(self, run: str, entry: int) -> Kept | None:
+        """One entry of a run's vault, whatever became of it."""
+        table = schema.vault
+        return self.first(table.select().where((table.c.run == run) & (table.c.entry == entry)), Kept)
 
     # -- ids
 

@@ -57,13 +57,15 @@ class Writer(Reader):
         with translated(self._connection):
             self._connection.execute(table.insert(), batch)
 
-    def insert_tuples(self, table: Any, rows: list[tuple[int, ...]]) -> None:
-        """Insert very many rows of plain numbers, in the order of the table's columns."""
-        if not rows:
-            return
-        statement = str(table.insert().compile(dialect=self._connection.dialect))
+    def insert_tuples(self, table: Any, rows: list[tuple[Any, ...]]) -> None:
+        """Insert many rows as they are, their values in the order of the columns; one that is there is left."""
+        marks = ", ".join("?" * len(table.c))
         with translated(self._connection):
-            self._connection.exec_driver_sql(statement, rows)
+            if rows and self._connection.dialect.paramstyle == "qmark":
+                self._connection.exec_driver_sql(f"INSERT OR IGNORE INTO {table.name} VALUES ({marks})", rows)
+            elif rows:
+                names = [column.name for column in table.c]
+                self._connection.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in rows])
 
     def inserted(self, statement: Any) -> int:
         """Insert one row; the `seq` it was given."""

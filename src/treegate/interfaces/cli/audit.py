@@ -1,106 +1,117 @@
-"""audit verify, checkpoint, export, rekey."""
+"""audit verify, checkpoint, export."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 
-from treegate.errors import NotFound, UsageError
 from treegate.interfaces.cli import common
+from treegate.interfaces.cli.care import DOES_NOT_VERIFY
 from treegate.model.names import restated, visible
+from treegate.render import words
 
-DOES_NOT_VERIFY = 10
-
-_CHECKPOINT = click.option(
-    "--checkpoint", "checkpoints", multiple=True, metavar="F", help="A checkpoint kept elsewhere; may be repeated."
-)
+_FILE = click.Path(path_type=Path)
 
 
 @click.group("audit")
 def audit_command() -> None:
-    """The log of every event: proved, signed, exported."""
+    """The log of every event: each row is chained to the one before it, and its head is signed now and then."""
 
 
 @audit_command.command("verify")
-@_CHECKPOINT
 @click.option(
-    "--log", "log", metavar="F", help="An exported log, instead of the workspace's own; needs no workspace."
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    type=_FILE,
+    metavar="F",
+    help="A checkpoint that was kept elsewhere; may be repeated.",
 )
+@click.option("--export", "exported", type=_FILE, metavar="F", help="Verify an exported file alone, not this log.")
 @common.options
 def verify(
-    checkpoints: tuple[str, ...], log: str | None, workspace: str | None, state: str | None, as_json: bool
+    checkpoints: tuple[Path, ...], exported: Path | None, workspace: str | None, state: str | None, as_json: bool
 ) -> None:
-    """Whether any event was edited, removed, moved or cut off since it was written. Exit status 10 if so."""
-    from treegate.engine.checkpoints import MOST_BYTES
-    from treegate.gate import auditing
+    """Whether anybody changed the log: an edited, missing or moved row, a cut end, all of it written anew.
 
-    given = [(visible(path), _read(path, MOST_BYTES)) for path in checkpoints]
-    if log is None:
-        found = common.open_gate(workspace, state).verify_audit(given)
+    The last two show only against a checkpoint, or the count of runs. Exit status 10 where it does not hold, and
+    where the signing key is missing.
+    """
+    if exported is not None:
+        from treegate.gate import auditing
+
+        found = auditing.verify_export(exported, checkpoints)
     else:
-        with _opened(log) as file:
-            found = auditing.verify_export(file, given)
-    if as_json:
-        common.emit(found)
-    else:
-        _tell(found)
-    if found.faults:
+        found = common.open_gate(workspace, state).verify_audit(checkpoints)
+    common.emit(_document(found)) if as_json else _tell(found)
+    if not found.verified:
         raise click.exceptions.Exit(DOES_NOT_VERIFY)
 
 
+def _document(found: Any) -> dict[str, Any]:
+    document = {name: getattr(found, name) for name in found.__struct_fields__}
+    return {**document, "findings": [one._asdict() for one in found.findings]}
+
+
 def _tell(found: Any) -> None:
-    for fault in found.faults:
-        common.say(f"error: {restated(fault)}")
-    for note in found.notes:
-        common.say(f"note: {restated(note)}")
-    if not found.faults:
-        signed = f"; {found.checkpoints:,} checkpoints hold" if found.checkpoints else ""
-        common.say(f"{found.rows:,} events, each as it was written{signed}; head {found.head[:16]}")
+    for one in found.findings:
+        common.say(f"{one.severity}: {restated(one.title)}")
+        if one.advice:
+            common.say(f"    {restated(one.advice)}")
+    events = words.plural(found.events, "event")
+    if not found.verified:
+        common.say(f"the log does not verify: {events}")
+        return
+    common.say(f"the log holds: {events}, the last is {found.seq} ({found.hash[: words.DIGEST]})")
+    if found.checkpoints:
+        signed = words.plural(found.checkpoints, "signed checkpoint")
+        common.say(f"{signed}; all up to row {found.vouched} is vouched for")
 
 
 @audit_command.command("checkpoint")
-@click.option("-o", "--output", metavar="F", help="Write it there, to a file that is not there yet.")
+@click.option("-o", "--output", type=_FILE, metavar="F", help="Write it to this file, which must not be there yet.")
 @common.options
-def checkpoint(output: str | None, workspace: str | None, state: str | None, as_json: bool) -> None:
-    """Sign the head of the log; keep what is printed where nobody who works here can write."""
-    from treegate.render import jsons
+def checkpoint(output: Path | None, workspace: str | None, state: str | None, as_json: bool) -> None:
+    """Sign the head of the log. Kept elsewhere, the checkpoint proves all that came before it."""
+    from treegate.engine import checkpoints
 
     gate = common.open_gate(workspace, state)
-    target = None if output is None else _target(output)
-    made = gate.checkpoint()
-    if target is not None:
-        _write(target, iter([jsons.dumps(made).encode() + b"\n"]))
-    if target is None or as_json:
+    if output is None:
+        common.emit(gate.checkpoint())
+        return
+    with _new_file(output) as file:
+        made = gate.checkpoint()
+        file.write(checkpoints.encode(made) + b"\n")
+    if as_json:
         common.emit(made)
     else:
-        common.say(f"{visible(str(target))} vouches for all {made.seq:,} events so far")
-        common.say(f"next: treegate audit verify --checkpoint {visible(str(target))}")
+        common.say(f"signed row {made.seq} ({made.hash[: words.DIGEST]}) into {visible(str(output))}")
 
 
 @audit_command.command("export")
-@click.option("-o", "--output", metavar="F", help="Write it there, to a file that is not there yet.")
-@click.option("--after", default=0, type=click.IntRange(0, 2**53), metavar="N", help="Only events after this one.")
+@click.option("-o", "--output", type=_FILE, metavar="F", help="Write to this file, which must not be there yet.")
+@click.option("--after", default=0, type=click.IntRange(min=0), metavar="ROW", help="Only the rows after this one.")
 @common.options
-def export(output: str | None, after: int, workspace: str | None, state: str | None, as_json: bool) -> None:
-    """The log as JSON lines, each event with its hash; `audit verify --log` proves it without the database."""
-    gate = common.open_gate(workspace, state)
-    if output is None and not as_json:
-        for line in gate.export_audit(after):
-            sys.stdout.buffer.write(line)
-        sys.stdout.buffer.flush()
-        return
+def export(output: Path | None, after: int, workspace: str | None, state: str | None, as_json: bool) -> None:
+    """The log as JSON lines, one row each with its hash: `audit verify --export` reads them anywhere.
+
+    With --json and no file, as one JSON document.
+    """
+    lines = common.open_gate(workspace, state).export_audit(after)
     if output is None:
-        raise UsageError("lines are no single document: name a file with -o", code="output-needed")
-    target = _target(output)
-    count = _write(target, gate.export_audit(after))
+        _write(sys.stdout.buffer, _one_document(lines) if as_json else (line + b"\n" for line in lines))
+        return
+    with _new_file(output) as file:
+        count = _write(file, (line + b"\n" for line in lines))
     if as_json:
-        common.emit({"events": count, "file": str(target)})
+        common.emit({"events": count, "after": after, "path": str(output)})
     else:
-        common.say(f"{count:,} events in {visible(str(target))}")
+        common.say(f"{words.plural(count, 'event')} into {visible(str(output))}")
 
 
 @audit_command.command("rekey")
@@ -108,45 +119,44 @@ def export(output: str | None, after: int, workspace: str | None, state: str | N
 def rekey(workspace: str | None, state: str | None, as_json: bool) -> None:
     """Make a new signing key where the old one is lost or damaged; one that works stays.
 
-    What the old key signed stays verifiable, for the log knows its public half.
+    The log says that it was replaced. What the old key signed stays verifiable, for the log knows its public half.
     """
     public = common.open_gate(workspace, state).rekey()
     common.emit({"public_key": public}) if as_json else common.say(f"the key that signs here: {public}")
 
 
-def _target(output: str) -> Path:
-    target = Path(output)
-    if target.exists():
-        text, hint = f"{visible(output)} is there already", "name another file: what is there stays"
-        raise UsageError(text, code="file-exists", hint=hint, next="treegate audit --help")
-    return target
+def _one_document(lines: Iterable[bytes]) -> Iterator[bytes]:
+    yield b'{"events":['
+    for at, line in enumerate(lines):
+        yield b"," * bool(at) + line
+    yield b"]}\n"
 
 
-def _write(target: Path, lines: Iterator[bytes]) -> int:
-    """Writes a new file; how many lines."""
+def _write(file: BinaryIO, parts: Iterable[bytes]) -> int:
     count = 0
-    try:
-        with open(target, "xb") as file:
-            for line in lines:
-                file.write(line)
-                count += 1
-    except OSError as error:
-        text = f"{visible(str(target))} cannot be written: {error.strerror}"
-        hint = "name another file; what was written of it is not whole"
-        raise UsageError(text, code="file-unwritable", hint=hint, next="treegate audit --help") from None
+    for part in parts:
+        file.write(part)
+        count += 1
+    file.flush()
     return count
 
 
-def _read(path: str, most: int) -> bytes:
-    with _opened(path) as file:
-        return file.read(most)
+@contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that was not there before, whole or not at all."""
+    from treegate.errors import UsageError
 
-
-def _opened(path: str) -> BinaryIO:
-    try:
-        return open(path, "rb")
-    except FileNotFoundError:
-        raise NotFound(f"there is no file {path!r}", code="file-missing", next="treegate audit --help") from None
-    except OSError as error:
-        text = f"{path}: {error.strerror}"
-        raise UsageError(text, code="file-unreadable", next="treegate audit --help") from None
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, "xb"))
+        except FileExistsError:
+            text, hint = f"{path} is there already", "name a new file; nothing was written"
+            raise UsageError(text, code="output-exists", hint=hint) from None
+        except OSError as error:
+            text, hint = f"{path}: {error.strerror}", "name a file that can be written"
+            raise UsageError(text, code="output-unwritable", hint=hint) from None
+        try:
+            yield file
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise

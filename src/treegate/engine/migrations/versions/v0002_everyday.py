@@ -47,7 +47,7 @@ def _touched() -> None:
         "touched",
         sa.Column("path", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("run", sa.Integer, primary_key=True),
-        sa.Column("line", sa.BigInteger, primary_key=True),
+        sa.Column("line", sa.BigInteger, primary_key=True, autoincrement=False),
         sqlite_with_rowid=False,
     )
     op.create_table("touched_runs", sa.Column("run", sa.Integer, primary_key=True, autoincrement=False))
