@@ -70,9 +70,10 @@ class Shell:
             return done.id
 
     def tree(self) -> dict[str, tuple]:
+        """Every entry of the workspace that is not treegate's own."""
         found = {}
         for path in sorted(self.root.rglob("*")):
-            if ".treegate" not in path.parts:
+            if not {".treegate", "Reports", "Database"} & set(path.parts):
                 seen = path.lstat()
                 file = (seen.st_mtime_ns, path.read_bytes()) if path.is_file() else ()
                 found[str(path)] = (seen.st_mode, *file)

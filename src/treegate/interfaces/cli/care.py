@@ -41,6 +41,8 @@ def fsck_command(dry: bool, workspace: str | None, state: str | None, as_json: b
     gate = common.open_gate(workspace, state)
     found = gate.fsck(dry=dry)
     _tell(found, as_json, "records, vault, reports and tree tell one story")
+    if found and not as_json and all(one.severity == "rebuilt" for one in found):
+        common.say("everything else tells one story")
     if any(one.severity == "error" for one in found):
         raise click.exceptions.Exit(DOES_NOT_VERIFY)
 
