@@ -381,6 +381,20 @@ def test_a_full_or_read_only_folder_never_fails_an_act(office, mount, options, c
     assert not list(where.rglob("*.new"))
 
 
+def test_nothing_is_written_where_the_workspace_is_not_mounted(office, caplog):
+    """An unmounted bucket is an empty folder; what is written into it would be in the way of the next mount."""
+    office.put("Smith/a", "a")
+    done = office.gate.submit(DOCUMENT)
+    mounted = office.root.rename(office.root.with_name("elsewhere"))
+    office.root.mkdir()
+    assert office.gate.approve(done.id, done.digest).state == "approved"
+    assert list(office.root.iterdir()) == []
+    assert "was not written" in caplog.text
+    office.root.rmdir()
+    mounted.rename(office.root)
+    assert {one.severity for one in office.gate.fsck()} == {"rebuilt"}
+
+
 def test_whatever_goes_wrong_in_telling_never_fails_an_act(office, monkeypatch, caplog):
     def broken(*_: object) -> None:
         raise RuntimeError("a fault of ours")

@@ -17,6 +17,7 @@ from treegate.engine.locks import file_lock
 from treegate.engine.projections import Projection, Where
 from treegate.engine.store import Touched
 from treegate.engine.store.records import StoredPlan
+from treegate.engine.unhurried import unhurried_gc
 from treegate.engine.vault import timestamp
 from treegate.errors import NotFound
 from treegate.gate import telling
@@ -38,7 +39,7 @@ def note(core: Core, touched: Touched) -> None:
     if not touched.plans:
         return
     try:
-        with alone(core):
+        with alone(core), unhurried_gc():
             for projection in _due(core, touched):
                 for found in projections.bring(core.workspace.root, projection):
                     if found.error is not None:
@@ -55,6 +56,7 @@ def _warn(what: str, why: str) -> None:
 def alone(core: Core) -> Iterator[None]:
     """Held while the store is read and the files are written: so what is written last is what was read last."""
     with file_lock(core.state / "locks" / "projections", wait=WAIT):
+        core.workspace.check_marker()  # nothing is written where the workspace is not mounted
         yield
 
 

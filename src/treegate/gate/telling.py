@@ -19,6 +19,7 @@ from treegate.model.plan import Plan
 from treegate.render import markdown, words
 
 FORMAT = 1
+LARGE = 32 << 20  # bytes of a plan whose own table is left out of its preview, which could show the least part of it
 _RESULTS = {  # of the effects of a run that has no receipt
     State.APPLYING: "under way",
     State.NEEDS_RECOVERY: "in doubt",
@@ -45,7 +46,8 @@ def validation(core: Core, plan: StoredPlan) -> Iterator[bytes]:
 def _previewed(core: Core, plan: StoredPlan, stored: StoredPreview) -> str:
     preview = msgspec.structs.replace(plans.model_of(core, plan), waiting_for=plans.waiting_for(core, plan))
     run = core.store.run_of(stored.seq)
-    operations = Plan.decode(core.store.document(plan.id, plan.revision)).operations
+    text = core.store.document(plan.id, plan.revision)
+    operations = Plan.decode(text).operations if len(text) <= LARGE else ()
     commands = words.next_commands(preview, state=plan.state, run=run.id if run else "")
     return markdown.preview(preview, operations=operations, commands=commands)
 
