@@ -23,7 +23,8 @@ class Shell:
     def __init__(self, base):
         (base / "ws/projects/Smith").mkdir(parents=True)
         (base / "ws/projects/Smith/a").write_text("a")
-        self.root, self.environ = base / "ws", {"TREEGATE_STATE": str(base / "state")}
+        self.root = base / "ws"
+        self.environ = {"TREEGATE_STATE": str(base / "state"), "TREEGATE_POLICY_APPLY_ON_APPROVAL": "false"}
         with Gate.init(self.root, solo=True, environ=self.environ) as gate:
             self.plan = gate.submit(MOVE)
         self.report = self.root / "Reports/Smith/reorg_plan.json"
@@ -84,7 +85,7 @@ def test_a_report_that_cannot_be_written_is_a_warning_beside_the_answer(shell):
                "--digest", shell.plan.digest, "--json", "--workspace", str(shell.root)]  # fmt: skip
     with Gate.open(shell.root, shell.environ) as gate:
         token = gate.create_token("rita", Role.REVIEWER)[1]
-    environ = {**os.environ, **shell.environ, "TREEGATE_TOKEN": token, "TREEGATE_POLICY_APPLY_ON_APPROVAL": "false"}
+    environ = {**os.environ, **shell.environ, "TREEGATE_TOKEN": token}
     done = subprocess.run(command, capture_output=True, text=True, env=environ)
     assert (done.returncode, json.loads(done.stdout)["state"]) == (0, "approved")
     assert done.stderr == (
