@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from gatework import DAY, OLD, Office, copy, create, delete, move, plan, replace
 
+from treegate.engine import vault
 from treegate.errors import Denied, NotFound, NotVerified, Stale
 from treegate.model.actors import Role
 
@@ -471,6 +472,18 @@ def test_a_rollback_script_is_not_made_of_a_record_that_is_not_whole(office, los
     (said,) = (one for one in office.gate.fsck() if "rollback.data" in one.title)
     assert (said.severity, "anew" in said.title) == ("error", True)
     assert not (office.root / ".treegate/vault" / run / "rollback.data").exists()
+
+
+def test_a_rollback_script_of_another_version_is_not_taken_for_the_runs_own(office, monkeypatch):
+    """Only what has the SHA-256 that the receipt names is written."""
+    office.put("Smith/a", "a")
+    run = office.carried_out(delete("a")).run
+    script = office.root / ".treegate/vault" / run / "rollback.sh"
+    script.unlink()
+    monkeypatch.setattr(vault, "script", lambda: b"another")
+    (found,) = office.gate.fsck()
+    assert (found.severity, "is not what its run wrote" in found.title) == ("error", True)
+    assert not script.exists()
 
 
 def test_a_vault_of_which_a_part_was_let_go_is_well(office):
