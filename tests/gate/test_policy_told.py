@@ -53,6 +53,23 @@ def test_a_plan_that_is_not_handed_in_is_told_of_too_and_what_is_refused_is_name
     assert firm.gate.list_plans()[0] == []
 
 
+def test_what_waits_for_partners_is_not_said_to_wait_for_anyone_else(firm):
+    policy(firm, GROUPS + TWO_PARTNERS)
+    for n in range(20):
+        firm.put(f"Smith/{n}.txt")
+    who = people(firm, bot=Role.AUTHOR, anna=Role.REVIEWER, cleo=Role.REVIEWER, dora=Role.REVIEWER)
+    done = who["bot"].submit(firm.document(*deletions(3)))
+
+    def mine(name: str) -> bool:
+        return [item.mine for item in who[name].status().waiting] == [True]
+
+    assert [name for name in who if mine(name)] == ["anna", "cleo", "dora"], "the base requirement is anyone's"
+    who["cleo"].approve(done.id, done.digest)
+    assert [name for name in who if mine(name)] == ["anna"]
+    who["anna"].approve(done.id, done.digest)
+    assert [name for name in who if mine(name)] == []
+
+
 def test_what_counts_already_against_the_day_is_in_the_figure(firm):
     for n in range(100):
         firm.put(f"Smith/{n}.txt")

@@ -16,6 +16,7 @@ from treegate.gate import approving, plans
 from treegate.gate.core import Core
 from treegate.model.actors import Action, Role
 from treegate.model.lifecycle import Event, State, refusal
+from treegate.model.preview import Preview
 
 Until = Literal["decided", "applied"]
 
@@ -79,27 +80,25 @@ def _expire(core: Core) -> None:
 
 
 def _item(core: Core, plan: StoredPlan) -> Item:
-    summary = plans.model_of(core, plan).summary if plan.preview is not None else ""
-    return Item(plan=plan, summary=summary, waiting_for=plans.waiting_for(core, plan), mine=_mine(core, plan))
+    preview = plans.model_of(core, plan) if plan.preview is not None else None
+    return Item(
+        plan=plan,
+        summary=preview.summary if preview is not None else "",
+        waiting_for=plans.waiting_for(core, plan, preview),
+        mine=_mine(core, plan, preview),
+    )
 
 
-def _mine(core: Core, plan: StoredPlan) -> bool:
+def _mine(core: Core, plan: StoredPlan, preview: Preview | None) -> bool:
     """Whether it is the turn of the one who asks."""
     actor = core.actor
-    if plan.state is State.PENDING:
-        return may_decide(core, plan)
+    if plan.state is State.PENDING and preview is not None:
+        return actor.may(Action.DECIDE, plan.cases) and approving.wants(core, plan, preview)
     if plan.state is State.APPROVED:
         return actor.may(Action.APPLY, plan.cases, [Role(role) for role in core.config.policy.apply.by])
     if plan.state in (State.NEEDS_RECOVERY, State.APPLYING):
         return plan.state is State.NEEDS_RECOVERY and actor.may(Action.RECOVER, plan.cases)
     return actor.name in plans.authors(core, plan)
-
-
-def may_decide(core: Core, plan: StoredPlan) -> bool:
-    """Whether a decision of the one who asks is waited for."""
-    if plan.state is not State.PENDING or not core.actor.may(Action.DECIDE, plan.cases):
-        return False
-    return approving.wants(core, plan, plans.model_of(core, plan))
 
 
 _DECIDED = frozenset(State) - {State.DRAFT, State.PENDING}
