@@ -12,6 +12,7 @@ import pytest
 import render_samples as samples
 from wcwidth import wcswidth
 
+from treegate.model.approvals import Approvals
 from treegate.model.preview import Counts, Oddity, Preview, Section, Weakness
 from treegate.model.problems import problem
 from treegate.render import tables, terminal, words
@@ -287,3 +288,13 @@ def test_more_classes_than_lines_are_at_least_named() -> None:
     ]
     text = "\n".join(lines_of(samples.preview(oddities=oddities), 160)[:20])
     assert re.search(r"also kind \d+ \(1\), kind \d+ \(1\) and \d more", text)
+
+
+def test_each_rule_of_approval_has_a_line_of_its_own() -> None:
+    """Beyond three, the others are counted: a policy of many rules does not push the effects out of sight."""
+    why = ["policy.approval.required = 1", *(f"rule {n} asks for 2: deletes is 31, >20" for n in range(1, 6))]
+    shown = lines_of(samples.preview(approvals=Approvals(required=2, own=False, expires="72h", why=why)), width=160)
+    at = next(number for number, line in enumerate(shown) if line.startswith("Approvals"))
+    assert shown[at].endswith("good for 72h; policy.approval.required = 1")
+    assert [line.split()[:2] for line in shown[at + 1 : at + 4]] == [["rule", "1"], ["rule", "2"], ["rule", "3"]]
+    assert "2 more" in shown[at + 4]

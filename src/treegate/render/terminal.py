@@ -314,8 +314,7 @@ class _Page:
             *[("Weaker here", text) for text in self._weak()],
             *[("Note", sentence(note)) for note in _few(shown.notes)],
             ("If stale", words.stale(shown)) if shown.valid else ("", ""),
-            ("Approvals", "; ".join([words.approvals(shown), *map(inert, shown.approvals.why)]))
-            if shown.valid else ("", ""),
+            *[("Approvals", text) for text in self._approvals()],
             ("Waiting for", inert(shown.waiting_for)),
         ]  # fmt: skip
         given = [(label, text) for label, text in facts if text]
@@ -326,6 +325,13 @@ class _Page:
                 lines.append(self.ink(f"{head:13}", "dim") + line)
                 head = ""
         return lines
+
+    def _approvals(self) -> list[str]:
+        """Who has to say yes; each rule that asks for something has a line of its own."""
+        if not self.preview.valid:
+            return []
+        why = [inert(one) for one in self.preview.approvals.why]
+        return ["; ".join([words.approvals(self.preview), *why[:1]]), *_few(why[1:])]
 
     def _implied(self) -> str:
         """The folders that are made on the way, as many as fit."""
