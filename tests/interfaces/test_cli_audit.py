@@ -105,7 +105,7 @@ def test_a_log_that_nobody_touched_holds(office: Office):
     assert (status, found["events"], found["checkpoints"], found["vouched"]) == (0, len(rows), 1, seq - 1)
     assert (found["seq"], found["hash"]) == (rows[-1].seq, rows[-1].hash)
     assert found["findings"] == []
-    assert "the log holds: 12 events" in office.shell("audit", "verify").output
+    assert "the log holds: 13 events" in office.shell("audit", "verify").output
 
 
 # --- edits by hand ---------------------------------------------------------------------------------------------
@@ -128,16 +128,16 @@ def test_a_log_that_nobody_touched_holds(office: Office):
 )
 def test_an_edited_row_is_named(office: Office, edit: str):
     """Only that one, and the next where the edit was of its hash."""
-    office.sql(f"UPDATE audit SET {edit} WHERE seq = 2")
+    office.sql(f"UPDATE audit SET {edit} WHERE seq = 3")
     said = office.errors()
-    assert said[0] == "audit row 2 was changed after it was written"
+    assert said[0] == "audit row 3 was changed after it was written"
     assert len(said) == 1 + edit.startswith("hash")
 
 
 def test_missing_rows_are_named(office: Office):
     """One, and several together."""
-    office.sql("DELETE FROM audit WHERE seq IN (3, 8, 9, 10)")
-    said = ["audit row 3 is missing: after 2 comes 4", "audit rows 8 to 10 are missing: after 7 comes 11"]
+    office.sql("DELETE FROM audit WHERE seq IN (3, 9, 10, 11)")
+    said = ["audit row 3 is missing: after 2 comes 4", "audit rows 9 to 11 are missing: after 8 comes 12"]
     assert office.errors() == said
 
 
@@ -177,7 +177,7 @@ def test_of_many_faults_the_first_are_told_and_the_rest_counted(office: Office):
     office.sql("UPDATE audit SET actor = 'nobody'")
     said = office.errors()
     assert len(said) == 21
-    assert "32 more rows do not hold" in said
+    assert "33 more rows do not hold" in said
 
 
 # --- cut tails -------------------------------------------------------------------------------------------------
@@ -186,15 +186,15 @@ def test_of_many_faults_the_first_are_told_and_the_rest_counted(office: Office):
 def test_a_tail_cut_before_a_stored_checkpoint_is_found(office: Office):
     """The checkpoint knows of rows that the log has not."""
     office.sql("DELETE FROM audit WHERE seq > 4")
-    assert any("the log ends at row 4, and the stored checkpoint of row 6" in one for one in office.errors())
+    assert any("the log ends at row 4, and the stored checkpoint of row 7" in one for one in office.errors())
 
 
 def test_a_tail_cut_right_after_a_checkpoint_is_found(office: Office):
     """The row that tells of it is gone."""
-    office.sql("DELETE FROM audit WHERE seq > 6", "UPDATE meta SET value = '1' WHERE key = 'generation'")
+    office.sql("DELETE FROM audit WHERE seq > 7", "UPDATE meta SET value = '1' WHERE key = 'generation'")
     (office.root / ".treegate/generation").unlink(missing_ok=True)
     said = office.errors()
-    assert "the stored checkpoint of row 6 is not noted in the row after it: the log was cut or edited there" in said
+    assert "the stored checkpoint of row 7 is not noted in the row after it: the log was cut or edited there" in said
 
 
 def test_a_cut_tail_with_all_its_checkpoints_is_found_by_the_count_of_runs(office: Office):
@@ -229,10 +229,10 @@ def as_nobody(row: AuditRow) -> AuditRow:
 
 
 def test_a_chain_made_anew_is_found_by_the_stored_checkpoint(office: Office):
-    """Every hash is right, and row 6 is another than the signed one."""
+    """Every hash is right, and row 7 is another than the signed one."""
     office.rewrite(as_nobody)
     assert office.errors() == [
-        "the log was rewritten: row 6 is not the one that the stored checkpoint of row 6 vouches for"
+        "the log was rewritten: row 7 is not the one that the stored checkpoint of row 7 vouches for"
     ]
 
 
@@ -243,13 +243,13 @@ def test_a_chain_made_anew_with_its_checkpoints_is_found_only_by_one_kept_elsewh
     office.rewrite(as_nobody, since=5)
     assert office.errors() == []
     (said,) = office.errors("--checkpoint", kept)
-    assert said.startswith("the log was rewritten: row 12")
+    assert said.startswith("the log was rewritten: row 13")
 
 
 def test_a_stored_checkpoint_that_is_taken_away_is_missed(office: Office):
     """The log says that it was made."""
     office.sql("DELETE FROM checkpoints")
-    assert office.errors() == ["the stored checkpoint of row 6 is gone, and the log says that it was made"]
+    assert office.errors() == ["the stored checkpoint of row 7 is gone, and the log says that it was made"]
 
 
 # --- checkpoints and keys --------------------------------------------------------------------------------------
@@ -262,8 +262,8 @@ def test_a_checkpoint_that_was_edited_does_not_count(office: Office):
     kept.write_text(json.dumps({**document, "at": 0}))
     (said,) = office.errors("--checkpoint", kept)
     assert "was changed after it was signed" in said
-    office.sql("""UPDATE checkpoints SET document = replace(document, '"format":1', '"format":2') WHERE seq = 6""")
-    office.sql("""UPDATE checkpoints SET document = replace(document, '"at":', '"at":1') WHERE seq > 6""")
+    office.sql("""UPDATE checkpoints SET document = replace(document, '"format":1', '"format":2') WHERE seq = 7""")
+    office.sql("""UPDATE checkpoints SET document = replace(document, '"at":', '"at":1') WHERE seq > 7""")
     damaged, changed = office.errors()
     assert "of format 2" in damaged
     assert "was changed after it was signed" in changed
@@ -336,7 +336,7 @@ def test_a_clock_that_jumps_back_is_no_fault(office: Office):
             transaction.log("x", gate.core.by())
     status, found = office.verify()
     assert (status, [one["severity"] for one in found["findings"]]) == (0, ["note"])
-    assert "the clock was set back before row 13" in found["findings"][0]["title"]
+    assert "the clock was set back before row 14" in found["findings"][0]["title"]
 
 
 def test_a_checkpoint_goes_to_a_new_file_only(office: Office):
@@ -376,7 +376,7 @@ def test_an_exported_file_verifies_alone(office: Office, tmp_path: Path):
     """With the checkpoint, all of it up to there; each line is canonical JSON."""
     kept, file = office.checkpoint(), exported(office)
     status, found = alone(tmp_path, "--export", file, "--checkpoint", kept)
-    assert (status, found["events"], found["vouched"]) == (0, 13, 12)
+    assert (status, found["events"], found["vouched"]) == (0, 14, 13)
     lines = file.read_text().splitlines()
     assert [json.dumps(json.loads(line), sort_keys=True, separators=(",", ":")) for line in lines] == lines
     assert json.loads(office.shell("audit", "export", "--json").stdout)["events"] == [
@@ -390,7 +390,7 @@ def test_an_exported_file_verifies_alone(office: Office, tmp_path: Path):
         (lambda lines: [lines[0], lines[1].replace('"actor":"', '"actor":"x'), *lines[2:]], "row 2 was changed"),
         (lambda lines: [*lines[:4], *lines[5:]], "row 5 is missing"),
         (lambda lines: [*lines[:4], lines[5], lines[4], *lines[6:]], "row 5 is missing"),
-        (lambda lines: lines[:-5], "the log ends at row 8"),
+        (lambda lines: lines[:-5], "the log ends at row 9"),
     ],
 )
 def test_what_was_done_to_an_exported_file_is_found(office: Office, tmp_path: Path, harm: Any, said: str):
@@ -406,9 +406,9 @@ def test_a_piece_of_a_log_follows_from_a_checkpoint_of_the_row_before_it(office:
     """So an auditor needs only what came since the last time."""
     kept = office.checkpoint()
     office.shell("token", "create", "--name", "ann", "--role", "author")
-    file = exported(office, "--after", "12")
+    file = exported(office, "--after", "13")
     status, found = alone(tmp_path, "--export", file, "--checkpoint", kept)
-    assert (status, found["events"], found["vouched"]) == (0, 2, 12)
+    assert (status, found["events"], found["vouched"]) == (0, 2, 13)
     assert "warning" not in [one["severity"] for one in found["findings"]]
     _, without = alone(tmp_path, "--export", file)
     assert any("nothing here proves what came before" in one["title"] for one in without["findings"])
