@@ -6,7 +6,7 @@ The rules are in the modules beside this one; `Gate` gives them one face.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -39,6 +39,7 @@ from treegate.gate import (
     runs,
     undoing,
     waiting,
+    writing,
 )
 from treegate.gate.auditing import Audited
 from treegate.gate.chronicle import History
@@ -52,12 +53,15 @@ from treegate.gate.reducing import Reduced
 from treegate.gate.repairing import Repaired
 from treegate.gate.undoing import Undo
 from treegate.gate.waiting import Status, Until
+from treegate.gate.writing import Pair
 from treegate.model.actors import Action, Actor, Role
+from treegate.model.draft import Change
 from treegate.model.effects import Effect
 from treegate.model.explaining import Explained
 from treegate.model.lifecycle import State
 from treegate.model.plan import Plan
 from treegate.model.preview import Preview
+from treegate.model.worksheet import Edited, Row
 
 __all__ = ["Applied", "Gate", "Shown", "Submitted", "Undo"]
 
@@ -129,6 +133,22 @@ class Gate:
     def repair(self, document: bytes) -> Repaired:
         """A plan with all suggestions taken, and those that its mended form calls for; stored nowhere."""
         return repairing.repair(document, self.check)
+
+    def worksheet(self, case: str) -> list[Row]:
+        """The tree of a case as rows for a sheet, which people edit."""
+        return writing.rows(self._core, case)
+
+    def read_sheet(self, case: str, text: str, before: str) -> Edited:
+        """What an edited sheet means, held against the one before."""
+        return writing.read_sheet(self._core, case, text, before)
+
+    def write_changes(self, case: str, changes: Iterable[Change], title: str = "", reason: str = "") -> bytes:
+        """The document of a plan that makes changes in a case."""
+        return writing.of_changes(self._core, case, changes, title, reason)
+
+    def write_moves(self, case: str, pairs: Sequence[Pair], title: str = "", reason: str = "") -> bytes:
+        """The document of a plan that moves things in a case."""
+        return writing.of_pairs(self._core, case, pairs, title, reason)
 
     def submit(self, plan: Plan | bytes | str, *, draft: bool = False) -> Submitted:
         """Stores a plan and its preview; a draft is previewed later, by `refresh`."""

@@ -16,8 +16,9 @@ from treegate.engine.store import Store, VaultState
 from treegate.engine.store.records import By, new_id
 from treegate.engine.workspace import Workspace, generation
 from treegate.engine.world import DiskWorld
-from treegate.errors import NotVerified
+from treegate.errors import NotFound, NotVerified
 from treegate.model.actors import Actor
+from treegate.model.names import nearest
 
 
 def milliseconds() -> int:
@@ -57,6 +58,14 @@ class Core:
     def key(self) -> keys.Key:
         """The state directory's signing key."""
         return keys.load(self.state)
+
+    def check_case(self, case: str, also: Iterable[str] = ()) -> None:
+        """Raises NotFound "case-not-found", with the nearest name, unless the case is there, or in `also`."""
+        cases = sorted({*self.workspace.cases(), *also})
+        if case not in cases:
+            near = nearest(case, cases)
+            hint = f"did you mean {near!r}?" if near else "the cases are " + ", ".join(map(repr, cases[:10]))
+            raise NotFound(f"there is no case {case!r}", code="case-not-found", hint=hint, next="treegate status")
 
     @contextmanager
     def locked(self, cases: Iterable[str], *, shared: bool = False) -> Iterator[None]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from treegate.engine import pauses
 from treegate.engine.pauses import WHOLE, Pause
-from treegate.errors import NotFound
 from treegate.gate.core import Core
 from treegate.model.actors import Action
-from treegate.model.names import nearest
 
 
 def pause(core: Core, case: str | None = None, comment: str = "") -> list[Pause]:
@@ -26,12 +26,9 @@ def resume(core: Core, case: str | None = None) -> list[Pause]:
     return pauses.pauses(core.store)
 
 
-def _allowed(core: Core, case: str | None, known: list[str] | None = None) -> str:
+def _allowed(core: Core, case: str | None, known: Iterable[str] = ()) -> str:
     """What is to be paused or resumed, if there is such a case and the actor may."""
-    cases = sorted({*core.workspace.cases(), *(one for one in known or () if one != WHOLE)})
-    if case is not None and case not in cases:
-        near = nearest(case, cases)
-        hint = f"did you mean {near!r}?" if near else "the cases are " + ", ".join(map(repr, cases[:10]))
-        raise NotFound(f"there is no case {case!r}", code="case-not-found", hint=hint, next="treegate status")
-    core.actor.require(Action.PAUSE, cases if case is None else [case])
+    if case is not None:
+        core.check_case(case, known)
+    core.actor.require(Action.PAUSE, core.workspace.cases() if case is None else [case])
     return WHOLE if case is None else case

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -34,8 +34,35 @@ def suggested(operation: Operation, changes: Mapping[str, Any]) -> dict[str, Any
     return made
 
 
-def repaired(document: bytes, problems: Iterable[Problem]) -> tuple[bytes, int]:
-    """The plan's document with each operation's first suggestion taken, and how many were.
+class Round(NamedTuple):
+    """A plan with suggestions taken: how many were, and the numbers (from 1) of the operations still there."""
+
+    document: bytes
+    taken: int
+    kept: list[int]
+
+
+class Mended(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation of a plan, as it was and as it is now; `now` is None where it was dropped."""
+
+    operation: int  # its number in the plan as it was given
+    was: dict[str, Any]
+    now: dict[str, Any] | None
+
+
+def difference(before: bytes, after: bytes, kept: Sequence[int]) -> list[Mended]:
+    """What repair changed of each operation; `kept` are the numbers, before, of the operations after it."""
+    old, new = (json.loads(document)["operations"] for document in (before, after))
+    now = dict(zip(kept, new, strict=True))
+    return [
+        Mended(operation=number, was=was, now=now.get(number))
+        for number, was in enumerate(old, 1)
+        if now.get(number) != was
+    ]
+
+
+def repaired(document: bytes, problems: Iterable[Problem]) -> Round:
+    """The plan's document with each operation's first suggestion taken.
 
     Errors go before warnings; a warning's suggestion is taken only where the operation has no error. A suggestion
     for the plan itself is the keys of its head that are to be changed.
@@ -49,15 +76,14 @@ def repaired(document: bytes, problems: Iterable[Problem]) -> tuple[bytes, int]:
             taken += 1
         elif found.suggests and found.operation is not None:
             chosen.setdefault(found.operation, found)
-    operations = []
-    for number, operation in enumerate(plan["operations"], 1):
-        found_here = chosen.get(number)
-        if found_here is None:
-            operations.append(operation)
-        elif found_here.suggestion is not None:
-            operations.append(found_here.suggestion)
-    plan["operations"] = operations
-    return json.dumps(plan, indent=2, ensure_ascii=False).encode() + b"\n", taken + len(chosen)
+    operations = {
+        number: chosen[number].suggestion if number in chosen else operation
+        for number, operation in enumerate(plan["operations"], 1)
+        if number not in chosen or chosen[number].suggestion is not None
+    }
+    plan["operations"] = list(operations.values())
+    written = json.dumps(plan, indent=2, ensure_ascii=False).encode() + b"\n"
+    return Round(written, taken + len(chosen), list(operations))
 
 
 def _change_head(plan: dict[str, Any], changes: Mapping[str, Any]) -> None:

@@ -30,6 +30,7 @@ COMMANDS: dict[str, Entry] = {
     "init": Entry(_SETUP, "setup", "init DIR", "make or adopt a workspace; touches no file"),
     "demo": Entry(_SETUP, "demo", "demo [DIR]", "a sample law office, and the loop told on it"),
     "completion": Entry(_SETUP, "completion", "completion SHELL", "let bash, zsh or fish complete all this"),
+    "new": Entry(_PLANS, "writing", "new CASE --edit|--csv F|--mv A B", "write a plan without writing JSON"),
     "check": Entry(_PLANS, "plans", "check PLAN", "what a plan would do; stored nowhere"),
     "submit": Entry(_PLANS, "plans", "submit PLAN", "hand in a plan for approval"),
     "revise": Entry(_PLANS, "revising", "revise ID PLAN", "a new version of a plan, decided on anew"),

@@ -11,11 +11,12 @@ import click
 from treegate.errors import PlanError, UsageError
 from treegate.interfaces.cli import common, running
 from treegate.model.lifecycle import State
-from treegate.model.names import visible
+from treegate.model.names import restated, visible
 from treegate.model.operations import Operation
 from treegate.model.plan import Plan
 from treegate.model.preview import Preview
-from treegate.render import terminal, words
+from treegate.render import jsons, terminal, words
+from treegate.render.ink import Ink
 
 PLAN_HAS_ERRORS = 3
 
@@ -28,39 +29,59 @@ PLAN_HAS_ERRORS = 3
 def check_command(
     plan: str, fix: bool, output: str | None, workspace: str | None, state: str | None, as_json: bool
 ) -> None:
-    """What a plan would do to the tree as it is now; stored nowhere. Exit status 3 where it has errors."""
+    """What a plan would do to the tree as it is now; stored nowhere. Exit status 3 where it has errors.
+
+    With --fix, what the suggestions changed is shown operation by operation.
+    """
     document = common.read_document(plan)
     gate = common.open_gate(workspace, state)
     try:
         preview: Preview = gate.check(document)
     except PlanError as error:
         if fix and any(found.suggests for found in error.problems):
-            _write_fixed(gate, plan, document, output, as_json)
+            _fix(gate, plan, document, output, as_json)
         raise
-    if as_json:
-        common.emit(preview)
-    else:
+    if not as_json:
         name = "PLAN" if plan == "-" else plan
         show_preview(preview, Plan.decode(document).operations, document=name)
-    if fix and preview.problems:
-        _write_fixed(gate, plan, document, output, as_json)
+    fixed = _fix(gate, plan, document, output, as_json) if fix and preview.problems else None
+    if as_json:
+        common.emit(preview if fixed is None else {**_members(preview), **fixed})
     if preview.errors:
         raise click.exceptions.Exit(PLAN_HAS_ERRORS)
 
 
-def _write_fixed(gate: Any, plan: str, document: bytes, output: str | None, as_json: bool) -> None:
+def _members(preview: Preview) -> dict[str, Any]:
+    import msgspec
+
+    return dict(msgspec.to_builtins(preview))
+
+
+def _fix(gate: Any, plan: str, document: bytes, output: str | None, as_json: bool) -> dict[str, Any]:
+    """Writes the mended plan and says what is different in it; the same as members of a document."""
     done = gate.repair(document)
     if not done.taken:
         if not as_json:
             common.say("no problem has a suggestion to take")
-        return
+        return {"written": None, "difference": []}
     beside = "plan.fixed.json" if plan == "-" else f"{plan.removesuffix('.json')}.fixed.json"
     target = _written(Path(output or beside), done.document, again=output is None)
     if not as_json:
+        _tell_difference(done.difference)
         errors = sum(found.severity == "error" for found in done.problems)
         left = f"; {words.plural(errors, 'error')} left" if errors else ""
         common.say(f"took {words.plural(done.taken, 'suggestion')}: {visible(str(target))}{left}")
         common.say(f"next: treegate check {visible(str(target))}")
+    return {"written": str(target), "difference": done.difference}
+
+
+def _tell_difference(changed: list[Any]) -> None:
+    """Each operation that the suggestions changed, as it was and as it is."""
+    ink = Ink(common.color())
+    for one in changed:
+        common.say(ink(f"#{one.operation}", "head"))
+        common.say(ink(f"  - {restated(jsons.dumps(one.was))}", "deleted"))
+        common.say(ink(f"  + {restated(jsons.dumps(one.now))}", "good") if one.now is not None else "  dropped")
 
 
 def _written(target: Path, document: bytes, *, again: bool) -> Path:

@@ -1,0 +1,127 @@
+"""The worksheet: whatever a name holds comes back as it was, and edited lines mean what they say, or are refused."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from treegate.model.worksheet import Row, meant, read, rows_of, sheet, shown
+
+NAMES = st.binary(min_size=1, max_size=12).filter(lambda raw: b"/" not in raw and b"\0" not in raw).map(os.fsdecode)
+
+TREE = [
+    Row(1, "A", True),
+    Row(2, "A/one", False),
+    Row(3, "A/two", False),
+    Row(4, "B", True),
+    Row(5, "B/x", False),
+    Row(6, "z", False),
+]
+
+
+@given(st.lists(NAMES, min_size=1, max_size=3))
+def test_any_path_comes_back_from_its_notation(parts: list[str]):
+    """Every byte, in a line that an editor can show: nothing in it ends a line or hides."""
+    path = "/".join(parts)
+    text = shown(path)
+    assert meant(text) == path
+    assert text.isprintable()
+    assert not text.endswith(" ")
+
+
+@given(st.lists(NAMES, unique=True, max_size=8))
+def test_a_sheet_that_nobody_edited_means_no_change(names: list[str]):
+    rows = [Row(number, name, number % 2 == 0) for number, name in enumerate(names, 1)]
+    text = "".join(sheet(rows, "A\nB"))
+    assert rows_of(text) == rows
+    found = read(text, rows)
+    assert (found.changes, found.deleted, found.faults) == ([], [], [])
+
+
+def edited(*edits: tuple[str, str], rows: list[Row] = TREE):
+    text = "".join(sheet(rows, "case"))
+    for pattern, by in edits:
+        assert re.search(pattern, text, re.MULTILINE), pattern
+        text = re.sub(pattern, by, text, flags=re.MULTILINE)
+    return read(text, rows)
+
+
+def moves(found) -> set[tuple[str, str]]:
+    assert found.faults == []
+    return {(change.source, change.target) for change in found.changes if change.kind == "move"}
+
+
+def test_a_changed_path_is_a_move():
+    assert moves(edited(("z$", "B/zed"))) == {("z", "B/zed")}
+
+
+def test_a_folder_takes_its_lines_along():
+    """Those that were left as they are, and those that were changed to where the folder takes them."""
+    assert moves(edited(("A/$", "C/"))) == {("A", "C")}
+    assert moves(edited(("A/", "C/"))) == {("A", "C")}
+
+
+def test_a_line_that_is_edited_besides_moves_by_itself_in_the_folder_or_out_of_it():
+    assert moves(edited(("A/$", "C/"), ("A/one", "C/uno"))) == {("A", "C"), ("A/one", "C/uno")}
+    assert moves(edited(("A/$", "C/"), ("A/one", "A/uno"))) == {("A", "C"), ("A/one", "C/uno")}
+    assert moves(edited(("A/$", "C/"), ("A/one", "one"))) == {("A", "C"), ("A/one", "one")}
+
+
+def test_swapped_lines_are_a_swap():
+    assert moves(edited(("A/one", "TMP"), ("A/two", "A/one"), ("TMP", "A/two"))) == {
+        ("A/one", "A/two"), ("A/two", "A/one")
+    }  # fmt: skip
+    assert moves(edited(("A/$", "TMP/"), ("B/$", "A/"), ("TMP/", "B/"))) == {("A", "B"), ("B", "A")}
+
+
+def test_the_order_of_lines_means_nothing():
+    text = "".join(reversed("".join(sheet(TREE, "case")).splitlines(keepends=True)))
+    assert read(text, TREE) == ([], [], [])
+
+
+def test_a_line_that_is_gone_is_a_deletion_and_a_whole_folder_is_one():
+    found = edited((r"^6.*\n", ""))
+    assert [(change.kind, change.source) for change in found.changes] == [("delete", "z")]
+    found = edited((r"^[123]\t.*\n", ""))
+    assert [(one.kind, one.source, one.recursive) for one in found.changes] == [("delete", "A", True)]
+    assert found.deleted == ["A", "A/one", "A/two"]
+
+
+def test_a_folder_whose_line_is_gone_may_be_left_by_what_was_in_it():
+    found = edited((r"^[13]\t.*\n", ""), ("A/one", "one"))
+    assert {(one.kind, one.source) for one in found.changes} == {("move", "A/one"), ("delete", "A")}
+
+
+@pytest.mark.parametrize(
+    ("edits", "line", "says"),
+    [
+        ([(r"^1\t.*\n", "")], 0, "the line of the folder 'A' is gone, and 2 of those in it are not"),
+        ([(r"^6\t", "7\t")], 11, "has the number 7, which no line had"),
+        ([(r"^6\t", "5\t")], 11, "has the number 5, and so has line 10"),
+        ([(r"^6\tz", "new")], 11, "has no number and tab"),
+        ([("z$", "A/one")], 11, "leads to 'A/one', and so does line 7"),
+        ([("z$", "A/one/deeper")], 11, "leads into 'A/one', which is a file"),
+        ([("z$", "../z")], 11, "is no path within the case"),
+        ([("z$", "")], 11, "is no path within the case"),
+        ([("z$", "z/")], 11, "is no path within the case for a file"),
+        ([("z$", "/z")], 11, "is no path within the case"),
+        ([("z$", r"z\\q")], 11, "is no escape of this notation"),
+        ([("A/$", "A/in/")], 6, "puts the folder 'A' into itself"),
+    ],
+)
+def test_what_makes_no_sense_is_named_with_its_line(edits: list[tuple[str, str]], line: int, says: str):
+    """And then nothing of the sheet becomes a plan."""
+    found = edited(*edits)
+    assert [fault.line for fault in found.faults] == [line]
+    assert says in found.faults[0].text
+    assert found.changes == []
+
+
+def test_all_that_is_wrong_is_told_at_once():
+    found = edited((r"^6\t", "9\t"), ("A/one", "../one"), ("B/x", r"B/\\x0"))
+    assert len(found.faults) == 3
+    assert [fault.line for fault in found.faults] == sorted(fault.line for fault in found.faults)
