@@ -9,8 +9,8 @@ import pytest
 
 from treegate.engine.audit import AuditRow
 from treegate.gate.chronicle import Happening, History
-from treegate.render import history
 from treegate.model.lifecycle import Event
+from treegate.render import history
 
 NASTY = "a\x1b[31m\n\u202egpj.exe" + os.fsdecode(b"\xff")
 

@@ -22,7 +22,7 @@ from treegate.model.actors import Action
 from treegate.model.acts import simulate
 from treegate.model.daily import Day
 from treegate.model.effects import Effect
-from treegate.model.lifecycle import UNFINISHED, State
+from treegate.model.lifecycle import UNFINISHED, Event, State, refusal
 from treegate.model.operations import Restore
 from treegate.model.plan import Plan
 from treegate.model.preview import Preview
@@ -352,8 +352,10 @@ def _enough(core: Core, transaction: Transaction, plan: StoredPlan) -> Callable[
 
 def full_digest(plan: StoredPlan, digest: str) -> str:
     """The plan's current digest, if that is what 12 or more characters name; raises Stale."""
+    if plan.digest is None:
+        raise refusal(plan.state, Event.APPROVE, plan.id)
     given = digest.strip().lower().removeprefix("sha256:")
-    if len(given) >= 12 and plan.digest is not None and plan.digest.startswith(given):
+    if len(given) >= 12 and plan.digest.startswith(given):
         return plan.digest
     if plan.state in UNFINISHED or plan.state in {State.APPLIED, State.UNDONE}:
         return given
