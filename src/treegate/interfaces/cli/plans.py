@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ def check_command(
         preview: Preview = gate.check(document)
     except PlanError as error:
         if fix and any(found.suggests for found in error.problems):
-            _fix(gate, plan, document, output, as_json)
+            fixed = _fix(gate, plan, document, output, as_json)
+            error.next = f"treegate check {shlex.quote(visible(str(fixed['written'])))}" if fixed["written"] else ""
         raise
     if not as_json:
         name = "PLAN" if plan == "-" else plan
