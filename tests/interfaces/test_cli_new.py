@@ -1,4 +1,4 @@
-"""treegate new and check --fix at the shell: editors that do all sorts of things, tables, and plans mended in one go."""
+"""treegate new and check --fix at the shell: editors that do all sorts of things, tables, plans mended in one go."""
 
 from __future__ import annotations
 

@@ -40,8 +40,8 @@ def check_command(
         preview: Preview = gate.check(document)
     except PlanError as error:
         if fix and any(found.suggests for found in error.problems):
-            fixed = _fix(gate, plan, document, output, as_json)
-            error.next = f"treegate check {shlex.quote(visible(str(fixed['written'])))}" if fixed["written"] else ""
+            mended = _fix(gate, plan, document, output, as_json)
+            error.next = f"treegate check {shlex.quote(visible(str(mended['written'])))}" if mended["written"] else ""
         raise
     if not as_json:
         name = "PLAN" if plan == "-" else plan

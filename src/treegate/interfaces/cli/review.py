@@ -101,14 +101,14 @@ class _Visit:
         return "" if self.gate.plan(self.id).state == "pending" else "decided elsewhere"
 
     def _menu(self) -> str:
-        ink = Ink(common.color())
-        keys = "  ".join(f"{ink(f'[{key}]', 'command')} {word}" for key, word in KEYS)
-        plain = "  ".join(f"[{key}] {word}" for key, word in KEYS)
-        if len(plain) > common.width():
-            half = len(KEYS) // 2
-            rows = [KEYS[:half], KEYS[half:]]
-            keys = "\n".join("  ".join(f"{ink(f'[{key}]', 'command')} {word}" for key, word in row) for row in rows)
-        return f"{keys}\n{self.id} ({self.place})?"
+        ink, width = Ink(common.color()), common.width()
+        rows: list[list[tuple[str, str]]] = [[]]
+        for key, word in KEYS:
+            if sum(len(word) + 6 for _, word in rows[-1]) + len(word) + 4 > width:
+                rows.append([])
+            rows[-1].append((key, word))
+        lines = ["  ".join(f"{ink(f'[{key}]', 'command')} {word}" for key, word in row) for row in rows]
+        return "\n".join([*lines, f"{self.id} ({self.place})?"])
 
     # -- looking
 
