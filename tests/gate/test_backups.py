@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 
 import pytest
-from gatework import DAY, OLD, delete, die, dies_after, move
+from gatework import DAY, OLD, Office, delete, die, dies_after, move
 
 from treegate.engine import contents, posix
 from treegate.engine.carry import Carrier
@@ -66,9 +67,7 @@ def test_the_preview_says_how_many_files_how_many_bytes_and_what_is_free(careful
     shown = careful.gate.check(careful.document(*MOVES))
     assert (shown.backup.mode, shown.backup.files, shown.backup.size) == ("copy", 4, 19)
     assert shown.backup.free > 0
-    assert words.backup(shown.backup).startswith(
-        "before anything moves, 4 files (19 bytes) are copied into the vault"
-    )
+    assert words.backup(shown.backup).startswith("copies of 4 files (19 bytes) are laid into the vault before")
 
 
 def test_without_the_policy_nothing_is_copied(office):
@@ -175,6 +174,34 @@ def test_a_crash_at_any_point_ends_with_all_backups_or_none(careful, owner, name
     careful.sound()
 
 
+@pytest.mark.parametrize("made", range(1, 9))
+@pytest.mark.parametrize("back", [False, True])
+def test_a_crash_after_any_rename_ends_with_all_backups_or_none(careful, made, back):
+    """Four backups come first, then what moves; every rename between them is one at which the process dies."""
+    before = careful.tree()
+    id = careful.approved(*MOVES)
+    real, left = posix.renamer, [made]
+
+    def renamer(caps):
+        rename = real(caps)
+
+        def counted(*args):
+            done = rename(*args)
+            left[0] -= 1
+            return done if left[0] else die()
+
+        return counted
+
+    careful.crash(lambda gate: gate.apply(id), (posix, "renamer", renamer))
+    (ended,) = careful.gate.recover(back=back)
+    if back:
+        assert (ended.state, careful.tree()) == ("rolled-back", before)
+        assert list((careful.root / ".treegate/vault").iterdir()) == []
+    else:
+        assert (ended.state, len(backups(careful, ended.run))) == ("applied", 4)
+    careful.sound()
+
+
 def test_a_run_that_is_taken_back_leaves_no_backups(careful):
     """Asked for, after a crash in the middle of its steps."""
     before = careful.tree()
@@ -234,3 +261,26 @@ def test_a_restore_of_a_whole_run_leaves_its_backups_out(careful):
     with pytest.raises(NotFound) as refused:
         careful.gate.restore(other)
     assert "only backups" in refused.value.message
+
+
+def test_backups_by_reflink_take_next_to_no_space(tmp_path, mount):
+    """Where the mount shares blocks, a large file's backup has its content and leaves what was free nearly so."""
+    if not shutil.which("mkfs.xfs"):
+        pytest.skip("needs mkfs.xfs")
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(400 << 20)
+    subprocess.run(["mkfs.xfs", "-m", "reflink=1", str(image)], check=True, capture_output=True)
+    folder = mount(tmp_path / "xfs", "-o", "loop", str(image))
+    office = Office(folder, tmp_path / "state")
+    office.put("Smith/a", os.urandom(20 << 20))
+    office.configure(policy_backup_before_moves="reflink")
+    os.sync()
+    free = os.statvfs(folder).f_bavail
+    run = office.carried_out(move("a", "b")).run
+    (kept,) = office.gate.list_vault(run)
+    copy = folder / ".treegate/vault" / run / "entries" / str(kept.entry)
+    assert copy.read_bytes() == office.path("Smith/b").read_bytes()
+    assert (free - os.statvfs(folder).f_bavail) * os.statvfs(folder).f_frsize < 5 << 20
+    office.sound()
+    office.close()

@@ -49,9 +49,9 @@ def size(count: int) -> str:
 
 def backup(made: Backup) -> str:
     """The copies made before anything moves: how many, how large, how much is free."""
-    how = "are copied" if made.mode == "copy" else "are copied by reflink, which takes next to no space,"
+    how = "" if made.mode == "copy" else ", sharing their blocks,"
     files = f"{plural(made.files, 'file')} ({size(made.size)})"
-    return f"before anything moves, {files} {how} into the vault; {size(made.free)} free"
+    return f"copies of {files}{how} are laid into the vault before anything moves; {size(made.free)} free"
 
 
 def span(seconds: float) -> str:
