@@ -334,6 +334,18 @@ def test_a_pause_that_comes_while_a_run_waits_for_its_lock_holds_it(office, monk
     assert tree(office) == {"Smith/a"}
 
 
+def test_nothing_is_let_go_of_what_is_paused(office):
+    """The vault of a paused case waits, too; to look at what would go is free."""
+    office.put("Smith/a", "a")
+    office.carried_out(delete("a"))
+    office.clock.now += 100 * 24 * 3_600_000
+    office.gate.pause("Smith")
+    assert len(office.gate.prune(dry=True).entries) == 1
+    refused(Busy, "paused", office.gate.prune)
+    office.gate.resume("Smith")
+    assert len(office.gate.prune().entries) == 1
+
+
 def test_pausing_is_for_operators_and_cases_that_there_are(firm, people):
     bot, ann, _ = people
     refused(Denied, "role-not-allowed", bot.pause)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
-from treegate.engine import vault
+from treegate.engine import pauses, vault
 from treegate.engine.store.records import Kept, Run, VaultState
 from treegate.errors import Busy, Denied, NotFound, TreegateError
 from treegate.gate import intact, leftovers, plans
@@ -108,7 +108,7 @@ def prune(core: Core, *, dry: bool = False, trust_clock: bool = False) -> Pruned
     All is noted in the store before it is removed, so that a crash in between leaves too much, never too little
     said. Returns what was (or, `dry`, would be) let go. Leftovers wait for the next time where somebody is at work.
     Raises Denied "clock-went-back" where something would go by its age and the clock is earlier than what is on
-    record, unless `trust_clock`.
+    record, unless `trust_clock`; Busy "paused" where the workspace is, or a case of which something would go.
     """
     core.actor.require(Action.PRUNE)
     if not dry:
@@ -128,6 +128,7 @@ def _entries(core: Core, dry: bool, trust_clock: bool) -> list[Held]:
     due = [one for one in held if one.due]
     if dry:
         return due
+    pauses.refuse(core.store, {one.case for one in due})
     by_run: dict[str, list[Held]] = {}
     for one in due:
         by_run.setdefault(one.run, []).append(one)

@@ -152,7 +152,7 @@ def _limits(net: Net, counts: Counts, shares: list[Share], policy: Policy, about
         replacements=counts.replaced,
         case_deletes=deletes,
     )
-    if policies.needs_case_files(policy, tally) and not about.undo_of:
+    if _counts_cases(policy, counts, about):
         try:
             files = {case: net.forest.tree.totals(case).files for case, count in deletes.items() if count}
         except OSError as error:
@@ -161,6 +161,19 @@ def _limits(net: Net, counts: Counts, shares: list[Share], policy: Policy, about
         tally = tally._replace(case_files=files, case_deletes={case: deletes[case] for case in files})
     passed = policies.over_limits(policy, tally, undoing=bool(about.undo_of))
     return [problem("limit-passed", limit.sentence, hint=limit.hint) for limit in passed]
+
+
+def _counts_cases(policy: Policy, counts: Counts, about: About) -> bool:
+    """Whether a rule asks how many files the cases hold in all; then a preview costs as much as they are large."""
+    return policies.needs_case_files(policy, policies.Counts(deletes=counts.deleted_files)) and not about.undo_of
+
+
+def _counted(policy: Policy, counts: Counts, shares: list[Share], about: About) -> Iterator[str]:
+    """What had to be counted besides what the plan touches, and for which rule."""
+    cases = [share.case for share in shares if share.deletes]
+    if cases and _counts_cases(policy, counts, about):
+        named = ", ".join(map(repr, cases[:5])) + (f" and {len(cases) - 5} more" if len(cases) > 5 else "")
+        yield f"all files of {named} were counted, for policy.limits.delete_share asks what part of them goes"
 
 
 def _backups(net: Net, policy: Policy) -> tuple[Backups, list[Problem]]:
@@ -263,6 +276,7 @@ def _preview(
         policy_digest=policies.digest_of(policy),
         undo_of=about.undo_of,
         backup=backup,
+        notes=list(_counted(policy, listing.counts, shares, about)),
     )
     return msgspec.structs.replace(preview, digest=digest_of(preview))
 
