@@ -262,7 +262,7 @@ def test_a_plan_with_its_suggestions_taken_has_fewer_problems(example: Example) 
     if example.case is None:
         plain["operations"][-1]["path"] = "Case/gray.txt"
     before = problems_of(office(), *plain["operations"], case=example.case)
-    mended, taken = repaired(json.dumps(plain).encode(), before)
+    mended, taken, _ = repaired(json.dumps(plain).encode(), before)
     assert taken >= 1
     after = problems_of(office(), *json.loads(mended)["operations"], case=example.case)
     assert len(after) < len(before)

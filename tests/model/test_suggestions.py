@@ -121,7 +121,7 @@ def test_a_case_that_is_not_there_is_the_nearest_one() -> None:
     plan = {"version": 1, "case": "Smith-v-Jone", "operations": [operation("delete", "a.txt")]}
     (found,) = looked_at(*plan["operations"], case=plan["case"])
     assert (found.code, found.operation, found.suggestion) == ("unknown-case", None, {"case": CASE})
-    mended, taken = repaired(json.dumps(plan).encode(), [found])
+    mended, taken, _ = repaired(json.dumps(plan).encode(), [found])
     assert (json.loads(mended), taken) == ({**plan, "case": CASE}, 1)
     (found,) = looked_at(*plan["operations"], case="Somebody Else")
     assert not found.suggests

@@ -142,10 +142,11 @@ def next_commands(
     if state is not State.PENDING:
         return [_by_state(state, plan, shlex.quote(run)), show]
     digest = shlex.quote(preview.digest[:DIGEST])
+    reduce = (f"treegate reduce {plan} --leave-out {_example(preview)}", "leave something out first")
     return [
         (f"treegate approve {plan} --digest {digest}", "approve exactly this"),
         (f"treegate reject {plan} --comment TEXT", "say no, and why"),
-        (f"treegate reduce {plan} --leave-out {_example(preview)}", "leave something out first"),
+        *([] if preview.undo_of or preview.counts.effects < 2 else [reduce]),
         show,
     ]
 
