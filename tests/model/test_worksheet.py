@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from treegate.model.worksheet import Row, meant, read, rows_of, sheet, shown
 
-NAMES = st.binary(min_size=1, max_size=12).filter(lambda raw: b"/" not in raw and b"\0" not in raw).map(os.fsdecode)
+NAMES = (
+    st.binary(min_size=1, max_size=12)
+    .filter(lambda raw: b"/" not in raw and b"\0" not in raw and raw not in (b".", b".."))
+    .map(os.fsdecode)
+)
 
 TREE = [
     Row(1, "A", True),
