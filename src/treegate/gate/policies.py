@@ -49,7 +49,10 @@ def _days(core: Core, preview: Preview) -> dict[str, Any]:
     if preview.undo_of:
         return {}
     day = day_of(core, About(core.workspace.id, preview.plan, author=preview.author))
-    return {share.case: day(share.case) for share in preview.by_case}
+    own = {run.id for run in core.store.runs(plan=preview.plan)} if preview.plan else set()
+    days = {share.case: day(share.case) for share in preview.by_case}
+    others = {case: tuple(deed for deed in found.done if deed.id not in own) for case, found in days.items()}
+    return {case: found._replace(done=others[case]) for case, found in days.items()}
 
 
 # --- a change of policy ----------------------------------------------------------------------------------------

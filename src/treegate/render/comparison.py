@@ -11,7 +11,7 @@ from treegate.model.problems import Problem
 from treegate.render.ink import Ink
 from treegate.render.lines import effect_line
 from treegate.render.text import cut, inert, sentence, wrap
-from treegate.render.words import DIGEST, plural
+from treegate.render.words import DIGEST, holds, plural
 
 SHOWN = 40  # effects of each kind
 
@@ -100,8 +100,13 @@ def _listed(mark: str, style: str, effects: Iterable[Effect], count: int, width:
 
 
 def _changed(one: Changed, width: int, ink: Ink) -> Iterator[str]:
-    yield ink("~ " + _line(one.was, width - 2), "deleted")
-    yield ink("    now: " + _line(one.now, width - 9), "good")
+    was, now = _line(one.was, width - 2), _line(one.now, width - 9)
+    if _line(one.now, width - 2) == was:
+        yield ink(f"~ {was}", "warning")
+        yield f"    was {holds(one.was) or 'empty'}, is {holds(one.now) or 'empty'} now"
+        return
+    yield ink(f"~ {was}", "deleted")
+    yield ink(f"    now: {now}", "good")
 
 
 def _line(effect: Effect, room: int) -> str:

@@ -31,6 +31,10 @@ _SAYINGS = {
     "token-created": "made the token {name} ({id})",
     "token-revoked": "revoked the token {name} ({id})",
     "checkpointed": "signed the log up to row {seq}",
+    "reduced": "left something out of {plan} (revision {revision})",
+    "paused": "paused {cases}",
+    "resumed": "resumed {cases}",
+    "rekeyed": "replaced the signing key; from here on it is {key}",
 }
 
 
@@ -52,7 +56,9 @@ def saying(row: Any) -> str:
     data = data_of(row)
     words = {key: _short(key, value) for key, value in data.items()} | {"plan": row.plan or "", "run": row.run or ""}
     try:
-        said = _special(row, data) or _SAYINGS[row.event].format_map(words | {"entries": _entries(data)})
+        said = _special(row, data) or _SAYINGS[row.event].format_map(
+            words | {"entries": _entries(data), "cases": _cases(data)}
+        )
     except (KeyError, TypeError, ValueError):
         said = " ".join(filter(None, (str(row.event).replace("-", " "), row.run or row.plan or "", _rest(words))))
     comment = data.get("comment")
@@ -65,6 +71,12 @@ def _special(row: Any, data: dict[str, Any]) -> str:
         return f"{row.plan} needed no approval, as policy says"
     saying = _SPECIAL.get(row.event)
     return saying(row, data) if saying is not None else ""
+
+
+def _cases(data: dict[str, Any]) -> str:
+    """The cases that an event is about; none are all."""
+    named = data.get("cases") or []
+    return ", ".join(str(case["raw"]) if isinstance(case, dict) else str(case) for case in named) or "all cases"
 
 
 def _entries(data: dict[str, Any]) -> str:

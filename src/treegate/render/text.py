@@ -109,6 +109,15 @@ def wrap(text: str, room: int, most: int = 100) -> list[str]:
     return lines if len(lines) <= most else [*lines[: most - 1], clip(" ".join(lines[most - 1 :]), room)]
 
 
+def hanging(line: str, room: int, left: int) -> list[str]:
+    """A line in pieces of at most `room` columns; those after the first begin at column `left`."""
+    if columns(line) <= room:
+        return [line]
+    head, rest = line[:left], line[left:].lstrip(" ")
+    pieces = wrap(rest, max(room - left, 20))
+    return [head.ljust(left) + pieces[0], *(" " * left + piece for piece in pieces[1:])]
+
+
 def _pieces(word: str, room: int) -> list[str]:
     """A word in pieces that fit; nearly always one."""
     pieces, start, taken = list[str](), 0, 0

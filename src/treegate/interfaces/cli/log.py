@@ -8,6 +8,10 @@ import click
 
 from treegate.interfaces.cli import common
 from treegate.render import history
+from treegate.render.text import hanging
+
+LEFT = 25  # columns of the time, before what happened then
+EVENT = 33  # columns of number and time
 
 
 @click.command("log")
@@ -24,7 +28,8 @@ def log_command(case: str, path: str, limit: int, workspace: str | None, state: 
             common.emit({"lives": lives})
             return
         for line in history.lives(path, lives):
-            common.say(line)
+            for part in hanging(line, common.width(), LEFT):
+                common.say(part)
         if not lives:
             common.say("no run ever touched that path, and nothing is there")
         return
@@ -33,7 +38,8 @@ def log_command(case: str, path: str, limit: int, workspace: str | None, state: 
         common.emit({"events": [_plain(row) for row in rows]})
         return
     for row in reversed(rows):
-        common.say(history.event(row))
+        for part in hanging(history.event(row), common.width(), EVENT):
+            common.say(part)
 
 
 def _plain(row: Any) -> dict[str, Any]:
