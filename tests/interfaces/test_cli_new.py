@@ -92,6 +92,27 @@ def test_swapped_lines_are_swapped(office: Office):
     applies(office, done)
 
 
+def test_entries_directly_in_the_case_are_swapped_too(office: Office):
+    """By way of a third name, in the case itself; and a file may go into a folder of its own name."""
+    done = office.edited('sed -i -e "s:notes.txt:TMP:" -e "s:Scans/1.pdf:notes.txt:" -e "s:TMP:Scans/1.pdf:" "$1"')
+    applies(office, done)
+    (office.case / "more.txt").write_text("more")
+    done = office.edited('sed -i -e "s:notes.txt:TMP:" -e "s:more.txt:notes.txt:" -e "s:TMP:more.txt:" "$1"')
+    applies(office, done)
+    assert len(operations(done)) == 3
+    done = office.edited('sed -i "s:notes.txt:notes.txt/notes.txt:" "$1"')
+    applies(office, done)
+
+
+def test_an_editor_that_leaves_a_backup_costs_no_work(office: Office):
+    """Nor does a target that cannot be written: what was edited is kept till the plan is there."""
+    done = office.edited('cp "$1" "$1~"; sed -i "s:notes.txt:n:" "$1"')
+    assert operations(done) == [{"op": "move", "from": "notes.txt", "to": "n"}]
+    assert office.left() == []
+    status, _, err = office.edited('sed -i "s:notes.txt:n:" "$1"', "-o", str(office.folder / "no/where.json"))
+    assert (status, "file-unwritable" in err, len(office.left())) == (2, True, 1)
+
+
 def test_a_name_that_no_line_can_hold_is_moved_byte_for_byte(office: Office):
     """It is shown in a notation, and the plan says its bytes."""
     done = office.edited(r"""grep -q 'caf\\xe9\\n' "$1" && sed -i 's:caf\\xe9\\n:\\xe9:' "$1" """)
@@ -171,6 +192,22 @@ def test_a_table_means_all_its_rows_at_once(office: Office):
     applies(office, done)
     made = json.loads((office.folder / "made.json").read_text())
     assert len(made["operations"]) == 3  # one by way of a third name
+
+
+def test_a_row_ends_where_a_line_ends_and_nowhere_else(office: Office):
+    """Names may hold what Unicode calls a line separator."""
+    (office.case / "odd\u2028name").write_text("odd")
+    (office.folder / "t.csv").write_text("odd\u2028name,plain\n")
+    done = office("new", "Smith", "--csv", str(office.folder / "t.csv"))
+    assert operations(done) == [{"op": "move", "from": "odd\u2028name", "to": "plain"}]
+
+
+def test_rows_that_speak_of_one_entry_twice_stay_as_they_were_written(office: Office):
+    """No row is dropped in silence: `check` says what is wrong with them."""
+    moves = [("notes.txt", "Scans/1.pdf"), ("Scans/1.pdf", "x"), ("notes.txt", "y")]
+    (office.folder / "t.csv").write_text("".join(f"{a},{b}\n" for a, b in moves))
+    done = office("new", "Smith", "--csv", str(office.folder / "t.csv"))
+    assert [(one["from"], one["to"]) for one in operations(done)] == moves
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,16 @@ import os
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory import Memory, Run, file
 
-from treegate.model.worksheet import Row, meant, read, rows_of, sheet, shown
+from treegate.model.acts import simulate
+from treegate.model.draft import plan_of
+from treegate.model.plan import Plan
+from treegate.model.policy import Paths, Policy
+from treegate.model.seal import About, seal
+from treegate.model.worksheet import Row, meant, read, rows_of, sheet, shown, with_folders
 
 NAMES = (
     st.binary(min_size=1, max_size=12)
@@ -114,6 +120,8 @@ def test_a_folder_whose_line_is_gone_may_be_left_by_what_was_in_it():
         ([("z$", "z/")], 11, "is no path within the case for a file"),
         ([("z$", "/z")], 11, "is no path within the case"),
         ([("z$", r"z\\q")], 11, "is no escape of this notation"),
+        ([(r"^1\t.*\n", ""), ("A/one", "A/uno")], 0, "the line of the folder 'A' is gone, and 2 of"),
+        ([(r"^[123]\t.*\n", ""), ("z$", "A/z")], 0, "the line of the folder 'A' is gone, and 1 of"),
         ([("A/$", "A/in/")], 6, "puts the folder 'A' into itself"),
     ],
 )
@@ -129,3 +137,46 @@ def test_all_that_is_wrong_is_told_at_once():
     found = edited((r"^6\t", "9\t"), ("A/one", "../one"), ("B/x", r"B/\\x0"))
     assert len(found.faults) == 3
     assert [fault.line for fault in found.faults] == sorted(fault.line for fault in found.faults)
+
+
+PATHS = ["a", "a/b", "a/b/f", "a/g", "c", "c/h", "i"]
+FOLDERS = {"a", "a/b", "c"}
+ANYWHERE = st.lists(st.sampled_from("abcfi"), min_size=1, max_size=3).map("/".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.fixed_dictionaries({path: st.one_of(st.just(path), st.just(path), st.none(), ANYWHERE) for path in PATHS}))
+def test_whatever_lines_say_no_file_is_lost_or_left_under_a_name_that_nobody_gave(asked: dict[str, str | None]):
+    """The plan has no error, keeps each file whose line is there, and takes away each whose line is not."""
+    rows = [Row(number, path, path in FOLDERS) for number, path in enumerate(PATHS, 1)]
+    lines = [f"{row.number}\t{asked[row.path]}" for row in rows if asked[row.path] is not None]
+    found = read("\n".join(lines), rows)
+    if found.faults or not found.changes:
+        return
+    memory = Memory()
+    for path in PATHS:
+        if path not in FOLDERS:
+            memory.put(path, file(path))
+    at_case = [
+        one._replace(source=one.source and f"Case/{one.source}", target=one.target and f"Case/{one.target}")
+        for one in with_folders(found.changes)
+    ]
+    sealed = seal(simulate(Plan.of(plan_of(at_case)), memory), Policy(protect=Paths(paths=())), About("ws"))
+    assert sealed.preview.valid, sealed.preview.problems
+    Run(memory, "run_x").carry_out(list(sealed.rows or ()))
+    after = {path: item.content.decode() for path, item in memory.root.below() if item.content}
+    assert not any("treegate-parked" in path for path in after)
+    kept = [path for path in PATHS if path not in FOLDERS and asked[path] is not None]
+    assert sorted(after.values()) == sorted(kept)
+    for path, content in after.items():
+        if asked[content] != content:
+            assert path.rpartition("/")[2] == str(asked[content]).rpartition("/")[2]
+
+
+def test_a_new_folder_where_another_entry_was_is_not_that_entry():
+    """A file may go into a folder of its own name, or of the name that another one gives up."""
+    tree = [Row(1, "f", False), Row(2, "z", False)]
+    found = read("1\tz/f\n2\tw\n", tree)
+    assert [one.target for one in with_folders(found.changes) if one.kind == "mkdir"] == ["z"]
+    found = read("1\tf/f\n2\tz\n", tree)
+    assert [one.target for one in with_folders(found.changes) if one.kind == "mkdir"] == ["f"]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import UNSET, structs
 
 from treegate.errors import UsageError
 from treegate.gate.core import Core
@@ -15,7 +16,7 @@ from treegate.model.actors import Action
 from treegate.model.draft import Change, plan_of
 from treegate.model.operations import Move, Operation
 from treegate.model.plan import Plan
-from treegate.model.tree import Kind, unpack
+from treegate.model.tree import Kind, Tree, unpack
 from treegate.model.worksheet import Row
 
 
@@ -37,14 +38,23 @@ def rows(core: Core, case: str) -> list[Row]:
 
 def of_changes(core: Core, case: str, changes: Iterable[Change], title: str = "", reason: str = "") -> bytes:
     """The document of a plan that makes changes in a case, in an order in which each finds what it needs."""
-    named = paths.is_utf8(case)  # else no plan can name it as its case, and paths begin with it
-    inside = list(changes) if named else [_from_projects(change, case) for change in changes]
-    return document(plan_of(inside), case if named else "", title, reason)
+    operations = plan_of(_from_projects(change, case) for change in worksheet.with_folders(changes))
+    if not paths.is_utf8(case):  # no plan can name it as its case, so paths begin with it
+        return document(operations, "", title, reason)
+    return document([_within(case, operation) for operation in operations], case, title, reason)
 
 
 def _from_projects(change: Change, case: str) -> Change:
     source, target = (f"{case}/{path}" if path else "" for path in (change.source, change.target))
     return change._replace(source=source, target=target)
+
+
+def _within(case: str, operation: Operation) -> Operation:
+    """An operation whose paths begin with the case, with paths that start in it."""
+    head = f"{paths.to_raw(case) if operation.raw is True else case}/"
+    keys = {"source", "path", "to"} & set(operation.__struct_fields__)
+    given = {key: getattr(operation, key) for key in keys}
+    return structs.replace(operation, **{key: v.removeprefix(head) for key, v in given.items() if v is not UNSET})
 
 
 def of_pairs(core: Core, case: str, pairs: Sequence[Pair], title: str = "", reason: str = "") -> bytes:
@@ -54,10 +64,12 @@ def of_pairs(core: Core, case: str, pairs: Sequence[Pair], title: str = "", reas
     """
     core.check_case(case)
     core.actor.require(Action.READ, [case])
-    if not _entangled(pairs) and paths.is_utf8(case):
+    if paths.is_utf8(case) and not (_entangled(pairs) and _each_its_own(pairs)):
         operations: list[Operation] = [_move(pair) for pair in pairs]
         return document(operations, case, title, reason)
-    return of_changes(core, case, [_change(core, case, pair) for pair in pairs], title, reason)
+    with core.world() as world:
+        changes = [_change(world.tree, case, pair) for pair in pairs]
+    return of_changes(core, case, changes, title, reason)
 
 
 def _entangled(pairs: Sequence[Pair]) -> bool:
@@ -72,6 +84,14 @@ def _entangled(pairs: Sequence[Pair]) -> bool:
     return False
 
 
+def _each_its_own(pairs: Sequence[Pair]) -> bool:
+    """Whether no two rows speak of one entry or place, and none leads into itself; else their order counts."""
+    sources = {pair.source.rstrip("/") for pair in pairs}
+    finals = {_final(pair) for pair in pairs}
+    into = any(_final(pair).startswith(f"{pair.source.rstrip('/')}/") for pair in pairs)
+    return len(sources) == len(finals) == len(pairs) and not into
+
+
 def _final(pair: Pair) -> str:
     return f"{pair.to}{paths.split(pair.source.rstrip('/'))[1]}" if pair.to.endswith("/") else pair.to
 
@@ -82,13 +102,12 @@ def _move(pair: Pair) -> Move:
     return Move(source=paths.to_raw(pair.source), to=paths.to_raw(pair.to), raw=True)
 
 
-def _change(core: Core, case: str, pair: Pair) -> Change:
+def _change(tree: Tree, case: str, pair: Pair) -> Change:
     source = pair.source.rstrip("/")
-    with core.world() as world:
-        try:
-            facts = world.tree.facts(*paths.split(f"{case}/{source}"))
-        except OSError:
-            facts = None
+    try:
+        facts = tree.facts(*paths.split(f"{case}/{source}"))
+    except OSError:
+        facts = None
     is_dir = facts is not None and unpack(facts).kind is Kind.DIR
     return Change("move", source, _final(pair), is_dir)
 

@@ -131,7 +131,7 @@ class _Reading:
         finals = self._finals()
         self._check(finals, gone)
         self._faults.sort()
-        changes = [] if self._faults else [*self._moves(finals), *_deletions(gone)]
+        changes = [] if self._faults else [*self._moves(finals), *_deletions(gone, self._staying(finals))]
         return Edited(changes, [row.path for row in gone], self._faults)
 
     def _take(self, line: int, content: str) -> None:
@@ -198,36 +198,74 @@ class _Reading:
             above = next((above for above in _above(path) if above in files), None)
             if above is not None:
                 self._fault(self._line[number], f"leads into {visible(above)!r}, which is a file")
-        self._check_gone(finals, {row.path for row in gone if row.is_dir})
+        self._check_gone(finals, [row.path for row in gone if row.is_dir])
 
-    def _check_gone(self, finals: Mapping[int, str], folders: set[str]) -> None:
-        """What is still in a folder whose line is gone would go with it, though nobody said so."""
+    def _check_gone(self, finals: Mapping[int, str], folders: list[str]) -> None:
+        """What is, or shall be, in a folder whose line is gone would go with it, though nobody said so."""
+        if not folders:
+            return
+        staying = self._staying(finals)
+        lost, settled = set(folders), set(finals.values())
+        places = {_carried(folder, staying): folder for folder in folders}
         left: dict[str, list[int]] = {}
         for number, path in finals.items():
-            folder = next((above for above in _above(path) if above in folders), None) if folders else None
-            if folder is not None and path == self._rows[number].path:
+            row = self._rows[number]
+            if self._asked[number] == row.path:
+                folder = _stranding(row.path, staying, lost)
+            else:
+                folder = next(
+                    (places[above] for above in _above(path) if above in places and above not in settled), ""
+                )
+            if folder:
                 left.setdefault(folder, []).append(number)
         for folder, numbers in left.items():
             told = f"the line of the folder {visible(folder)!r} is gone, and {len(numbers)} of those in it are not"
             self._fault(0, f"{told}: take those out too, or put it back")
 
+    def _staying(self, finals: Mapping[int, str]) -> dict[str, str]:
+        """The final path of each folder that stays, by the path that it has now."""
+        return {self._rows[number].path: path for number, path in finals.items() if self._rows[number].is_dir}
+
     def _moves(self, finals: Mapping[int, str]) -> Iterator[Change]:
         """The rows whose folder does not bring them to where they shall be."""
-        moved = {self._rows[number].path: path for number, path in finals.items() if self._rows[number].is_dir}
+        moved = self._staying(finals)
         for number in sorted(finals):
             row, path = self._rows[number], finals[number]
             above, name = paths.split(row.path)
-            carried = f"{moved.get(above, above)}/{name}" if above else name
+            carried = f"{moved.get(above) or _carried(above, moved)}/{name}" if above else name
             if path != carried:
                 yield Change("move", row.path, path, row.is_dir)
 
 
-def _deletions(gone: list[Row]) -> Iterator[Change]:
-    """One deletion for each folder that goes whole, and one for each other entry."""
+def _deletions(gone: list[Row], staying: Mapping[str, str]) -> Iterator[Change]:
+    """One deletion for each folder that goes whole, and one for each entry that does not go with one."""
     folders = {row.path for row in gone if row.is_dir}
     for row in gone:
-        if not any(above in folders for above in _above(row.path)):
+        if not _stranding(row.path, staying, folders):
             yield Change("delete", row.path, is_dir=row.is_dir, recursive=row.is_dir)
+
+
+def _stranding(path: str, staying: Mapping[str, str], gone: set[str]) -> str:
+    """The folder without a line that an entry would go with; "" where a folder between them takes it elsewhere."""
+    for above in _above(path):
+        if above in gone:
+            return above
+        if staying.get(above, above) != above:
+            return ""
+    return ""
+
+
+def with_folders(changes: Iterable[Change]) -> list[Change]:
+    """Changes, and before them the new folders that come to be where another entry was.
+
+    Else the old entry would be taken for the folder, and take along what goes there.
+    """
+    given = list(changes)
+    moved = {change.source: change.target for change in given if change.kind == "move"}
+    left = {_carried(change.source, moved) for change in given if change.source}
+    left -= {change.target for change in given}
+    above = dict.fromkeys(above for path in moved.values() for above in _above(path) if above in left)
+    return [*(Change("mkdir", target=path, is_dir=True) for path in above), *given]
 
 
 def _carried(path: str, moved: Mapping[str, str]) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -56,11 +58,12 @@ def new_command(
     target = None if output is None else _new(Path(output))
     gate = common.open_gate(workspace, state)
     if edit:
-        document = _edited(gate, case, sheet, delete_missing, (title, reason))
-    else:
-        pairs = list(_table(table)) if table is not None else list(moves)
-        document = gate.write_moves(case, _pairs(pairs), title, reason)
-    _print(document, target, as_json)
+        document, edited = _edited(gate, case, sheet, delete_missing, (title, reason))
+        _print(document, target, as_json)
+        _forget(edited)
+        return
+    pairs = list(_table(table)) if table is not None else list(moves)
+    _print(gate.write_moves(case, _pairs(pairs), title, reason), target, as_json)
 
 
 def _pairs(given: list[tuple[str, str]]) -> list[Any]:
@@ -100,7 +103,7 @@ def _table(name: str) -> Iterator[tuple[str, str]]:
     """The rows of a table; raises PlanError that names every row that is none."""
     text = common.read_document(name)
     try:
-        lines = text.decode("utf-8-sig").splitlines(keepends=True)
+        lines = io.StringIO(text.decode("utf-8-sig"), newline="")
     except UnicodeDecodeError as error:
         raise _bad_table(name, [f"byte {error.start} is not UTF-8"]) from None
     reader = csv.reader(lines, strict=True)
@@ -137,8 +140,10 @@ def _few(faults: list[str]) -> list[str]:
 # --- a list of paths in an editor ------------------------------------------------------------------------------
 
 
-def _edited(gate: Any, case: str, sheet: str | None, delete_missing: bool, head: tuple[str, str]) -> bytes:
-    """The plan that an edited list means; what was edited is kept wherever it does not become one."""
+def _edited(
+    gate: Any, case: str, sheet: str | None, delete_missing: bool, head: tuple[str, str]
+) -> tuple[bytes, Path]:
+    """The plan that an edited list means, and the list, which is kept wherever it does not become a plan."""
     path = _written(gate, case) if sheet is None else _found(Path(sheet))
     before = _read(path.with_name(path.name + _BEFORE))
     status = _edit(path)
@@ -158,9 +163,7 @@ def _edited(gate: Any, case: str, sheet: str | None, delete_missing: bool, head:
     if not found.changes:
         _forget(path)
         raise UsageError("what was edited changes nothing", code="nothing-edited", next="treegate new --help")
-    document = bytes(gate.write_changes(case, found.changes, *head))
-    _forget(path)
-    return document
+    return bytes(gate.write_changes(case, found.changes, *head)), path
 
 
 def _written(gate: Any, case: str) -> Path:
@@ -234,4 +237,5 @@ def _forget(path: Path) -> None:
     for one in (path, path.with_name(path.name + _BEFORE)):
         one.unlink(missing_ok=True)
     if path.parent.name.startswith("treegate-"):
-        path.parent.rmdir()
+        with suppress(OSError):  # an editor's backup is there: the person's, not ours to remove
+            path.parent.rmdir()
