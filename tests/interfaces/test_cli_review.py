@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import signal
 import sys
 import time
 from pathlib import Path
@@ -80,10 +81,11 @@ class Office:
                     if not piece:
                         break
                     seen, last = seen + piece.decode(errors="replace"), time.monotonic()
-                elif waiting and seen.rstrip(" ").endswith(("?", ":", "[y/N]")) and time.monotonic() - last > 0.2:
+                elif waiting and seen.rstrip().endswith(("?", ":", "[y/N]")) and time.monotonic() - last > 0.2:
                     os.write(fd, waiting.pop(0).encode())
                     last = time.monotonic()
         finally:
+            os.kill(pid, signal.SIGKILL)
             os.close(fd)
             os.waitpid(pid, 0)
         return seen.replace("\r\n", "\n")
@@ -99,7 +101,7 @@ def office(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytes
 def test_a_reviewer_looks_closer_and_approves_with_a_key(office: Office):
     """The text of a file, the rows of a pattern, then yes: the run's receipt is the end of the walk."""
     id = office.submitted()["id"]
-    shown = office.terminal("ann", "review", "t", "e1\n", "p", "p1\n", "a", "y")
+    shown = office.terminal("ann", "review", "t", "e1\n", "p", "p1\n", "a", "y\n")
     assert "-two" in shown
     assert "+2" in shown
     assert "(1 of 1)?" in shown
@@ -112,7 +114,7 @@ def test_a_reviewer_looks_closer_and_approves_with_a_key(office: Office):
 
 def test_what_is_left_out_at_the_terminal_is_shown_first(office: Office):
     id = office.submitted()["id"]
-    shown = office.terminal("ann", "review", "l", "e1\n", "y", "q")
+    shown = office.terminal("ann", "review", "l", "e1\n", "y\n", "q")
     assert "left out: 1 effect" in shown
     assert f"{id}, revision 2" in shown
     assert "1 plan still wait" in shown
