@@ -37,7 +37,8 @@ def review_command(case: str | None, workspace: str | None, state: str | None, a
     gate = common.open_gate(workspace, state)
     waits = [item for item in gate.status(case).waiting if item.mine and item.plan.state == "pending"]
     if as_json:
-        common.emit({"waiting": waiting.document(gate.status(case))["waiting"] if waits else []})
+        ids = {item.plan.id for item in waits}
+        common.emit({"waiting": [row for row in waiting.document(gate.status(case))["waiting"] if row["id"] in ids]})
         return
     if not waits:
         common.say("no plan waits for your decision")
