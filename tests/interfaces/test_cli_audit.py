@@ -420,3 +420,18 @@ def test_a_damaged_export_names_its_line(office: Office, tmp_path: Path):
     file.write_text(file.read_text()[:-40])
     command = ["audit", "verify", "--export", str(file)]
     assert guarded(cli, command) == 10
+
+
+def test_a_key_without_a_backup_is_replaced_and_the_log_says_so(office: Office):
+    """doctor names the loss; what the old key signed still counts, and so does what the new one signs."""
+    before = office.checkpoint()
+    (office.state / "key").unlink()
+    assert office.refused("doctor") == 10
+    assert office.refused("audit", "checkpoint") == 10
+    assert office.shell("audit", "rekey").exit_code == 0
+    after = office.checkpoint("after.json")
+    assert office.errors("--checkpoint", before, "--checkpoint", after) == []
+    assert "the signing key was replaced at row" in office.shell("audit", "verify").output
+    assert "receipt" not in office.shell("fsck").output  # they are signed with the old one, which the log knows
+    assert office.shell("audit", "rekey").exit_code == 0  # one that works stays
+    assert office.errors("--checkpoint", after) == []

@@ -160,7 +160,7 @@ def _own_key(core: Core, walk: Walk, signed: int) -> tuple[str, list[Finding]]:
             " which whoever can write the log could have put there"
         )
         return "", [
-            Finding("error", text, "put the key back from a backup; compare with a checkpoint kept elsewhere")
+            Finding("error", text, "put the key back from a backup, or make a new one (treegate audit rekey)")
         ]
     if walk.key and own != walk.key:
         text = f"the state directory's key is {own}, and the log names {walk.key}"

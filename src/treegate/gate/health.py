@@ -9,6 +9,7 @@ from treegate.engine import probe
 from treegate.engine.mounts import mount_of
 from treegate.engine.probe import Finding
 from treegate.engine.workspace import generation
+from treegate.errors import NotVerified
 from treegate.gate import agentuser
 from treegate.gate.core import Core
 from treegate.model.names import visible
@@ -32,6 +33,10 @@ def doctor(core: Core, *, deep: bool = False) -> list[Finding]:
         text = f"run {run.id} on {', '.join(map(visible, run.cases))} is unfinished"
         found.append(Finding("error", text, "treegate recover"))
     found += age(core)
+    try:
+        core.key()
+    except NotVerified as error:
+        found.append(Finding("error", f"{error.message}: no run can be signed for", error.hint))
     found += agentuser.findings(core, deep=deep)
     return found
 
