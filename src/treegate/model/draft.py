@@ -183,12 +183,12 @@ class _Draft:
             yield _set(change, change.target), change
 
     def _carry_out(self, entry: Node, folder: Node, name: str) -> Iterator[Written]:
-        if folder is self.vault:
+        if folder is self.vault and entry.parent is self.vault:
             yield from self._take_away(entry)
-        elif folder is not self.parking:
+        elif folder not in (self.new, self.vault, self.parking):
             yield from self._ready(folder)
             yield from self._bring(entry, (folder, name))
-        elif not self._is_aside(entry):
+        elif not self._is_aside(entry):  # a step may park an entry in any area
             yield self._move(entry, self._aside(entry))
 
     def _is_aside(self, entry: Node) -> bool:

@@ -227,13 +227,15 @@ class _Reading:
         return {self._rows[number].path: path for number, path in finals.items() if self._rows[number].is_dir}
 
     def _moves(self, finals: Mapping[int, str]) -> Iterator[Change]:
-        """The rows whose folder does not bring them to where they shall be."""
+        """The rows whose folder does not bring them to where they shall be, or goes away."""
         moved = self._staying(finals)
+        gone = self._rows.keys() - finals.keys()
+        lost = {self._rows[number].path for number in gone}
         for number in sorted(finals):
             row, path = self._rows[number], finals[number]
             above, name = paths.split(row.path)
             carried = f"{moved.get(above) or _carried(above, moved)}/{name}" if above else name
-            if path != carried:
+            if path != carried or above in lost:
                 yield Change("move", row.path, path, row.is_dir)
 
 
