@@ -120,6 +120,21 @@ def test_a_name_that_no_line_can_hold_is_moved_byte_for_byte(office: Office):
     applies(office, done)
 
 
+def test_ctrl_c_in_the_editor_is_the_editors(office: Office):
+    """The command waits for the editor, whatever is pressed there."""
+    done = office.edited('kill -INT $PPID; sed -i "s:notes:words:" "$1"')
+    assert operations(done) == [{"op": "move", "from": "notes.txt", "to": "words.txt"}]
+
+
+def test_without_a_way_of_writing_it_is_the_beginning_of_a_plan(office: Office):
+    """It names the case and has no example in it that could be handed in by mistake."""
+    assert json.loads(office("new", "Smith", "--title", "Sort")[1]) == {
+        "version": 1, "title": "Sort", "case": "Smith", "operations": [],
+    }  # fmt: skip
+    status, _, err = office("new", "Smiht")
+    assert (status, "did you mean 'Smith'" in err) == (9, True)
+
+
 def test_other_orders_and_comments_mean_nothing(office: Office):
     status, _, err = office.edited('sort -r "$1" > "$1.x"; mv "$1.x" "$1"; echo "# a thought" >> "$1"')
     assert (status, "nothing-edited" in err) == (2, True)
@@ -239,7 +254,7 @@ def test_a_plan_is_written_to_a_new_file_only(office: Office):
 def test_a_case_that_is_not_there_is_not_guessed(office: Office):
     status, _, err = office("new", "Smyth", "--mv", "a", "b")
     assert (status, "did you mean 'Smith'?" in err) == (9, True)
-    assert office("new", "Smith")[0] == 2
+    assert office("new", "Smith", "--edit", "--mv", "a", "b")[0] == 2
     assert office("new", "Smith", "--mv", "a", "b", "--edit")[0] == 2
 
 

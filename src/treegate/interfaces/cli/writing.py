@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -51,8 +52,11 @@ def new_command(
     state: str | None,
     as_json: bool,
 ) -> None:
-    """Write a plan without writing JSON; it is printed, or written with -o. Nothing is changed, nothing submitted."""
-    if edit + (table is not None) + bool(moves) != 1:
+    """Write a plan without writing JSON; it is printed, or written with -o. Nothing is changed, nothing submitted.
+
+    With none of --edit, --csv and --mv: the beginning of a plan, which names the case and has no operations yet.
+    """
+    if edit + (table is not None) + bool(moves) > 1:
         text = "name one of --edit, --csv F, --mv A B"
         raise UsageError(text, code="usage", next="treegate new --help")
     target = None if output is None else _new(Path(output))
@@ -199,12 +203,15 @@ def _editor() -> str:
 def _edit(path: Path) -> int:
     """Opens the person's editor, and waits for it; its exit status."""
     editor = _editor()
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is the editor's; no child inherits a handler
     try:
         return subprocess.run([*shlex.split(editor), str(path)], stdout=sys.stderr, check=False).returncode
     except (OSError, ValueError) as error:
         text = f"the editor {editor!r} cannot be started: {getattr(error, 'strerror', None) or error}"
         hint = f"set EDITOR to one that can; the list is in {path}"
         raise UsageError(text, code="editor-missing", hint=hint, next="treegate new --help") from None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _failed(path: Path, case: str, status: int, *, touched: bool) -> NoReturn:
