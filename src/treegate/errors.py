@@ -39,6 +39,10 @@ class TreegateError(Exception):
         self.next = next
         self.path = path
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors go from worker processes to whoever asked, whole."""
+        return _again, (type(self), self.message, self.__dict__)
+
 
 class UsageError(TreegateError):
     """The command line, the configuration or the surroundings are not as they must be."""
@@ -114,3 +118,11 @@ class Expired(TreegateError):
     """The approval was given, and its time ran out."""
 
     code, exit_status, http_status = "expired", 13, 409
+
+
+def _again(kind: type[TreegateError], message: str, holds: dict[str, Any]) -> TreegateError:
+    """An error made again in another process."""
+    error = kind.__new__(kind)
+    error.args = (message,)
+    error.__dict__.update(holds)
+    return error

@@ -42,7 +42,7 @@ from treegate.errors import Busy, NotVerified, RolledBack, TreegateError, UsageE
 
 __all__ = ["Connection", "Engine", "Executable", "RowMapping", "Select", "func", "select"]
 
-HEAD = "v0002"
+HEAD = "v0003"
 """The newest migration; equal to Alembic's head (a test holds them together), known without importing Alembic."""
 
 PATIENCE = 60  # seconds that a writer waits for other writers
@@ -180,6 +180,8 @@ decisions = Table(
     Column("channel", String, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("consumed_by", String),  # the run that used this approval
+    Column("sample", Integer),  # how many effects, drawn by chance, were shown with their contents
+    Column("pins", Text),  # JSON: the effects and patterns that a comment is about
 )
 
 runs = Table(
@@ -308,6 +310,61 @@ checkpoints = Table(  # signed heads of the audit log
     Column("seq", Integer, primary_key=True, autoincrement=False),  # of the audit row that each vouches for
     Column("at", BigInteger, nullable=False),
     Column("document", Text, nullable=False),  # as it was exported
+)
+
+jobs = Table(  # runs that the service was asked for; `run` is the id that the run gets when it begins
+    "jobs",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("run", String, nullable=False, unique=True),
+    Column("plan", ForeignKey("plans.id"), nullable=False),
+    Column("preview", ForeignKey("previews.seq"), nullable=False, index=True),
+    Column("cases", Names, nullable=False),
+    Column("actor", Text, nullable=False),  # JSON: on whose behalf
+    Column("state", String, nullable=False, index=True),  # queued, running, done, failed
+    Column("error", Text),  # JSON, as every door tells errors
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger),
+)
+
+sessions = Table(  # people logged in to the pages, by the hash of their cookie
+    "sessions",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("token", String),  # id of the token they came with; null: OpenID Connect, or the shell
+    Column("actor", Text, nullable=False),  # JSON
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+logins = Table(  # addresses that log in once
+    "logins",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("actor", Text, nullable=False),  # JSON
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+answers = Table(  # what was answered to requests with an Idempotency-Key; no status yet: under way
+    "answers",
+    metadata,
+    Column("actor", Text, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("request", String, nullable=False),  # hash of method, path and body
+    Column("status", Integer),
+    Column("headers", Text),  # JSON
+    Column("body", LargeBinary),  # zstd
+    Column("at", BigInteger, nullable=False),
+)
+
+looks = Table(  # the preview of a plan that a reviewer saw last
+    "looks",
+    metadata,
+    Column("reviewer", Text, primary_key=True),
+    Column("plan", ForeignKey("plans.id"), primary_key=True),
+    Column("preview", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
 )
 
 

@@ -115,6 +115,10 @@ class Gate:
         """Who acts through this gate."""
         return self._core.actor
 
+    def acting_as(self, actor: Actor) -> Gate:
+        """The same open workspace, as somebody else."""
+        return Gate(self._core.acting_as(actor))
+
     @property
     def core(self) -> Core:
         """What the gate's own modules work on."""

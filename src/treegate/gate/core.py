@@ -40,6 +40,10 @@ class Core:
         self.progress: Callable[[int, int], None] = lambda done, total: None
         self.cancelled: Callable[[], bool] = lambda: False
 
+    def acting_as(self, actor: Actor) -> Core:
+        """The same open workspace for somebody else; cheap, so that a service can have one for each request."""
+        return Core(self.workspace, self.store, actor, self.clock)
+
     @property
     def config(self) -> Config:
         return self.workspace.config

@@ -114,6 +114,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     at: int
     consumed_by: str | None
+    sample: int | None = None  # effects drawn by chance that were shown with their contents
+    pins: str | None = None  # JSON: ids of the effects and patterns that the comment is about
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

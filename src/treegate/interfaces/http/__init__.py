@@ -1,0 +1,1 @@
+"""The service: the HTTP API and the pages. Translates; every rule is in the gate."""

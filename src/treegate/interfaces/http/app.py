@@ -1,0 +1,30 @@
+"""The application: routes, pages and what holds for every request, put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from treegate import __version__
+from treegate.errors import TreegateError
+from treegate.interfaces.http import problems
+from treegate.interfaces.http.api import plans
+from treegate.interfaces.http.service import Service
+
+
+def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
+    """The application on one workspace, which it opens when it starts and closes when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.service = Service(root, environ)
+        yield
+        app.state.service.close()
+
+    app = FastAPI(title="Treegate", version=__version__, lifespan=lifespan)
+    app.add_exception_handler(TreegateError, problems.told)
+    app.include_router(plans.router)
+    return app

@@ -1,0 +1,60 @@
+"""The crew: worker processes that do what takes long, so that the process that answers never waits for it.
+
+Each has the workspace open and calls one method of `Gate` after another, on behalf of whoever asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from treegate.errors import Busy
+from treegate.gate import Gate
+from treegate.model.actors import Actor
+
+_gate: Gate | None = None  # of this worker process
+
+
+class Crew:
+    """Some worker processes; one that dies is replaced, and only what it was doing fails."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str], size: int = 2) -> None:
+        self._root, self._environ, self._size = root, dict(environ), size
+        self._pool = self._made()
+
+    def _made(self) -> ProcessPoolExecutor:
+        context = get_context("spawn")  # not fork: this process has threads and an open database
+        return ProcessPoolExecutor(self._size, context, _begin, (self._root, self._environ))
+
+    async def call(self, actor: Actor, method: str, *args: Any, **named: Any) -> Any:
+        """What `Gate.method` answers; its errors are raised here as they were there."""
+        loop, pool = asyncio.get_running_loop(), self._pool
+        try:
+            return await loop.run_in_executor(pool, _call, actor, method, args, named)
+        except BrokenProcessPool as error:
+            if pool is self._pool:
+                self._pool = self._made()
+            text, hint = "the worker process that did this has died", "ask again; treegate recover mends what it left"
+            raise Busy(text, code="worker-died", hint=hint) from error
+
+    def close(self) -> None:
+        """Lets the workers end what they do, then lets them go."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin(root: Path, environ: dict[str, str]) -> None:
+    """What each worker does first; Ctrl-C is for the process that answers, which tells its workers."""
+    global _gate
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _gate = Gate.open(root, environ)
+
+
+def _call(actor: Actor, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    assert _gate is not None
+    return getattr(_gate.acting_as(actor), method)(*args, **named)
