@@ -31,3 +31,11 @@ async def who(request: Request, service: TheService) -> Actor:
 
 
 Who = Annotated[Actor, Depends(who)]
+
+
+async def person(request: Request, service: TheService) -> Actor:
+    """Who looks at a page."""
+    return await who(request, service)
+
+
+Person = Annotated[Actor, Depends(person)]
