@@ -41,6 +41,12 @@ HOMES = {
     "PIL": "interfaces.demo.scans",
     "docx": "interfaces.demo.letters",
     "xlsxwriter": "interfaces.demo.sheets",
+    "authlib": "interfaces.http.openid",
+    "jinja2": "interfaces.http.ui.pages",
+    "limits": "interfaces.http.limits",
+    "prometheus_client": "interfaces.http.metrics",
+    "pypdfium2": "interfaces.http.pictures.",
+    "uvicorn": "interfaces.http.serving",
 }
 # Known in more than one place: msgspec is the language of the values themselves; click is the command line's, and
 # `render` borrows its colours; sqlalchemy stays in the schema, which gives the store its words, and in migrations,
@@ -49,8 +55,22 @@ SHARED = {
     "msgspec": ("model.", "engine.", "render.", "gate.", "interfaces."),
     "click": ("render.", "interfaces."),
     "sqlalchemy": ("engine.schema", "engine.migrations."),
+    "fastapi": ("interfaces.http.",),
+    "starlette": ("interfaces.http.",),
 }
-HEAVY = ("sqlalchemy", "alembic", "cryptography", "zstandard", "fpdf", "PIL", "docx", "xlsxwriter")
+HEAVY = (
+    "sqlalchemy",
+    "alembic",
+    "cryptography",
+    "zstandard",
+    "fpdf",
+    "PIL",
+    "docx",
+    "xlsxwriter",
+    "fastapi",
+    "httpx2",
+    "uvicorn",
+)
 
 
 class Import(NamedTuple):

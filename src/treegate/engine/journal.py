@@ -8,6 +8,7 @@ ignored; a bad frame with a whole one behind it is damage, and nothing may be co
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -208,6 +209,21 @@ def read(directory: Path, run: str) -> Story:
     for frame in chain:
         for record in _records(frame, directory):
             story.take(record)
+    return story
+
+
+def peek(directory: Path, run: str) -> Story:
+    """What a run's journal tells at this moment, for whoever only wants to know how far it is; acts on nothing.
+
+    Nothing is synced, and what is torn or being written is passed over; an empty story where there is no journal.
+    """
+    story = Story()
+    with contextlib.suppress(OSError, NotVerified):
+        for number in sorted(int(m[1]) for m in map(_SEGMENT.fullmatch, os.listdir(directory)) if m):
+            found, _ = frames.chained((directory / f"journal.{number}").read_bytes(), _key(run, number))
+            for frame in found:
+                for record in _records(frame, directory):
+                    story.take(record)
     return story
 
 

@@ -131,6 +131,12 @@ def read(path: Path, digest: str) -> Table:
         ) from error
 
 
+def steps_in(path: Path) -> int:
+    """How many steps a table says that it holds; for a progress bar, for the rest of the file is not looked at."""
+    with open(path, "rb") as file:
+        return _Frame(file, 0, path).rows(Header)[0].steps
+
+
 def _verify(path: Path) -> tuple[str, list[int]]:
     """The file's digest and where its frames start (to be trusted only if the digest is the right one)."""
     digest, offsets, offset = hashlib.sha256(), [], 0

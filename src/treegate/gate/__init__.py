@@ -13,6 +13,7 @@ from typing import Self
 from treegate.engine import tokens
 from treegate.engine.audit import AuditRow
 from treegate.engine.checkpoints import Checkpoint
+from treegate.engine.jobs import Job
 from treegate.engine.pauses import Pause
 from treegate.engine.probe import Finding
 from treegate.engine.store.records import Run, StoredPlan
@@ -25,6 +26,7 @@ from treegate.gate import (
     ending,
     fsck,
     health,
+    jobs,
     keeping,
     looking,
     opening,
@@ -46,6 +48,7 @@ from treegate.gate.chronicle import History
 from treegate.gate.comparing import Comparison
 from treegate.gate.core import Core
 from treegate.gate.ending import Applied
+from treegate.gate.jobs import Progress
 from treegate.gate.keeping import Held, Pruned
 from treegate.gate.looking import TextDifference
 from treegate.gate.plans import Shown, Submitted
@@ -267,6 +270,30 @@ class Gate:
             return proof.apply_verified(self._core, plan)
         return runs.apply(self._core, plan)
 
+    def ask(self, plan: str) -> Job:
+        """Asks for the run of an approved plan, for whoever runs the jobs; the same one if asked again."""
+        return jobs.ask(self._core, plan)
+
+    def approve_and_ask(self, plan: str, digest: str, comment: str = "") -> StoredPlan:
+        """Approves; the run is asked for with the last approval, where policy applies on approval."""
+        return jobs.approve(self._core, plan, digest, comment)
+
+    def due(self) -> list[Job]:
+        """The jobs that may begin now."""
+        return jobs.due(self._core)
+
+    def carry_out(self, run: str) -> Applied:
+        """Does one job, on behalf of whoever asked for it."""
+        return jobs.carry_out(self._core, run)
+
+    def take_up(self) -> None:
+        """Sorts the jobs that a crash left under way."""
+        jobs.take_up(self._core)
+
+    def progress(self, run: str) -> Progress:
+        """How far a run is, whatever door it began at."""
+        return jobs.progress(self._core, run)
+
     def recover(self, run: str = "", *, back: bool = False) -> list[Applied]:
         """Brings unfinished runs to an end."""
         return recovery.recover_all(self._core, run, True if back else None)
@@ -276,8 +303,8 @@ class Gate:
         return undoing.undo(self._core, run, paths)
 
     def list_runs(self, case: str | None = None, limit: int = 50) -> list[Run]:
-        """Runs, newest first."""
-        return self._core.store.runs(case=case, limit=limit)
+        """Runs, newest first: those all of whose cases the actor may see."""
+        return [run for run in self._core.store.runs(case=case, limit=limit) if self._core.actor.sees(run.cases)]
 
     def run(self, prefix: str) -> Applied:
         """What is to be said of a run."""
@@ -322,6 +349,10 @@ class Gate:
     def log(self, case: str = "", limit: int = 50) -> list[AuditRow]:
         """The newest events, newest first."""
         return chronicle.events(self._core, case, limit)
+
+    def events_of(self, plan: str, after: int = 0) -> list[AuditRow]:
+        """What is logged of a plan after a row, oldest first."""
+        return chronicle.events_of(self._core, plan, after)
 
     def history(self, path: str, case: str = "") -> list[History]:
         """The whole lives of the files that were ever at a path."""

@@ -239,6 +239,13 @@ def events(core: Core, case: str = "", limit: int = 50) -> list[AuditRow]:
     return list(islice((row for row in rows if _sees(core, row, cases)), limit))
 
 
+def events_of(core: Core, plan: str, after: int = 0, limit: int = 500) -> list[AuditRow]:
+    """What is logged of a plan after a row, oldest first; the first `limit` of it."""
+    found = core.store.find_plan(plan)
+    core.actor.require(Action.READ, found.cases)
+    return list(islice(audit.rows(core.store, after, plan=found.id), limit))
+
+
 def _newest(core: Core, cases: list[str] | None, page: int = 500) -> Iterator[AuditRow]:
     table, before = schema.audit, 1 << 62
     query = schema.select(*table.c).order_by(table.c.seq.desc()).limit(page)

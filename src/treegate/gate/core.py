@@ -42,7 +42,9 @@ class Core:
 
     def acting_as(self, actor: Actor) -> Core:
         """The same open workspace for somebody else; cheap, so that a service can have one for each request."""
-        return Core(self.workspace, self.store, actor, self.clock)
+        core = Core(self.workspace, self.store, actor, self.clock)
+        core.progress, core.cancelled = self.progress, self.cancelled
+        return core
 
     @property
     def config(self) -> Config:

@@ -285,9 +285,12 @@ def settled(core: Core, plan: StoredPlan) -> StoredPlan:
     return plan
 
 
-def approve(core: Core, prefix: str, digest: str, comment: str = "") -> StoredPlan:
+Then = Callable[[Transaction], None]  # what else is written in the transaction of a decision
+
+
+def approve(core: Core, prefix: str, digest: str, comment: str = "", then: Then | None = None) -> StoredPlan:
     """Approves exactly what a digest (from 12 characters) names; the last approval asked for approves the plan."""
-    return _decide(core, prefix, digest, Verdict.APPROVE, comment)
+    return _decide(core, prefix, digest, Verdict.APPROVE, comment, then)
 
 
 def reject(core: Core, prefix: str, digest: str, comment: str) -> StoredPlan:
@@ -310,7 +313,9 @@ def authors(core: Core, plan: StoredPlan) -> set[str]:
     return approving.authors(core.store, plan)
 
 
-def _decide(core: Core, prefix: str, digest: str, verdict: Verdict, comment: str) -> StoredPlan:
+def _decide(
+    core: Core, prefix: str, digest: str, verdict: Verdict, comment: str, then: Then | None = None
+) -> StoredPlan:
     plan = settled(core, core.store.find_plan(prefix))
     core.actor.require(Action.DECIDE, plan.cases)
     approval, full = core.config.policy.approval, full_digest(plan, digest)
@@ -332,6 +337,8 @@ def _decide(core: Core, prefix: str, digest: str, verdict: Verdict, comment: str
             enough=_enough(core, transaction, plan) if verdict is Verdict.APPROVE else None,
             expires_at=by.at + approval.expires,
         )
+        if then is not None:
+            then(transaction)
     return core.store.plan(plan.id)
 
 

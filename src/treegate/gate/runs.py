@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from treegate.engine import apply as applying
 from treegate.engine import pauses, tablefile
@@ -22,14 +23,21 @@ from treegate.model.lifecycle import Event, State, refusal
 ROOM = 1 << 20  # bytes that the state's disk must have for a run's record, beside four times its step table
 
 
-def apply(core: Core, prefix: str) -> Applied:
-    """Carries out what was approved; asked again, gives the same run.
+class Asked(NamedTuple):
+    """A run that was asked for before it could begin: the id it is to have, and the preview that was approved."""
+
+    run: str
+    preview: int
+
+
+def apply(core: Core, prefix: str, asked: Asked | None = None) -> Applied:
+    """Carries out what was approved; asked again, gives the same run. `asked`: as it was asked for earlier.
 
     Raises Denied or Expired where it is not approved, Stale where the tree moved on, RolledBack where it failed
     midway and all was taken back, NeedsRecovery where it could not be, Busy where its cases are paused.
     """
     plan = plans.settled(core, core.store.find_plan(prefix))
-    core.actor.require(Action.APPLY, plan.cases, tuple(Role(role) for role in core.config.policy.apply.by))
+    require(core, plan)
     with core.locked(plan.cases):
         if _earlier(core, plan) is None:
             pauses.refuse(core.store, plan.cases)
@@ -39,16 +47,37 @@ def apply(core: Core, prefix: str) -> Applied:
         earlier = _earlier(core, plan)
         if earlier is not None:
             return earlier
+        if asked is not None and plan.preview != asked.preview:
+            text = f"plan {plan.id} was previewed again after this run was asked for"
+            raise Stale(text, code="digest-not-current", next=f"treegate show {plan.id}")
         table = skipping.reduced(core, plan)
         with core.store.write() as transaction:
             pauses.refuse(transaction, plan.cases)
             _admit(core, transaction, plan)
             run, new = transaction.begin_run(
-                plan.id, digest=plan.digest or "", run_id=core.new_id("run"), by=core.by(), table_digest=table
+                plan.id,
+                digest=plan.digest or "",
+                run_id=asked.run if asked is not None else core.new_id("run"),
+                by=core.by(),
+                table_digest=table,
             )
         if not new:  # it ended otherwise than applied
             raise refusal(run.state, Event.APPLY, plan.id)
         return _carry_out(core, plan, run)
+
+
+def may(core: Core, plan: StoredPlan) -> bool:
+    """Whether whoever acts may carry a plan out, once it is approved."""
+    return core.actor.may(Action.APPLY, plan.cases, _roles(core))
+
+
+def require(core: Core, plan: StoredPlan) -> None:
+    """Raises Denied unless whoever acts `may`."""
+    core.actor.require(Action.APPLY, plan.cases, _roles(core))
+
+
+def _roles(core: Core) -> tuple[Role, ...]:
+    return tuple(Role(role) for role in core.config.policy.apply.by)
 
 
 def _admit(core: Core, transaction: Transaction, plan: StoredPlan) -> None:

@@ -76,6 +76,7 @@ class Story:
         document = self._repair(agent, json.dumps(story.faulty_plan(), ensure_ascii=False).encode())
         receipt = self._approve_and_apply(agent, gate, document)
         self._undo(agent, gate, receipt.run, before)
+        agent.submit(json.dumps(story.good_plan(), ensure_ascii=False))  # once more: it was taken back
         waiting = str(agent.submit(json.dumps(story.waiting_plan(), ensure_ascii=False)).id)
         self._leave(waiting, receipt.run)
         agent.close()

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from treegate import __version__
 from treegate.errors import TreegateError
 from treegate.interfaces.http import problems
-from treegate.interfaces.http.api import plans
+from treegate.interfaces.http.api import plans, runs
 from treegate.interfaces.http.service import Service
 
 
@@ -20,11 +20,13 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.service = Service(root, environ)
+        service = app.state.service = Service(root, environ)
+        service.runner.start()
         yield
-        app.state.service.close()
+        await service.close()
 
     app = FastAPI(title="Treegate", version=__version__, lifespan=lifespan)
     app.add_exception_handler(TreegateError, problems.told)
     app.include_router(plans.router)
+    app.include_router(runs.router)
     return app

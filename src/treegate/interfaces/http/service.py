@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, cast
@@ -10,6 +11,7 @@ from fastapi import Depends, Request
 
 from treegate.gate import Gate
 from treegate.interfaces.http.crew import Crew
+from treegate.interfaces.http.runner import Runner
 
 
 class Service:
@@ -19,10 +21,14 @@ class Service:
         self.environ = {key: value for key, value in environ.items() if key != "TREEGATE_TOKEN"}
         self.gate = Gate.open(root, self.environ)
         self.crew = Crew(root, self.environ)
+        self._hands = Crew(root, self.environ)  # of the runner: no preview waits behind a run, nor a run behind one
+        self.runner = Runner(self.gate, self._hands)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Ends what is under way, and lets go of the workspace."""
-        self.crew.close()
+        await self.runner.stop()
+        for crew in (self._hands, self.crew):
+            await asyncio.to_thread(crew.close)
         self.gate.close()
 
 

@@ -1,0 +1,92 @@
+"""Jobs: runs that were asked for, in that order, until each is carried out; one at a time per case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+
+from treegate.engine import schema
+from treegate.engine.store import By, Reader, Transaction
+from treegate.engine.store.records import StoredPlan
+from treegate.errors import NotFound
+from treegate.model.actors import Actor
+
+
+class JobState(StrEnum):
+    """How far a job is; the run itself says how it ended."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that was asked for: its id to be, on whose behalf, what became of it; times in ms since 1970, UTC."""
+
+    seq: int
+    run: str
+    plan: str
+    preview: int
+    cases: tuple[str, ...]
+    actor: str  # JSON
+    state: JobState
+    error: str | None  # JSON
+    created_at: int
+    started_at: int | None
+    ended_at: int | None
+
+    @property
+    def asker(self) -> Actor:
+        """On whose behalf it is done."""
+        return msgspec.json.decode(self.actor, type=Actor)
+
+
+def add(transaction: Transaction, run: str, plan: StoredPlan, actor: Actor, by: By) -> Job:
+    """Asks for the run of a plan's current preview, under an id that nobody else has."""
+    values = {
+        "run": run,
+        "plan": plan.id,
+        "preview": plan.preview,
+        "cases": plan.cases,
+        "actor": msgspec.json.encode(actor).decode(),
+        "state": JobState.QUEUED.value,
+        "created_at": by.at,
+    }
+    transaction.execute(schema.jobs.insert().values(values))
+    transaction.log("run-asked", by, plan=plan.id, run=run, data={"preview": plan.preview})
+    return job(transaction, run)
+
+
+def job(reader: Reader, run: str) -> Job:
+    """The job of exactly this run; raises NotFound."""
+    found = reader.first(schema.jobs.select().where(schema.jobs.c.run == run), Job)
+    if found is None:
+        raise NotFound(f"there is no run {run}", code="run-not-found", hint="see what there is", next="treegate log")
+    return found
+
+
+def standing(reader: Reader, preview: int) -> Job | None:
+    """The job that a preview has already, unless it failed: then another may be asked for."""
+    table = schema.jobs
+    query = table.select().where((table.c.preview == preview) & (table.c.state != JobState.FAILED.value))
+    return reader.first(query.order_by(table.c.seq.desc()), Job)
+
+
+def jobs(reader: Reader, states: Iterable[JobState]) -> list[Job]:
+    """The jobs in some states, oldest first."""
+    table = schema.jobs
+    query = table.select().where(table.c.state.in_([state.value for state in states]))
+    return reader.all(query.order_by(table.c.seq), Job)
+
+
+def change(transaction: Transaction, run: str, state: JobState, at: int, error: str | None = None) -> None:
+    """Notes how far a job is."""
+    values: dict[str, object] = {"state": state.value, "error": error}
+    if state is JobState.RUNNING:
+        values["started_at"] = at
+    if state in {JobState.DONE, JobState.FAILED}:
+        values["ended_at"] = at
+    transaction.execute(schema.jobs.update().where(schema.jobs.c.run == run).values(values))

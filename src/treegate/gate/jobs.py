@@ -1,0 +1,146 @@
+"""Runs asked for now and carried out as soon as their cases are free, by whoever runs the jobs: the service."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import msgspec
+
+from treegate.engine import jobs, journal, pauses, tablefile
+from treegate.engine.jobs import Job, JobState
+from treegate.engine.store import Transaction
+from treegate.engine.store.records import StoredPlan
+from treegate.errors import NeedsRecovery, NotFound, TreegateError
+from treegate.gate import approving, ending, plans, runs
+from treegate.gate.core import Core
+from treegate.gate.ending import Applied
+from treegate.gate.runs import Asked
+from treegate.model.actors import Action
+from treegate.model.lifecycle import UNFINISHED, Event, State, refusal
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a run is: `state` is a plan's, or `queued`; steps that are durably made, of all there are."""
+
+    run: str
+    plan: str
+    state: str
+    done: int = 0
+    total: int = 0
+    back: bool = False  # it is being taken back
+    error: dict[str, object] | None = None  # why it could not be carried out
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of it by itself."""
+        return self.state not in {"queued", State.APPLYING.value}
+
+
+def ask(core: Core, prefix: str) -> Job:
+    """Asks for the run of an approved plan; asked again for the same preview, gives the same one."""
+    plan = plans.settled(core, core.store.find_plan(prefix))
+    runs.require(core, plan)
+    pauses.refuse(core.store, plan.cases)
+    with core.store.write() as transaction:
+        return _asked(core, transaction, transaction.plan(plan.id))
+
+
+def approve(core: Core, prefix: str, digest: str, comment: str = "") -> StoredPlan:
+    """Approves; where that makes a plan approved and policy applies on approval, its run is asked for with it."""
+    plan = core.store.find_plan(prefix)
+    return plans.approve(core, plan.id, digest, comment, partial(_ask_if_enough, core, plan.id))
+
+
+def _ask_if_enough(core: Core, id: str, transaction: Transaction) -> None:
+    plan = transaction.plan(id)
+    if plan.state is State.APPROVED and core.config.policy.apply.on_approval and runs.may(core, plan):
+        _asked(core, transaction, plan)
+
+
+def _asked(core: Core, transaction: Transaction, plan: StoredPlan) -> Job:
+    standing = jobs.standing(transaction, plan.preview) if plan.preview is not None else None
+    if standing is not None:
+        return standing
+    if plan.state is not State.APPROVED:
+        raise refusal(plan.state, Event.APPLY, plan.id)
+    approving.refuse_lapsed(core, transaction, plan, plans.model_of(core, plan))
+    return jobs.add(transaction, core.new_id("run"), plan, core.actor, core.by())
+
+
+def due(core: Core) -> list[Job]:
+    """The jobs that may begin now, oldest first: of each case the first that waits, unless it is paused."""
+    taken = {case for job in jobs.jobs(core.store, [JobState.RUNNING]) for case in job.cases}
+    found = []
+    for job in jobs.jobs(core.store, [JobState.QUEUED]):
+        if not taken & set(job.cases) and pauses.holding(core.store, job.cases) is None:
+            found.append(job)
+        taken |= set(job.cases)  # whatever holds it: nothing overtakes on a case
+    return found
+
+
+def carry_out(core: Core, run: str) -> Applied:
+    """Does one job, on behalf of whoever asked; how it ended stands in its row, too."""
+    job = jobs.job(core.store, run)
+    _note(core, run, JobState.RUNNING)
+    try:
+        applied = runs.apply(core.acting_as(job.asker), job.plan, Asked(job.run, job.preview))
+    except TreegateError as error:
+        _note(core, run, JobState.FAILED, error)
+        raise
+    _note(core, run, JobState.DONE)
+    return applied
+
+
+def take_up(core: Core) -> None:
+    """After a crash: jobs that were under way are done, failed, or wait again, as their runs say."""
+    for job in jobs.jobs(core.store, [JobState.RUNNING]):
+        known = core.store.run_of(job.preview)
+        if known is None:
+            _note(core, job.run, JobState.QUEUED)
+        elif known.state in {State.APPLIED, State.UNDONE}:
+            _note(core, job.run, JobState.DONE)
+        elif known.state not in UNFINISHED:
+            _note(core, job.run, JobState.FAILED, ending.rolled_back(known, None))
+        else:
+            text = f"run {known.id} was stopped midway"
+            _note(core, job.run, JobState.FAILED, NeedsRecovery(text, next="treegate recover"))
+
+
+def _note(core: Core, run: str, state: JobState, error: TreegateError | None = None) -> None:
+    told = None
+    if error is not None:
+        told = msgspec.json.encode(
+            {"code": error.code, "message": error.message, "hint": error.hint, "next": error.next}
+        ).decode()
+    with core.store.write() as transaction:
+        jobs.change(transaction, run, state, core.clock(), told)
+
+
+def progress(core: Core, prefix: str) -> Progress:
+    """How far a run is, whatever door it began at: read from its journal."""
+    try:
+        run = core.store.find_run(prefix)
+    except NotFound:
+        return _waiting(core, jobs.job(core.store, prefix))
+    core.actor.require(Action.READ, run.cases)
+    if run.state not in UNFINISHED:
+        return Progress(run=run.id, plan=run.plan, state=run.state.value)
+    directory = core.run_directory(run.id)
+    story = journal.peek(directory, run.id)
+    try:
+        total = tablefile.steps_in(directory / tablefile.NAME)
+    except OSError:
+        total = 0
+    return Progress(
+        run=run.id, plan=run.plan, state=run.state.value, done=min(story.done, total), total=total, back=story.back
+    )
+
+
+def _waiting(core: Core, job: Job) -> Progress:
+    core.actor.require(Action.READ, job.cases)
+    known = core.store.run_of(job.preview)
+    if known is not None:
+        return progress(core, known.id)
+    if job.state is JobState.FAILED:
+        return Progress(run=job.run, plan=job.plan, state="failed", error=msgspec.json.decode(job.error or "{}"))
+    return Progress(run=job.run, plan=job.plan, state="queued")

@@ -1,0 +1,67 @@
+"""A small office behind the service, and a client for each role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra `service` is not installed")
+
+from fastapi.testclient import TestClient
+
+from treegate.gate import Gate
+from treegate.interfaces.http.app import create_app
+from treegate.model.actors import Role
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    return {"TREEGATE_STATE": str(tmp_path / "state"), "PATH": "/usr/bin:/bin"}
+
+
+@pytest.fixture
+def office(tmp_path: Path, environ: dict[str, str]) -> Path:
+    """A workspace of two cases."""
+    root = tmp_path / "office"
+    for case in ("Smith", "Jones"):
+        folder = root / "projects" / case
+        folder.mkdir(parents=True)
+        for number in range(5):
+            (folder / f"scan{number}.pdf").write_text(f"{case} {number}")
+    Gate.init(root, environ=environ).close()
+    return root
+
+
+@pytest.fixture
+def token(office: Path, environ: dict[str, str]) -> Callable[..., str]:
+    """Makes a token: token("ann", "author", ["Smith"])."""
+
+    def make(name: str, role: str, cases: list[str] | None = None) -> str:
+        with Gate.open(office, environ) as gate:
+            return gate.create_token(name, Role(role), cases)[1]
+
+    return make
+
+
+@pytest.fixture
+def service(office: Path, environ: dict[str, str]) -> Iterator[TestClient]:
+    """The service, running; nobody is logged in."""
+    with TestClient(create_app(office, environ)) as client:
+        yield client
+
+
+@pytest.fixture
+def author(token: Callable[..., str]) -> dict[str, str]:
+    return bearer(token("ann", "author"))
+
+
+@pytest.fixture
+def reviewer(token: Callable[..., str]) -> dict[str, str]:
+    return bearer(token("rita", "reviewer"))
+
+
+def bearer(text: str) -> dict[str, str]:
+    """The header that shows a token."""
+    return {"Authorization": f"Bearer {text}"}

@@ -1,0 +1,147 @@
+"""The life of a plan over HTTP, from its first fault to the undo of its run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+Headers = dict[str, str]
+
+
+def plan(*operations: dict[str, Any], case: str = "Smith") -> str:
+    return json.dumps({"version": 1, "case": case, "operations": list(operations)})
+
+
+SORT = plan({"op": "move", "match": "*.pdf", "to": "Scans/"})
+
+
+def submitted(service: TestClient, author: Headers, document: str = SORT) -> dict[str, Any]:
+    answer = service.post("/plans", content=document, headers=author)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def events(text: str) -> list[tuple[int, str, dict[str, Any]]]:
+    """(id, name, data) of each event of a stream that has ended."""
+    found = re.findall(r"id: (\d+)\nevent: ([^\n]+)\ndata: ([^\n]+)\n\n", text)
+    return [(int(id), name, json.loads(data)) for id, name, data in found]
+
+
+def test_an_approved_plan_is_carried_out_shown_and_taken_back(
+    service: TestClient, office: Path, author: Headers, reviewer: Headers
+):
+    """The last approval starts the run; its stream ends with `applied`; undo is a plan like any other."""
+    made = submitted(service, author)
+    assert made["state"] == "pending"
+    answer = service.post(f"/plans/{made['id']}/approve", json={"digest": made["digest"]}, headers=reviewer)
+    assert (answer.status_code, answer.json()["state"]) == (200, "approved")
+    asked = service.post(f"/plans/{made['id']}/apply", headers=reviewer)
+    assert asked.status_code == 202
+    run = asked.json()["run"]
+    told = events(service.get(f"/runs/{run}/events", headers=author).text)
+    assert told[-1][1:2] == ("ended",)
+    assert told[-1][2]["state"] == "applied"
+    assert (office / "projects/Smith/Scans/scan0.pdf").read_text() == "Smith 0"
+    again = service.post(f"/plans/{made['id']}/apply", headers=reviewer)
+    assert again.json()["run"] == run
+    assert service.get(f"/runs/{run}/receipt", headers=author).json()["run"] == run
+    undo = service.post(f"/runs/{run}/undo", headers=author)
+    assert undo.status_code == 201
+    assert undo.json()["submitted"]["state"] == "pending"
+
+
+def test_a_plan_with_a_fault_is_stored_as_invalid_with_its_repair(service: TestClient, author: Headers):
+    """Well-formed with errors is 201, `invalid`; malformed is 422, stored nowhere."""
+    made = submitted(service, author, plan({"op": "move", "from": "scan9.pdf", "to": "a.pdf"}))
+    assert made["state"] == "invalid"
+    assert made["problems"][0]["code"] == "source-missing"
+    answer = service.post("/plans", content="{", headers=author)
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    assert answer.json()["code"] == "not-json"
+    assert len(service.get("/plans", headers=author).json()["plans"]) == 1
+
+
+def test_an_author_decides_nothing(service: TestClient, author: Headers):
+    """Every decision of an author is refused, also on their own plan."""
+    made = submitted(service, author)
+    for verdict in ("approve", "reject", "request-changes", "revoke"):
+        answer = service.post(
+            f"/plans/{made['id']}/{verdict}", json={"digest": made["digest"], "comment": "x"}, headers=author
+        )
+        assert (answer.status_code, answer.json()["code"]) == (403, "role-not-allowed")
+
+
+def test_another_digest_is_not_approved(service: TestClient, author: Headers, reviewer: Headers):
+    """One byte of the digest changed, or a digest of before: 409."""
+    made = submitted(service, author)
+    wrong = ("0" if made["digest"][0] != "0" else "1") + made["digest"][1:]
+    answer = service.post(f"/plans/{made['id']}/approve", json={"digest": wrong}, headers=reviewer)
+    assert (answer.status_code, answer.json()["code"]) == (409, "digest-not-current")
+
+
+def test_whoever_shows_no_token_or_a_wrong_one_learns_nothing(service: TestClient, author: Headers):
+    """401 with WWW-Authenticate, as a problem document."""
+    made = submitted(service, author)
+    for headers in ({}, {"Authorization": "Bearer tg_wrong"}, {"Authorization": "Basic eDp5"}):
+        answer = service.get(f"/plans/{made['id']}", headers=headers)
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert made["digest"] not in answer.text
+
+
+def test_a_token_of_one_case_sees_no_other(service: TestClient, author: Headers, token: Callable[..., str]):
+    """Another case's plan is refused, and is not in any list."""
+    made = submitted(service, author)
+    jones = {"Authorization": f"Bearer {token('joe', 'reviewer', ['Jones'])}"}
+    for path in ("", "/preview", "/revisions", "/events"):
+        assert service.get(f"/plans/{made['id']}{path}", headers=jones).status_code == 403
+    assert service.get("/plans", headers=jones).json()["plans"] == []
+    assert service.get("/runs", headers=jones).json()["runs"] == []
+    answer = service.post(f"/plans/{made['id']}/approve", json={"digest": made["digest"]}, headers=jones)
+    assert answer.status_code == 403
+
+
+def test_a_revision_is_taken_only_on_top_of_the_one_that_is_named(service: TestClient, author: Headers):
+    """If-Match with the plan's ETag; another one is a conflict, and nothing is stored."""
+    made = submitted(service, author)
+    tag = service.get(f"/plans/{made['id']}", headers=author).headers["etag"]
+    other = plan({"op": "mkdir", "path": "New"})
+    first = service.put(f"/plans/{made['id']}", content=other, headers={**author, "If-Match": tag})
+    assert (first.status_code, first.json()["revision"]) == (200, 2)
+    second = service.put(f"/plans/{made['id']}", content=other, headers={**author, "If-Match": tag})
+    assert second.status_code == 409
+    assert len(service.get(f"/plans/{made['id']}/revisions", headers=author).json()["revisions"]) == 2
+
+
+def test_a_stream_goes_on_behind_the_last_event_that_was_seen(
+    service: TestClient, office: Path, author: Headers, reviewer: Headers
+):
+    """Last-Event-ID behind the end: only the end is told again."""
+    made = submitted(service, author)
+    service.post(f"/plans/{made['id']}/approve", json={"digest": made["digest"]}, headers=reviewer)
+    run = service.post(f"/plans/{made['id']}/apply", headers=reviewer).json()["run"]
+    service.get(f"/runs/{run}/events", headers=author)
+    told = events(service.get(f"/runs/{run}/events", headers={**author, "Last-Event-ID": "5"}).text)
+    assert [(id, name) for id, name, _ in told] == [(5, "ended")]
+
+
+def test_what_is_paused_is_not_carried_out_until_it_is_resumed(
+    service: TestClient, office: Path, environ: dict[str, str], author: Headers, reviewer: Headers
+):
+    """Asking for the run of a paused case is refused; an approval leaves its run queued."""
+    from treegate.gate import Gate
+
+    made = submitted(service, author)
+    with Gate.open(office, environ) as gate:
+        gate.pause("Smith", "an audit")
+        answer = service.post(f"/plans/{made['id']}/apply", headers=reviewer)
+        assert answer.status_code == 409
+        service.post(f"/plans/{made['id']}/approve", json={"digest": made["digest"]}, headers=reviewer)
+        assert [job.plan for job in gate.due()] == []
+        gate.resume("Smith")
+    run = service.post(f"/plans/{made['id']}/apply", headers=reviewer).json()["run"]
+    assert events(service.get(f"/runs/{run}/events", headers=author).text)[-1][2]["state"] == "applied"
