@@ -11,8 +11,8 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: $(VENV)/ready  ## the whole loop on a sample workspace, told in the terminal
-	@$(VENV)/bin/treegate demo $(DEMO)
+run: $(VENV)/ready  ## the whole loop on a sample workspace, told in the terminal; then the service on it
+	@$(VENV)/bin/treegate demo $(DEMO) --serve
 
 test: $(VENV)/ready  ## the tests; what was skipped, and why, is printed
 	$(PY) -m pytest -n auto -m "not faults"

@@ -73,6 +73,11 @@ def create(
 
 def authenticate(reader: Reader, text: str, *, at: int, channel: str = "cli") -> Actor:
     """Who a token stands for; raises Denied "token-unknown", "token-revoked" or "token-expired"."""
+    return actor_of(shown(reader, text, at=at), channel)
+
+
+def shown(reader: Reader, text: str, *, at: int) -> Token:
+    """The token that somebody shows; raises as `authenticate` does."""
     query = schema.select(*_COLUMNS).where(schema.tokens.c.hash == _hash(text))
     token = reader.first(query, Token)
     if token is None:
@@ -81,6 +86,16 @@ def authenticate(reader: Reader, text: str, *, at: int, channel: str = "cli") ->
         raise _denied("revoked", "was revoked")
     if not holds(token, at):
         raise _denied("expired", "has expired")
+    return token
+
+
+def of_id(reader: Reader, id: str) -> Token | None:
+    """The token of exactly this id."""
+    return reader.first(schema.select(*_COLUMNS).where(schema.tokens.c.id == id), Token)
+
+
+def actor_of(token: Token, channel: str) -> Actor:
+    """Who acts under a token."""
     cases = None if token.all_cases else token.cases
     return Actor(name=token.name, role=token.role, cases=cases, channel=channel, via="token")
 

@@ -28,6 +28,7 @@ from treegate.gate import (
     health,
     jobs,
     keeping,
+    logins,
     looking,
     opening,
     pausing,
@@ -373,6 +374,18 @@ class Gate:
     def rekey(self) -> str:
         """Makes a new signing key where the old one is lost; its public half."""
         return auditing.rekey(self._core)
+
+    def log_in(self, token: str) -> str:
+        """Logs in to the pages whoever shows a token; the session's secret."""
+        return logins.by_token(self._core, token)
+
+    def log_in_once(self, text: str) -> str:
+        """Logs in by an address that does it once; the session's secret."""
+        return logins.once(self._core, text)
+
+    def invite(self) -> str:
+        """The secret of an address that logs the actor in, once."""
+        return logins.invite(self._core)
 
     def create_token(
         self, name: str, role: Role, cases: Iterable[str] | None = None, expires_at: int | None = None

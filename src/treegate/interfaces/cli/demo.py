@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from treegate.errors import UsageError
-from treegate.interfaces.cli import common, running
+from treegate.interfaces.cli import common, running, serving
 from treegate.model.names import visible
 from treegate.render import terminal
 
@@ -22,13 +22,16 @@ AREA = ".treegate"
 @click.command("demo")
 @click.argument("dir", metavar="[DIR]", required=False, default="treegate-demo")
 @click.option("--state", metavar="DIR", help="The state directory; else TREEGATE_STATE, or the default.")
+@click.option("--serve", is_flag=True, help="Then start the service on it, and print an address that logs you in.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-def demo_command(dir: str, state: str | None, as_json: bool) -> None:
-    """Build a believable law office in DIR and tell the whole loop on it; a plan is left waiting for you."""
+def demo_command(dir: str, state: str | None, serve: bool, as_json: bool) -> None:
+    """Build a believable law office in DIR and tell the whole loop on it; plans are left waiting for you."""
     story = Story(Path(dir), common.environ(state), silent=as_json)
     waiting = story.resume() if (Path(dir) / AREA).is_dir() else story.tell()
     if as_json:
         common.emit({"workspace": str(Path(dir).resolve()), "waiting": waiting})
+    if serve:
+        serving.run(Path(dir), story.environ, "127.0.0.1", serving.PORT, login=True, as_json=as_json, more=50)
 
 
 class Story:

@@ -7,12 +7,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 
 from treegate import __version__
 from treegate.errors import TreegateError
 from treegate.interfaces.http import problems
 from treegate.interfaces.http.api import plans, runs
+from treegate.interfaces.http.headers import Headers
 from treegate.interfaces.http.service import Service
+from treegate.interfaces.http.ui import inbox, login, review
+from treegate.interfaces.http.ui import runs as ui_runs
 
 
 def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
@@ -25,8 +29,12 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
         yield
         await service.close()
 
-    app = FastAPI(title="Treegate", version=__version__, lifespan=lifespan)
+    app = FastAPI(title="Treegate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_exception_handler(TreegateError, problems.told)
     app.include_router(plans.router)
     app.include_router(runs.router)
+    for page in (login, inbox, review, ui_runs):
+        app.include_router(page.router)
+    app.mount("/ui/static", StaticFiles(packages=[("treegate.interfaces.http.ui", "static")]))
+    app.add_middleware(Headers)
     return app

@@ -1,15 +1,21 @@
-"""Who asks: the actor of a request, from its bearer token."""
+"""Who asks: the actor of a request, from its bearer token, or of a page, from its session."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
-from treegate.engine import tokens
+from treegate.engine import sessions, tokens
 from treegate.errors import Denied
 from treegate.interfaces.http.service import TheService
 from treegate.model.actors import Actor
+
+COOKIE = "treegate_session"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Unknown(Denied):
@@ -18,11 +24,21 @@ class Unknown(Denied):
     code, http_status = "token-needed", 401
 
 
+class LoginNeeded(Unknown):
+    """A page for which one has to be logged in."""
+
+    code = "login-needed"
+
+
 async def who(request: Request, service: TheService) -> Actor:
     """The actor that the bearer token (RFC 6750) names; raises Unknown."""
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not text:
-        raise Unknown("this needs a token", hint="send `Authorization: Bearer TOKEN`", next="treegate token create")
+        raise Unknown(
+            "this needs a token",
+            hint="send `Authorization: Bearer TOKEN`",
+            next="treegate token create --name NAME --role reviewer",
+        )
     core = service.gate.core
     try:
         return tokens.authenticate(core.store, text.strip(), at=core.clock(), channel="http")
@@ -30,12 +46,37 @@ async def who(request: Request, service: TheService) -> Actor:
         raise Unknown(error.message, code=error.code, hint=error.hint, next=error.next) from None
 
 
-Who = Annotated[Actor, Depends(who)]
-
-
 async def person(request: Request, service: TheService) -> Actor:
-    """Who looks at a page."""
-    return await who(request, service)
+    """Who looks at a page, or sends one of its forms; raises LoginNeeded, or Denied "cross-site"."""
+    core, text = service.gate.core, request.cookies.get(COOKIE, "")
+    actor = sessions.who(core.store, text, core.clock()) if text else None
+    if actor is None:
+        raise LoginNeeded("log in to see this", hint="your session has ended, or there was none")
+    request.state.csrf = csrf(text)
+    if request.method not in SAFE:
+        refuse_foreign(request)
+        given = (await request.form()).get("csrf") or request.headers.get("x-csrf-token", "")
+        if not hmac.compare_digest(str(given).encode("utf-8", "replace"), request.state.csrf.encode()):
+            raise _foreign("this form was not made for your session")
+    return actor
 
 
+def csrf(text: str) -> str:
+    """What every form of a session sends back: nobody else can know it."""
+    return hmac.new(text.encode(), b"csrf", hashlib.sha256).hexdigest()
+
+
+def refuse_foreign(request: Request) -> None:
+    """Raises Denied "cross-site" for what another site makes a browser send (Fetch Metadata; RFC 6454)."""
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    origin = request.headers.get("origin")
+    if site not in {"same-origin", "none"} or (origin and urlsplit(origin).netloc != request.headers.get("host")):
+        raise _foreign("this was sent from another site")
+
+
+def _foreign(text: str) -> Denied:
+    return Denied(text, code="cross-site", hint="open the page here and send it again; nothing was done")
+
+
+Who = Annotated[Actor, Depends(who)]
 Person = Annotated[Actor, Depends(person)]

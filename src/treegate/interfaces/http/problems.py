@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from treegate.errors import TreegateError
+from treegate.interfaces.http.ui import errorpage
 from treegate.render import jsons
 
 MEDIA = "application/problem+json"
@@ -36,7 +37,7 @@ def answer(error: TreegateError) -> Response:
     return Response(jsons.dumps(document(error, error.http_status)), error.http_status, headers, MEDIA)
 
 
-async def told(_: Request, error: Exception) -> Response:
-    """The handler of every TreegateError."""
+async def told(request: Request, error: Exception) -> Response:
+    """The handler of every TreegateError: a problem document, or, of the pages, a page."""
     assert isinstance(error, TreegateError)
-    return answer(error)
+    return errorpage.answer(request, error) if request.url.path.startswith("/ui/") else answer(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import Request
@@ -9,15 +10,32 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from treegate.model.actors import Actor
+from treegate.model.effects import Text, untagged
 from treegate.model.names import visible
+from treegate.render import words
+
+
+def _text(path: Text) -> str:
+    """A path as it is shown: whatever it holds does nothing."""
+    return visible(untagged(path))
+
+
+def _ago(at: int) -> str:
+    """A time (ms) as seen from now."""
+    return words.age(datetime.fromtimestamp(at / 1000, UTC), datetime.now(UTC))
+
+
+def _moment(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds")
+
 
 _environment = Environment(
     loader=PackageLoader("treegate.interfaces.http.ui"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
-_environment.filters["visible"] = visible
+_environment.filters |= {"visible": visible, "text": _text, "ago": _ago, "moment": _moment}
 
 
-def render(request: Request, who: Actor | None, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+def render(request: Request, who: Actor | None, template: str, http: int = 200, **values: Any) -> HTMLResponse:
     """A page for somebody; `csrf` is what each form in it sends back."""
     values = {"who": who, "csrf": getattr(request.state, "csrf", ""), "path": request.url.path} | values
-    return HTMLResponse(_environment.get_template(template).render(values), status)
+    return HTMLResponse(_environment.get_template(template).render(values), http)
