@@ -41,11 +41,8 @@ HOMES = {
     "PIL": "interfaces.demo.scans",
     "docx": "interfaces.demo.letters",
     "xlsxwriter": "interfaces.demo.sheets",
-    "authlib": "interfaces.http.openid",
     "jinja2": "interfaces.http.ui.pages",
-    "limits": "interfaces.http.limits",
     "prometheus_client": "interfaces.http.metrics",
-    "pypdfium2": "interfaces.http.pictures.",
     "uvicorn": "interfaces.http.serving",
 }
 # Known in more than one place: msgspec is the language of the values themselves; click is the command line's, and

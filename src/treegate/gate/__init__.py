@@ -359,6 +359,10 @@ class Gate:
         """The whole lives of the files that were ever at a path."""
         return chronicle.history(self._core, path, case)
 
+    def audit_head(self) -> int:
+        """The number of the newest row of the audit log."""
+        return auditing.head(self._core)
+
     def checkpoint(self) -> Checkpoint:
         """Signs the head of the audit log."""
         return auditing.checkpoint(self._core)

@@ -166,3 +166,8 @@ def _own_key(core: Core, walk: Walk, signed: int) -> tuple[str, list[Finding]]:
         text = f"the state directory's key is {own}, and the log names {walk.key}"
         return own, [Finding("error", text, "put the file `key` back from a backup; or the log was rewritten")]
     return own, []
+
+
+def head(core: Core) -> int:
+    """The number of the newest row."""
+    return audit.head(core.store).seq

@@ -7,12 +7,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 
 from treegate import __version__
 from treegate.errors import TreegateError
 from treegate.interfaces.http import problems
-from treegate.interfaces.http.api import plans, runs
+from treegate.interfaces.http.account import Account
+from treegate.interfaces.http.api import care, plans, runs
+from treegate.interfaces.http.bounds import Bounds
 from treegate.interfaces.http.headers import Headers
 from treegate.interfaces.http.service import Service
 from treegate.interfaces.http.ui import inbox, login, review
@@ -31,10 +35,15 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
 
     app = FastAPI(title="Treegate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_exception_handler(TreegateError, problems.told)
+    app.add_exception_handler(Exception, problems.told_otherwise)
+    app.add_exception_handler(HTTPException, problems.told_otherwise)
+    app.add_exception_handler(RequestValidationError, problems.told_otherwise)
     app.include_router(plans.router)
     app.include_router(runs.router)
+    app.include_router(care.router)
     for page in (login, inbox, review, ui_runs):
         app.include_router(page.router)
     app.mount("/ui/static", StaticFiles(packages=[("treegate.interfaces.http.ui", "static")]))
-    app.add_middleware(Headers)
+    for layer in (Bounds, Account, Headers):  # the last is the outermost
+        app.add_middleware(layer)
     return app

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 
 from treegate.errors import TreegateError
 from treegate.interfaces.http.ui import errorpage
@@ -40,4 +42,21 @@ def answer(error: TreegateError) -> Response:
 async def told(request: Request, error: Exception) -> Response:
     """The handler of every TreegateError: a problem document, or, of the pages, a page."""
     assert isinstance(error, TreegateError)
+    request.app.state.service.metrics.problems.labels(error.code).inc()
     return errorpage.answer(request, error) if request.url.path.startswith("/ui/") else answer(error)
+
+
+async def told_otherwise(request: Request, error: Exception) -> Response:
+    """The handler of what the framework refuses: no such page, no such method, a parameter that is none."""
+    if isinstance(error, HTTPException):
+        code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "request-invalid")
+        found = TreegateError(str(error.detail), code=code, hint="/openapi.json says what there is")
+        found.http_status = error.status_code
+    elif not isinstance(error, RequestValidationError):
+        found = TreegateError(f"{type(error).__name__}: see the log of the service", hint="report it")
+    else:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        found = TreegateError(f"{where}: {first['msg']}", code="request-invalid", hint="/openapi.json says what fits")
+        found.http_status = 422
+    return await told(request, found)

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from treegate.gate import Gate
 from treegate.interfaces.http.crew import Crew
+from treegate.interfaces.http.metrics import Metrics
 from treegate.interfaces.http.runner import Runner
 
 
@@ -20,6 +21,7 @@ class Service:
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
         self.environ = {key: value for key, value in environ.items() if key != "TREEGATE_TOKEN"}
         self.gate = Gate.open(root, self.environ)
+        self.metrics = Metrics(self.gate)
         self.crew = Crew(root, self.environ)
         self._hands = Crew(root, self.environ)  # of the runner: no preview waits behind a run, nor a run behind one
         self.runner = Runner(self.gate, self._hands)
