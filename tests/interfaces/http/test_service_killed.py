@@ -24,7 +24,8 @@ class Serving:
     """A real service in a process group of its own."""
 
     def __init__(self, office: Path, environ: dict[str, str]) -> None:
-        command = [sys.executable, "-m", "treegate", "serve", "--port", "0", "--json", "--workspace", str(office)]
+        program = str(Path(sys.executable).with_name("treegate"))
+        command = [program, "serve", "--port", "0", "--json", "--workspace", str(office)]
         self.process = subprocess.Popen(
             command, env={**os.environ, **environ}, stdout=subprocess.PIPE, start_new_session=True
         )
