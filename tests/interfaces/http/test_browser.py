@@ -76,6 +76,6 @@ def test_a_plan_is_reviewed_approved_and_one_file_undone(
     assert (office / "projects/Smith/Scans/scan1.pdf").read_text() == "Smith 1"
     assert serious(page) == []
     page.locator("input[name=path][value='Smith/Scans/scan1.pdf']").check()
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo what is ticked").click()
     page.wait_for_url("**/ui/plans/**")
     assert "1 move" in page.locator(".summary").inner_text()

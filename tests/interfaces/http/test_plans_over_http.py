@@ -145,3 +145,21 @@ def test_what_is_paused_is_not_carried_out_until_it_is_resumed(
         gate.resume("Smith")
     run = service.post(f"/plans/{made['id']}/apply", headers=reviewer).json()["run"]
     assert events(service.get(f"/runs/{run}/events", headers=author).text)[-1][2]["state"] == "applied"
+
+
+def test_effects_are_paged_and_sought_through(service: TestClient, office: Path, author: Headers):
+    """A page says where the next one begins and how many there are; words are sought in any case, in any place."""
+    for number in range(250):
+        (office / f"projects/Smith/note {number:03}.txt").write_text("x")
+    made = submitted(service, author, plan({"op": "move", "match": "note*.txt", "to": "Notes/"}))
+    first = service.get(f"/plans/{made['id']}/effects?limit=120", headers=author).json()
+    assert (len(first["effects"]), first["next"], first["total"]) == (120, 120, 251)
+    second = service.get(f"/plans/{made['id']}/effects?limit=200&cursor=120", headers=author).json()
+    assert (len(second["effects"]), second["next"]) == (131, None)
+    assert [one["id"] for one in first["effects"] + second["effects"]] == [f"e{n}" for n in range(1, 252)]
+    some = service.get(f"/plans/{made['id']}/effects?q=NOTE 24&limit=4", headers=author).json()
+    assert (some["total"], some["next"]) == (13, 4)  # 024, 124, 224 and 240 to 249
+    assert all("24" in one["from"] for one in some["effects"])
+    for odd, total in (("\\", 0), ('"', 0), ("e1", 0), ("Notes/note", 250)):
+        answer = service.get(f"/plans/{made['id']}/effects", params={"q": odd}, headers=author)
+        assert (answer.status_code, answer.json()["total"]) == (200, total)

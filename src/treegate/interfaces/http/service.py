@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from treegate.gate import Gate
 from treegate.interfaces.http.crew import Crew
+from treegate.interfaces.http.effects import Effects
 from treegate.interfaces.http.metrics import Metrics
 from treegate.interfaces.http.runner import Runner
 
@@ -22,6 +23,7 @@ class Service:
         self.environ = {key: value for key, value in environ.items() if key != "TREEGATE_TOKEN"}
         self.gate = Gate.open(root, self.environ)
         self.metrics = Metrics(self.gate)
+        self.effects = Effects(self.gate.core.store)
         self.crew = Crew(root, self.environ)
         self._hands = Crew(root, self.environ)  # of the runner: no preview waits behind a run, nor a run behind one
         self.runner = Runner(self.gate, self._hands)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from treegate.errors import UsageError
+from treegate.errors import NotFound, UsageError
 from treegate.interfaces.http import answers
 from treegate.interfaces.http.identity import Who
 from treegate.interfaces.http.service import TheService
@@ -85,6 +85,23 @@ async def preview(id: str, request: Request, who: Who, service: TheService) -> R
             terminal.preview(shown.preview, width=100, color=False), 200, headers, "text/plain; charset=utf-8"
         )
     return answers.json(shown.preview, 200, headers)
+
+
+@router.get("/plans/{id}/effects")
+async def effects(
+    id: str,
+    who: Who,
+    service: TheService,
+    cursor: Annotated[int, Query(ge=0, lt=1 << 53)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    q: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """The effects in display order, paged; `q`: only those that hold each of its words."""
+    gate = service.gate.acting_as(who)
+    stored = gate.core.store.preview(gate.plan(id).id)
+    if stored is None:
+        raise NotFound(f"plan {id} was never previewed", code="not-previewed", next=f"treegate refresh {id}")
+    return answers.json(await service.effects.page(stored, cursor, limit, q))
 
 
 @router.post("/plans/{id}/validate")

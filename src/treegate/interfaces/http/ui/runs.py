@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
+from treegate.errors import PlanError
 from treegate.interfaces.http.identity import Person
 from treegate.interfaces.http.service import TheService
 from treegate.interfaces.http.ui import pages
@@ -37,10 +38,16 @@ async def run(id: str, request: Request, who: Person, service: TheService) -> Re
 
 @router.post("/ui/runs/{id}/undo")
 async def undo(
-    id: str, who: Person, service: TheService, path: Annotated[list[str] | None, Form()] = None
+    id: str,
+    who: Person,
+    service: TheService,
+    what: Annotated[str, Form()] = "",
+    path: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
-    """Submits the plan that takes it back, or what was picked of it; goes on to its review."""
-    made = await service.crew.call(who, "undo", id, path or [])
+    """Submits the plan that takes it back, or what was ticked of it; goes on to its review."""
+    if what != "all" and not path:
+        raise PlanError("nothing is ticked", code="nothing-ticked", hint="tick what to undo, or undo all of it")
+    made = await service.crew.call(who, "undo", id, [] if what == "all" else path)
     return RedirectResponse(f"/ui/plans/{made.submitted.id}", 303)
 
 
