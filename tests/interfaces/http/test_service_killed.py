@@ -84,3 +84,16 @@ def test_killed_at_any_moment_the_tree_is_before_or_after(
         assert gate.core.store.unfinished() == []
         assert [found for found in gate.fsck() if found.severity == "error"] == []
     assert (ended, state_of(office)) in {("applied", "after"), ("rolled-back", "before")}
+
+
+def test_workers_do_not_outlive_the_service(office: Path, environ: dict[str, str], token: Callable[..., str]):
+    """The service alone is killed: its idle workers end, too, and close the pipe that they share with it."""
+    author = {"Authorization": f"Bearer {token('ann', 'author')}"}
+    serving = Serving(office, environ)
+    answer = httpx2.post(
+        f"{serving.address}/check", content=plan({"op": "mkdir", "path": "New"}), headers=author, timeout=60
+    )
+    assert answer.status_code == 200
+    serving.process.kill()
+    assert serving.process.stdout is not None
+    assert serving.process.stdout.read() == b""  # at its end only once every process that holds it is gone

@@ -6,11 +6,13 @@ Each has the workspace open and calls one method of `Gate` after another, on beh
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import threading
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from treegate.gate import Gate
 from treegate.model.actors import Actor
 
 _gate: Gate | None = None  # of this worker process
+_busy = threading.Lock()
 
 
 class Crew:
@@ -52,9 +55,20 @@ def _begin(root: Path, environ: dict[str, str]) -> None:
     """What each worker does first; Ctrl-C is for the process that answers, which tells its workers."""
     global _gate
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_outlived, daemon=True).start()
     _gate = Gate.open(root, environ)
+
+
+def _outlived() -> None:
+    """Ends this worker once the process that answers is gone, killed perhaps; what is being done is done first."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        with _busy:
+            os._exit(0)
 
 
 def _call(actor: Actor, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     assert _gate is not None
-    return getattr(_gate.acting_as(actor), method)(*args, **named)
+    with _busy:
+        return getattr(_gate.acting_as(actor), method)(*args, **named)
