@@ -51,7 +51,7 @@ HOMES = {
 SHARED = {
     "msgspec": ("model.", "engine.", "render.", "gate.", "interfaces."),
     "click": ("render.", "interfaces."),
-    "sqlalchemy": ("engine.schema", "engine.migrations."),
+    "sqlalchemy": ("engine.schema.", "engine.migrations."),
     "fastapi": ("interfaces.http.",),
     "starlette": ("interfaces.http.",),
 }

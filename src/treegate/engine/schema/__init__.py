@@ -1,0 +1,224 @@
+"""The state directory's database: how a connection to it is made, its tables, and all that knows SQLAlchemy."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, create_engine, event
+from sqlalchemy.engine import URL, Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql import Executable
+from sqlalchemy.sql.expression import Select, func, select
+
+from treegate.engine.schema.tables import (
+    answers,
+    audit,
+    checkpoints,
+    chunks,
+    claims,
+    decisions,
+    jobs,
+    logins,
+    looks,
+    meta,
+    metadata,
+    pauses,
+    plan_cases,
+    plans,
+    previews,
+    revisions,
+    run_cases,
+    runs,
+    sessions,
+    tallies,
+    tokens,
+    touched,
+    touched_runs,
+    undone,
+    vault,
+)
+from treegate.errors import Busy, NotVerified, RolledBack, TreegateError, UsageError
+
+__all__ = [
+    "Connection",
+    "Engine",
+    "Executable",
+    "RowMapping",
+    "Select",
+    "answers",
+    "audit",
+    "checkpoints",
+    "chunks",
+    "claims",
+    "decisions",
+    "func",
+    "jobs",
+    "logins",
+    "looks",
+    "meta",
+    "metadata",
+    "pauses",
+    "plan_cases",
+    "plans",
+    "previews",
+    "revisions",
+    "run_cases",
+    "runs",
+    "select",
+    "sessions",
+    "tallies",
+    "tokens",
+    "touched",
+    "touched_runs",
+    "undone",
+    "vault",
+]
+
+HEAD = "v0003"
+"""The newest migration; equal to Alembic's head (a test holds them together), known without importing Alembic."""
+
+PATIENCE = 60  # seconds that a writer waits for other writers
+
+
+def connect(where: Path | str) -> Engine:
+    """An engine on a database: a path (SQLite) or a URL. Nothing is opened yet.
+
+    A connection with the execution option `writes` takes the write lock as its transaction begins, so that two
+    writers wait for each other there instead of failing halfway (sqlite.org/lang_transaction.html).
+    """
+    url = URL.create("sqlite", database=os.fspath(where)) if isinstance(where, Path) else where
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_up)
+        event.listen(engine, "begin", _begin)
+    _engines.add(engine)
+    return engine
+
+
+@contextmanager
+def translated(source: Engine | Connection) -> Iterator[None]:
+    """Turns the database's own errors into ours: damage, a lock that is not let go, a full or read-only disk."""
+    try:
+        yield
+    except DBAPIError as error:
+        ours = _translate(error.orig, source.engine.url.database or "")
+        if ours is None:
+            raise
+        raise ours from error
+    except UnicodeDecodeError as error:  # the driver cannot even read the database's own error message
+        raise damaged("a text in it is not UTF-8") from error
+
+
+def integrity(connection: Connection) -> list[str]:
+    """What SQLite finds wrong with the file itself; empty if nothing."""
+    if connection.dialect.name != "sqlite":
+        return []
+    found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check")]
+    orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    parents = sorted({f"a row of {row[0]} belongs to a row of {row[2]} that is missing" for row in orphans})
+    return [*([] if found == ["ok"] else found), *parents]
+
+
+def version(connection: Connection) -> str | None:
+    """The migration that the database is at; None for one that was just made."""
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return None
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+
+
+def write_ahead(connection: Connection) -> None:
+    """Switch a new SQLite file to its write-ahead log; the file remembers."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA journal_mode = wal")
+
+
+def _set_up(raw: sqlite3.Connection, _record: object) -> None:
+    raw.isolation_level = None  # BEGIN is ours to say, not the driver's to guess
+    for pragma in (f"busy_timeout = {PATIENCE * 1000}", "synchronous = full", "foreign_keys = on"):
+        raw.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    if connection.get_execution_options().get("writes"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+_LITTLE = 1 << 18  # bytes; the write-ahead log's index alone takes 32 KiB
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_UNWRITABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
+
+
+def damaged(what: str) -> NotVerified:
+    """The error for a database whose content cannot be right."""
+    return NotVerified(
+        f"the database is damaged: {what}",
+        code="database-damaged",
+        hint="nothing was changed; put a backup of treegate.db in its place, then let fsck compare it with the tree",
+        next="treegate fsck",
+    )
+
+
+def _translate(error: Any, path: str) -> TreegateError | None:
+    if not isinstance(error, sqlite3.Error):
+        return None
+    code = getattr(error, "sqlite_errorcode", None)  # none where it is the driver that cannot decode a text
+    primary = (code or 0) & 0xFF
+    if primary in _DAMAGED or (code is None and isinstance(error, sqlite3.OperationalError)):
+        return damaged(str(error))
+    if primary in _LOCKED:
+        return Busy(
+            f"the database stayed locked for {PATIENCE} seconds",
+            code="database-locked",
+            hint="another treegate process is writing without end, or was stopped midway: look for it",
+            next="treegate doctor",
+        )
+    if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and _is_full(path)):
+        return RolledBack(
+            f"the disk of the state directory is full: {path} cannot be written",
+            code="state-disk-full",
+            hint="make room there and ask again; nothing of the tree was changed by this",
+            next="treegate doctor",
+        )
+    if primary == sqlite3.SQLITE_IOERR:
+        return UsageError(
+            f"the disk reported an error at {path}: {error}",
+            code="database-unreadable",
+            hint="check the disk and the mount of the state directory; the database itself may be well",
+            next="treegate doctor",
+        )
+    if primary in _UNWRITABLE:
+        return UsageError(
+            f"the database cannot be written: {error}",
+            code="database-unwritable",
+            hint="check who owns the state directory, and whether its disk is mounted read-only",
+            next="treegate doctor",
+        )
+    return None
+
+
+def _is_full(path: str) -> bool:
+    """Whether there is no room beside the database; SQLite calls a log that it cannot lengthen an I/O error."""
+    try:
+        found = os.statvfs(os.path.dirname(path) or ".")
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < _LITTLE
+
+
+# A connection must not be used on both sides of a fork (sqlite.org/howtocorrupt.html, 2.6): the child opens its own.
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def _forget_connections() -> None:
+    for engine in _engines:
+        engine.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_forget_connections)

@@ -1,0 +1,1 @@
+"""The face of the gate, by subject; `Gate` is all of it."""

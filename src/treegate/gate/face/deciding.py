@@ -1,0 +1,50 @@
+"""Decisions: what waits for whom, who says yes or no to which digest, and why policy asks."""
+
+from __future__ import annotations
+
+from treegate.engine.store.records import StoredPlan
+from treegate.gate import plans, policies, waiting
+from treegate.gate.face.base import Face, as_plan
+from treegate.gate.waiting import Status, Until
+from treegate.model.explaining import Explained
+from treegate.model.plan import Plan
+
+
+class Deciding(Face):
+    """Decisions: what waits for whom, who says yes or no to which digest, and why policy asks."""
+
+    def status(self, case: str | None = None) -> Status:
+        """What waits for whom, what is paused, which runs are unfinished."""
+        return waiting.status(self._core, case)
+
+    def wait(self, plan: str, until: Until, timeout: float | None = None) -> StoredPlan:
+        """Waits until a plan is decided or applied, for `timeout` seconds at most."""
+        return waiting.wait(self._core, plan, until, timeout, self._core.cancelled)
+
+    def approve(self, plan: str, digest: str, comment: str = "") -> StoredPlan:
+        """Approves exactly what a digest names."""
+        return plans.approve(self._core, plan, digest, comment)
+
+    def reject(self, plan: str, digest: str, comment: str) -> StoredPlan:
+        """Turns down what a digest names."""
+        return plans.reject(self._core, plan, digest, comment)
+
+    def request_changes(self, plan: str, digest: str, comment: str) -> StoredPlan:
+        """Sends what a digest names back to its author."""
+        return plans.request_changes(self._core, plan, digest, comment)
+
+    def revoke(self, plan: str, digest: str, comment: str = "") -> StoredPlan:
+        """Takes one's own approval of a digest back."""
+        return plans.revoke(self._core, plan, digest, comment)
+
+    def explain(self, plan: str) -> Explained:
+        """What policy says of a stored plan: each rule, each limit, who approved and who still may."""
+        return policies.explain(self._core, plan)
+
+    def explain_document(self, plan: Plan | bytes | str) -> Explained:
+        """What policy would say of a plan that is not handed in."""
+        return policies.explain_document(self._core, as_plan(plan))
+
+    def applies_on_approval(self) -> bool:
+        """Whether the last approval starts the run at once."""
+        return self._core.config.policy.apply.on_approval

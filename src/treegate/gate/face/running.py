@@ -1,0 +1,63 @@
+"""Runs: carried out, watched, recovered, taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from treegate.engine.jobs import Job
+from treegate.engine.store.records import Run, StoredPlan
+from treegate.gate import ending, jobs, proof, recovery, runs, undoing
+from treegate.gate.ending import Applied
+from treegate.gate.face.base import Face
+from treegate.gate.jobs import Progress
+from treegate.gate.undoing import Undo
+
+
+class Running(Face):
+    """Runs: carried out, watched, recovered, taken back."""
+
+    def apply(self, plan: str, *, verify: bool = False) -> Applied:
+        """Carries out what was approved; `verify` hashes every touched content before and after."""
+        if verify:
+            return proof.apply_verified(self._core, plan)
+        return runs.apply(self._core, plan)
+
+    def ask(self, plan: str) -> Job:
+        """Asks for the run of an approved plan, for whoever runs the jobs; the same one if asked again."""
+        return jobs.ask(self._core, plan)
+
+    def approve_and_ask(self, plan: str, digest: str, comment: str = "") -> StoredPlan:
+        """Approves; the run is asked for with the last approval, where policy applies on approval."""
+        return jobs.approve(self._core, plan, digest, comment)
+
+    def due(self) -> list[Job]:
+        """The jobs that may begin now."""
+        return jobs.due(self._core)
+
+    def carry_out(self, run: str) -> Applied:
+        """Does one job, on behalf of whoever asked for it."""
+        return jobs.carry_out(self._core, run)
+
+    def take_up(self) -> None:
+        """Sorts the jobs that a crash left under way."""
+        jobs.take_up(self._core)
+
+    def progress(self, run: str) -> Progress:
+        """How far a run is, whatever door it began at."""
+        return jobs.progress(self._core, run)
+
+    def recover(self, run: str = "", *, back: bool = False) -> list[Applied]:
+        """Brings unfinished runs to an end."""
+        return recovery.recover_all(self._core, run, True if back else None)
+
+    def undo(self, run: str = "", paths: Iterable[str] = ()) -> Undo:
+        """Submits the plan that takes a run back, or what it did at some paths."""
+        return undoing.undo(self._core, run, paths)
+
+    def list_runs(self, case: str | None = None, limit: int = 50) -> list[Run]:
+        """Runs, newest first: those all of whose cases the actor may see."""
+        return [run for run in self._core.store.runs(case=case, limit=limit) if self._core.actor.sees(run.cases)]
+
+    def run(self, prefix: str) -> Applied:
+        """What is to be said of a run."""
+        return ending.answer(self._core, self._core.store.find_run(prefix))

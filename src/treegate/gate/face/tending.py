@@ -1,0 +1,68 @@
+"""Health and people: pauses, findings, logins, tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from treegate.engine import tokens
+from treegate.engine.pauses import Pause
+from treegate.engine.probe import Finding
+from treegate.engine.tokens import Token
+from treegate.gate import agentuser, fsck, health, logins, pausing
+from treegate.gate.face.base import Face
+from treegate.model.actors import Action, Role
+
+
+class Tending(Face):
+    """Health and people: pauses, findings, logins, tokens."""
+
+    def pause(self, case: str | None = None, comment: str = "") -> list[Pause]:
+        """Keeps runs from beginning on a case, or anywhere; what is paused then."""
+        return pausing.pause(self._core, case, comment)
+
+    def resume(self, case: str | None = None) -> list[Pause]:
+        """Lifts the pause of a case, or that of the whole workspace; what is still paused."""
+        return pausing.resume(self._core, case)
+
+    def doctor(self, *, deep: bool = False) -> list[Finding]:
+        """What may go wrong here, with advice; `deep` looks at every entry that the agent's user may change."""
+        return health.doctor(self._core, deep=deep)
+
+    def agent_openings(self) -> list[Finding]:
+        """What the agent's OS user could do without a plan."""
+        return agentuser.findings(self._core)
+
+    def fsck(self, *, dry: bool = False) -> list[Finding]:
+        """Whether store, journals, vaults and tree tell one story; makes reports anew that do not, unless `dry`."""
+        return fsck.fsck(self._core, dry=dry)
+
+    def log_in(self, token: str) -> str:
+        """Logs in to the pages whoever shows a token; the session's secret."""
+        return logins.by_token(self._core, token)
+
+    def log_in_once(self, text: str) -> str:
+        """Logs in by an address that does it once; the session's secret."""
+        return logins.once(self._core, text)
+
+    def invite(self) -> str:
+        """The secret of an address that logs the actor in, once."""
+        return logins.invite(self._core)
+
+    def create_token(
+        self, name: str, role: Role, cases: Iterable[str] | None = None, expires_at: int | None = None
+    ) -> tuple[Token, str]:
+        """A new token, and its text, which is never shown again."""
+        self._core.actor.require(Action.TOKENS)
+        with self._core.store.write() as transaction:
+            return tokens.create(transaction, name, role, by=self._core.by(), cases=cases, expires_at=expires_at)
+
+    def list_tokens(self) -> list[Token]:
+        """All tokens, without their texts."""
+        self._core.actor.require(Action.TOKENS)
+        return tokens.tokens(self._core.store)
+
+    def revoke_token(self, id_or_name: str) -> Token:
+        """Makes a token invalid from now on."""
+        self._core.actor.require(Action.TOKENS)
+        with self._core.store.write() as transaction:
+            return tokens.revoke(transaction, id_or_name, self._core.by())
