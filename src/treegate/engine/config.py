@@ -164,6 +164,11 @@ SETTINGS = (
     Setting("policy.approval.required", count(1), "How many people must approve a plan."),
     Setting("policy.approval.own", flag(), "Whether one may approve a plan of one's own."),
     Setting("policy.approval.expires", _DURATION, "How long an approval holds."),
+    Setting(
+        "policy.approval.typed_deletes",
+        count(0),
+        "Deleted files above which whoever approves on the pages has to type their number.",
+    ),
     Setting("policy.approval.rule", rules(), "Who must approve plans that are so and so: see docs/policy.md."),
     Setting("policy.apply.on_approval", flag(), "Whether the last approval starts the run at once."),
     Setting(

@@ -9,7 +9,7 @@ import msgspec
 
 from treegate.engine import schema, tokens
 from treegate.engine.store import By, Reader, Transaction
-from treegate.model.actors import Actor
+from treegate.model.actors import WEB, Actor
 
 LASTS = 12 * 3_600_000  # ms: a working day, then one logs in again
 ONCE_LASTS = 15 * 60_000  # ms
@@ -50,7 +50,7 @@ def who(reader: Reader, text: str, at: int) -> Actor | None:
     if found.token is None:
         return msgspec.json.decode(found.actor, type=Actor)
     token = tokens.of_id(reader, found.token)
-    return tokens.actor_of(token, "web") if token is not None and tokens.holds(token, at) else None
+    return tokens.actor_of(token, WEB) if token is not None and tokens.holds(token, at) else None
 
 
 def end(transaction: Transaction, text: str) -> None:

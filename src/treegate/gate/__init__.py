@@ -16,6 +16,7 @@ from treegate.gate.ending import Applied
 from treegate.gate.face.deciding import Deciding
 from treegate.gate.face.keeping import Keeping
 from treegate.gate.face.proposing import Proposing
+from treegate.gate.face.reviewing import Reviewing
 from treegate.gate.face.running import Running
 from treegate.gate.face.tending import Tending
 from treegate.gate.plans import Shown, Submitted
@@ -25,7 +26,7 @@ from treegate.model.actors import Actor
 __all__ = ["Applied", "Gate", "Shown", "Submitted", "Undo"]
 
 
-class Gate(Proposing, Deciding, Running, Keeping, Tending):
+class Gate(Proposing, Reviewing, Deciding, Running, Keeping, Tending):
     """An open workspace, as one actor. Times are in milliseconds since 1970, UTC; errors are of treegate.errors."""
 
     @classmethod

@@ -17,6 +17,7 @@ from treegate.gate.plans import Spool
 from treegate.model.actors import Action
 from treegate.model.difference import Difference, Effects, difference
 from treegate.model.effects import Effect, Text, tagged
+from treegate.model.lifecycle import AS_PREVIEWED, UNFINISHED
 from treegate.model.plan import Plan
 from treegate.model.preview import Preview
 from treegate.model.problems import Problem
@@ -59,15 +60,7 @@ def revisions(core: Core, prefix: str, before: int, after: int | None = None) ->
     plan = core.store.find_plan(prefix)
     core.actor.require(Action.READ, plan.cases)
     newest = plan.revision if after is None else after
-    old, new = _previewed(core, plan, before), _previewed(core, plan, newest)
-    return _comparison(
-        plan,
-        _side(core, f"revision {before}", old),
-        _side(core, f"revision {newest}", new),
-        partial(plans.effects_in, core, old),
-        partial(plans.effects_in, core, new),
-        [],
-    )
+    return stored(core, plan, _previewed(core, plan, before), _previewed(core, plan, newest))
 
 
 def since_approved(core: Core, prefix: str) -> Comparison:
@@ -107,6 +100,26 @@ def stored_since_approved(core: Core, prefix: str) -> Comparison | None:
         partial(plans.effects_in, core, newest),
         _moved_on(core, approved),
     )
+
+
+def stored(core: Core, plan: StoredPlan, old: StoredPreview, new: StoredPreview) -> Comparison:
+    """How one stored preview of a plan differs from another."""
+    return _comparison(
+        plan,
+        _side(core, f"revision {old.revision}", old),
+        _side(core, f"revision {new.revision}", new),
+        partial(plans.effects_in, core, old),
+        partial(plans.effects_in, core, new),
+        [],
+    )
+
+
+def moved_on(core: Core, prefix: str) -> list[MovedOn]:
+    """What of the newest preview's fingerprints does not hold in the tree as it is now."""
+    plan = core.store.find_plan(prefix)
+    core.actor.require(Action.READ, plan.cases)
+    newest = core.store.preview(plan.id)
+    return [] if newest is None or plan.state not in AS_PREVIEWED - UNFINISHED else _moved_on(core, newest)
 
 
 def _previewed(core: Core, plan: StoredPlan, revision: int) -> StoredPreview:

@@ -11,7 +11,7 @@ from treegate.engine.jobs import Job, JobState
 from treegate.engine.store import Transaction
 from treegate.engine.store.records import StoredPlan
 from treegate.errors import NeedsRecovery, NotFound, TreegateError
-from treegate.gate import approving, ending, plans, runs
+from treegate.gate import approving, deciding, ending, plans, runs
 from treegate.gate.core import Core
 from treegate.gate.ending import Applied
 from treegate.gate.runs import Asked
@@ -45,10 +45,14 @@ def ask(core: Core, prefix: str) -> Job:
         return _asked(core, transaction, transaction.plan(plan.id))
 
 
-def approve(core: Core, prefix: str, digest: str, comment: str = "") -> StoredPlan:
+def approve(
+    core: Core, prefix: str, digest: str, comment: str = "", sample: int | None = None, typed: int | None = None
+) -> StoredPlan:
     """Approves; where that makes a plan approved and policy applies on approval, its run is asked for with it."""
     plan = core.store.find_plan(prefix)
-    return plans.approve(core, plan.id, digest, comment, partial(_ask_if_enough, core, plan.id))
+    return deciding.approve(
+        core, plan.id, digest, comment, sample=sample, typed=typed, then=partial(_ask_if_enough, core, plan.id)
+    )
 
 
 def _ask_if_enough(core: Core, id: str, transaction: Transaction) -> None:

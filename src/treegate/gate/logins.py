@@ -8,9 +8,9 @@ from treegate.engine import sessions, tokens
 from treegate.engine.store.records import By
 from treegate.errors import Denied
 from treegate.gate.core import Core
-from treegate.model.actors import Actor
+from treegate.model.actors import WEB, Actor
 
-CHANNEL = "web"
+CHANNEL = WEB
 
 
 def by_token(core: Core, text: str) -> str:

@@ -11,13 +11,12 @@ import msgspec
 
 from treegate.engine import tablefile
 from treegate.engine.store import Transaction
-from treegate.engine.store.records import Decision, Run, StoredPlan, StoredPreview, Verdict
+from treegate.engine.store.records import Run, StoredPlan, StoredPreview
 from treegate.engine.unhurried import unhurried_gc
-from treegate.errors import Denied, NeedsRecovery, PlanError, Stale
+from treegate.errors import Denied, NeedsRecovery, NotFound, PlanError, Stale
 from treegate.gate import approving
 from treegate.gate.core import Core
 from treegate.gate.daily import day_of
-from treegate.model import approvals
 from treegate.model.actors import Action
 from treegate.model.acts import simulate
 from treegate.model.daily import Day
@@ -285,76 +284,9 @@ def settled(core: Core, plan: StoredPlan) -> StoredPlan:
     return plan
 
 
-Then = Callable[[Transaction], None]  # what else is written in the transaction of a decision
-
-
-def approve(core: Core, prefix: str, digest: str, comment: str = "", then: Then | None = None) -> StoredPlan:
-    """Approves exactly what a digest (from 12 characters) names; the last approval asked for approves the plan."""
-    return _decide(core, prefix, digest, Verdict.APPROVE, comment, then)
-
-
-def reject(core: Core, prefix: str, digest: str, comment: str) -> StoredPlan:
-    """Turns down what a digest names; the same digest is refused from then on, with the reason."""
-    return _decide(core, prefix, digest, Verdict.REJECT, comment)
-
-
-def request_changes(core: Core, prefix: str, digest: str, comment: str) -> StoredPlan:
-    """Sends what a digest names back to its author, who is told what to change; a new revision starts undecided."""
-    return _decide(core, prefix, digest, Verdict.REQUEST_CHANGES, comment)
-
-
-def revoke(core: Core, prefix: str, digest: str, comment: str = "") -> StoredPlan:
-    """Takes one's own approval back, as long as no run has begun on it."""
-    return _decide(core, prefix, digest, Verdict.REVOKE, comment)
-
-
 def authors(core: Core, plan: StoredPlan) -> set[str]:
     """Who wrote a plan as it stands: who handed it in, and who revised it last."""
     return approving.authors(core.store, plan)
-
-
-def _decide(
-    core: Core, prefix: str, digest: str, verdict: Verdict, comment: str, then: Then | None = None
-) -> StoredPlan:
-    plan = settled(core, core.store.find_plan(prefix))
-    core.actor.require(Action.DECIDE, plan.cases)
-    approval, full = core.config.policy.approval, full_digest(plan, digest)
-    if verdict is Verdict.APPROVE and not approval.own and core.actor.name in authors(core, plan):
-        raise Denied(
-            f"{core.actor.name} wrote plan {plan.id} and may not approve it",
-            code="own-plan",
-            hint="someone else has to look at it (or an admin sets policy.approval.own, as `init --solo` does)",
-            next=f"treegate show {plan.id}",
-        )
-    by = core.by()
-    with core.store.write() as transaction:
-        transaction.decide(
-            plan.id,
-            digest=full,
-            verdict=verdict,
-            by=by,
-            comment=comment,
-            enough=_enough(core, transaction, plan) if verdict is Verdict.APPROVE else None,
-            expires_at=by.at + approval.expires,
-        )
-        if then is not None:
-            then(transaction)
-    return core.store.plan(plan.id)
-
-
-def _enough(core: Core, transaction: Transaction, plan: StoredPlan) -> Callable[[list[Decision]], bool] | None:
-    """Says whether some decisions are all that policy asks for; raises Stale where policy has changed since."""
-    if plan.state not in {State.PENDING, State.APPROVED}:
-        return None  # the store says what the state does not let happen
-    preview = model_of(core, plan)
-    approving.refuse_changed_policy(core, plan, preview)
-    groups = core.config.policy.groups
-
-    def enough(decisions: list[Decision]) -> bool:
-        given = approving.counting(transaction, core, decisions, plan)
-        return not approvals.missing(preview.approvals, given, groups)
-
-    return enough
 
 
 def full_digest(plan: StoredPlan, digest: str) -> str:
@@ -370,3 +302,27 @@ def full_digest(plan: StoredPlan, digest: str) -> str:
     text = f"{digest!r} is not the current digest of plan {plan.id}"
     hint = "give at least 12 characters of it" if short else "look at the preview as it is now, and decide on that"
     raise Stale(text, code="digest-not-current", hint=hint, next=f"treegate show {plan.id}")
+
+
+def positions(preview: Preview, ids: Iterable[str]) -> list[int]:
+    """The positions, from 0, of the effects that ids of effects and patterns name, which are told by `show`.
+
+    Raises NotFound "no-such-effect".
+    """
+    count = preview.counts.effects
+    patterns = {pattern.id: pattern for pattern in preview.patterns}
+    found: list[int] = []
+    for id in ids:
+        number = int(id[1:]) if id[1:].isdecimal() and id[1:].isascii() and len(id) < 16 else 0
+        if id in patterns:
+            found.extend(range(patterns[id].first, patterns[id].first + patterns[id].count))
+        elif id.startswith("e") and 0 < number <= count:
+            found.append(number - 1)
+        else:
+            raise NotFound(
+                f"the preview has no effect or pattern {id!r}",
+                code="no-such-effect",
+                hint=f"effects are e1 to e{count}, patterns p1 and so on, as `show` has them",
+                next=f"treegate show {preview.plan} --effects",
+            )
+    return found

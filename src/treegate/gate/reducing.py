@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from treegate.engine import tablefile
 from treegate.engine.store.records import StoredPreview
-from treegate.errors import Denied, NotFound, PlanError, Stale
+from treegate.errors import Denied, PlanError, Stale
 from treegate.gate import plans, revising
 from treegate.gate.core import Core
 from treegate.gate.plans import Submitted
@@ -66,7 +66,7 @@ class _Work:
         self.preview, self.stored = self._reducible(digest)
         with plans.looking(core, self._document()):
             self.reduction = self._reduction()
-            self.asked = set(_positions(self.preview, self.stored.effects, list(leave_out)))
+            self.asked = set(plans.positions(self.preview, list(leave_out)))
             for position in self.asked:
                 self.reduction.left[f"e{position + 1}"] = "it was to be left out"
             self.remains = self._remains()
@@ -145,24 +145,6 @@ class _Work:
             author=author,
             reduces=self.plan.digest or "",
         )
-
-
-def _positions(preview: Preview, count: int, leave_out: list[str]) -> Iterator[int]:
-    """The positions, from 0, of the effects that ids name; raises NotFound for an id that names none."""
-    patterns = {pattern.id: pattern for pattern in preview.patterns}
-    for id in leave_out:
-        number = int(id[1:]) if id[1:].isdecimal() and id[1:].isascii() and len(id) < 16 else 0
-        if id in patterns:
-            yield from range(patterns[id].first, patterns[id].first + patterns[id].count)
-        elif id.startswith("e") and 0 < number <= count:
-            yield number - 1
-        else:
-            raise NotFound(
-                f"the preview has no effect or pattern {id!r}",
-                code="no-such-effect",
-                hint=f"effects are e1 to e{count}, patterns p1 and so on, as `show` has them",
-                next=f"treegate show {preview.plan} --effects",
-            )
 
 
 def _head(preview: Preview) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import msgspec
 
 from treegate.errors import Denied
 
+WEB = "web"  # the channel of people on the pages
+
 
 class Role(StrEnum):
     """What someone is trusted with; an agent is only ever an author."""

@@ -36,6 +36,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     required: int = 1
     own: bool = False
     expires: int = 72 * HOUR
+    typed_deletes: int = 20  # deleted files above which an approval on the pages has to bring their number
     rule: tuple[Rule, ...] = ()
 
 

@@ -200,13 +200,15 @@ class PlanWrites(Writer):
         comment: str = "",
         enough: Callable[[list[Decision]], bool] | None = None,
         expires_at: int | None = None,
+        sample: int | None = None,
+        pins: str | None = None,
     ) -> Decision:
         """Record what the reviewer `by` says of the current preview.
 
         An approval approves the plan once `enough` says so of all decisions on the preview, this one included (None:
         one is enough). Saying the same again changes nothing (a double click). Any rejection wins, and so does a
-        revoke. Raises Stale "digest-not-current", Denied "already-decided" or "nothing-to-revoke", or the refusal of
-        the plan's state.
+        revoke. `sample` and `pins` are kept with it. Raises Stale "digest-not-current", Denied "already-decided" or
+        "nothing-to-revoke", or the refusal of the plan's state.
         """
         plan = self.plan(plan_id)
         if plan.preview is None:
@@ -218,7 +220,7 @@ class PlanWrites(Writer):
         if own and own[-1].verdict is verdict:
             return own[-1]
         _check_once(plan, own, verdict)
-        decision = self._add_decision(plan, plan.preview, digest, verdict, comment, by)
+        decision = self._add_decision(plan, plan.preview, digest, verdict, comment, by, sample, pins)
         if verdict is not Verdict.APPROVE:
             self.change(plan, _EVENTS[verdict], by, expires_at=None)
         elif plan.state is not State.PENDING or enough is None or enough([*before, decision]):
@@ -227,7 +229,15 @@ class PlanWrites(Writer):
         return decision
 
     def _add_decision(
-        self, plan: StoredPlan, preview: int, digest: str, verdict: Verdict, comment: str, by: By
+        self,
+        plan: StoredPlan,
+        preview: int,
+        digest: str,
+        verdict: Verdict,
+        comment: str,
+        by: By,
+        sample: int | None,
+        pins: str | None,
     ) -> Decision:
         plan_digest = self.revisions(plan.id)[-1].plan_digest
         self.execute(
@@ -243,10 +253,16 @@ class PlanWrites(Writer):
                 comment=comment,
                 channel=by.channel,
                 at=by.at,
+                sample=sample,
+                pins=pins,
             )
         )
         decision = self.decisions_on(preview)[-1]
         data: dict[str, Json] = {"digest": digest, "role": by.role, "comment": decision.comment}
+        if sample is not None:
+            data["sample"] = sample
+        if pins is not None:
+            data["pins"] = pins
         self.log(verdict.value, by, plan=plan.id, data=data)
         return decision
 

@@ -137,6 +137,10 @@ class Reader(ABC):
         query = select(*_PREVIEW_HEAD).join(decisions, decisions.c.preview == previews.c.seq).where(approved)
         return self.first(query.order_by(decisions.c.seq.desc()), StoredPreview)
 
+    def preview_of(self, seq: int) -> StoredPreview | None:
+        """The preview of exactly this number."""
+        return self.first(select(*_PREVIEW_HEAD).where(schema.previews.c.seq == seq), StoredPreview)
+
     def previews(self, plan: str) -> list[StoredPreview]:
         """Every preview of a plan, of all its revisions, oldest first."""
         table = schema.previews

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from treegate.engine.store.records import StoredPlan
-from treegate.gate import plans, policies, waiting
+from treegate.gate import deciding, policies, waiting
 from treegate.gate.face.base import Face, as_plan
 from treegate.gate.waiting import Status, Until
 from treegate.model.explaining import Explained
@@ -21,21 +23,23 @@ class Deciding(Face):
         """Waits until a plan is decided or applied, for `timeout` seconds at most."""
         return waiting.wait(self._core, plan, until, timeout, self._core.cancelled)
 
-    def approve(self, plan: str, digest: str, comment: str = "") -> StoredPlan:
-        """Approves exactly what a digest names."""
-        return plans.approve(self._core, plan, digest, comment)
+    def approve(
+        self, plan: str, digest: str, comment: str = "", *, sample: int | None = None, typed: int | None = None
+    ) -> StoredPlan:
+        """Approves exactly what a digest names; `sample` and `typed` are of a page, see `deciding.approve`."""
+        return deciding.approve(self._core, plan, digest, comment, sample=sample, typed=typed)
 
     def reject(self, plan: str, digest: str, comment: str) -> StoredPlan:
         """Turns down what a digest names."""
-        return plans.reject(self._core, plan, digest, comment)
+        return deciding.reject(self._core, plan, digest, comment)
 
-    def request_changes(self, plan: str, digest: str, comment: str) -> StoredPlan:
-        """Sends what a digest names back to its author."""
-        return plans.request_changes(self._core, plan, digest, comment)
+    def request_changes(self, plan: str, digest: str, comment: str, pins: Iterable[str] = ()) -> StoredPlan:
+        """Sends what a digest names back to its author; `pins` are the effects and patterns that it is about."""
+        return deciding.request_changes(self._core, plan, digest, comment, pins)
 
     def revoke(self, plan: str, digest: str, comment: str = "") -> StoredPlan:
         """Takes one's own approval of a digest back."""
-        return plans.revoke(self._core, plan, digest, comment)
+        return deciding.revoke(self._core, plan, digest, comment)
 
     def explain(self, plan: str) -> Explained:
         """What policy says of a stored plan: each rule, each limit, who approved and who still may."""

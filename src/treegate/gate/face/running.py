@@ -26,9 +26,11 @@ class Running(Face):
         """Asks for the run of an approved plan, for whoever runs the jobs; the same one if asked again."""
         return jobs.ask(self._core, plan)
 
-    def approve_and_ask(self, plan: str, digest: str, comment: str = "") -> StoredPlan:
+    def approve_and_ask(
+        self, plan: str, digest: str, comment: str = "", *, sample: int | None = None, typed: int | None = None
+    ) -> StoredPlan:
         """Approves; the run is asked for with the last approval, where policy applies on approval."""
-        return jobs.approve(self._core, plan, digest, comment)
+        return jobs.approve(self._core, plan, digest, comment, sample, typed)
 
     def due(self) -> list[Job]:
         """The jobs that may begin now."""
