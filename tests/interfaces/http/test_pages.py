@@ -115,7 +115,7 @@ def test_a_pattern_is_left_out(page: TestClient, author: Headers):
     document = plan({"op": "move", "match": "scan[0-3].pdf", "to": "Scans/"}, {"op": "mkdir", "path": "New"})
     made = submitted(page, author, document)
     text = page.get(f"/ui/plans/{made['id']}").text
-    leave = re.findall(r'name="leave" value="(p\d+)" aria-label="Leave out"><span><span class="count">4<', text)
+    leave = re.findall(r'name="leave" value="(p\d+)"[^>]*><span><span class="count">4<', text)
     form = {"csrf": csrf(text), "digest": made["digest"], "leave": leave}
     look = page.post(f"/ui/plans/{made['id']}/leave-out", data=form)
     assert "Leave this out?" in look.text
@@ -132,7 +132,7 @@ def test_hostile_names_stay_text(page: TestClient, office: Path, author: Headers
     (office / "projects/Smith" / name).write_text("x")
     made = submitted(page, author, plan({"op": "move", "from": name, "to": "Scans/"}))
     text = page.get(f"/ui/plans/{made['id']}").text
-    assert "<img" not in text
+    assert "<img src=x" not in text
     assert "\u202e" not in text
     assert "&lt;img" in text
 

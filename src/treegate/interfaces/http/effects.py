@@ -24,6 +24,7 @@ class _Paths(msgspec.Struct, rename={"source": "from"}, gc=False):
     """What of an effect is sought through."""
 
     path: Text
+    effect: str
     source: Text | None = None
 
     def told(self) -> bytes:
@@ -50,21 +51,34 @@ class Effects:
         self._store = store
         self._kept: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         self._size = 0
-        self._found: OrderedDict[tuple[int, str], list[int]] = OrderedDict()
+        self._found: OrderedDict[tuple[int, str, str], list[int]] = OrderedDict()
 
-    async def page(self, preview: StoredPreview, start: int, count: int, words: str = "") -> Page:
-        """`count` effects from position `start` on: of all, or of those whose paths hold each of some words."""
-        if not words.strip():
-            places: range | list[int] = range(preview.effects)
-        else:
-            places = await self._seek(preview, words)
+    async def page(
+        self,
+        preview: StoredPreview,
+        start: int,
+        count: int,
+        words: str = "",
+        *,
+        kind: str = "",
+        within: range | None = None,
+    ) -> Page:
+        """`count` effects from position `start` on: of all, or of those whose paths hold each of some words.
+
+        `kind`: only effects of this kind. `within`: only those at these positions, such as a pattern's.
+        """
+        places: range | list[int] = range(preview.effects)
+        if words.strip() or kind:
+            places = await self._seek(preview, words, kind)
+        if within is not None:
+            places = within if isinstance(places, range) else [place for place in places if place in within]
         wanted = places[start : start + count]
         rows = [self._row(preview, place) for place in wanted]
         more = start + len(rows)
         return Page(rows, more if more < len(places) else None, len(places))
 
-    async def _seek(self, preview: StoredPreview, words: str) -> list[int]:
-        key = (preview.seq, words)
+    async def _seek(self, preview: StoredPreview, words: str, kind: str) -> list[int]:
+        key = (preview.seq, words, kind)
         if key not in self._found:
             may_fit, fits = _holding(_written(word) for word in words.split()), _holding(map(_plain, words.split()))
             found = []
@@ -72,7 +86,7 @@ class Effects:
                 data = self._chunk(preview, n)
                 if may_fit(data):
                     rows = enumerate(_PATHS.decode(data), n * CHUNK)
-                    found += [place for place, row in rows if fits(row.told())]
+                    found += [place for place, row in rows if fits(row.told()) and kind in ("", row.effect)]
                 if n % AT_ONCE == AT_ONCE - 1:
                     await asyncio.sleep(0)
             self._found[key] = found

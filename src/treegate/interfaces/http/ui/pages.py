@@ -29,10 +29,15 @@ def _moment(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds")
 
 
+def _day(at: int) -> str:
+    """A time (ms) as a day: 27 Feb 2027."""
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%d %b %Y").lstrip("0")
+
+
 _environment = Environment(
     loader=PackageLoader("treegate.interfaces.http.ui"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
-_environment.filters |= {"visible": visible, "text": _text, "ago": _ago, "moment": _moment}
+_environment.filters |= {"visible": visible, "text": _text, "ago": _ago, "moment": _moment, "day": _day}
 
 
 def render(request: Request, who: Actor | None, template: str, http: int = 200, **values: Any) -> HTMLResponse:

@@ -1,101 +1,101 @@
-"""/ui/plans/…: a plan as it is reviewed, and the decisions on it."""
+"""/ui/plans/…: a plan as it is reviewed: the page, its parts, its rows."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request, Response
-from fastapi.responses import RedirectResponse
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
 
+from treegate.errors import NotFound
 from treegate.gate import Gate, Shown
+from treegate.gate.deciding import pins_of
 from treegate.interfaces.http.identity import Person
-from treegate.interfaces.http.service import TheService
-from treegate.interfaces.http.ui import pages
+from treegate.interfaces.http.service import Service, TheService
+from treegate.interfaces.http.ui import pages, parts
 from treegate.model.actors import Action, Actor
+from treegate.model.effects import Effect
 from treegate.model.lifecycle import State
 from treegate.model.preview import Counts
 from treegate.render import grave, words
 
 router = APIRouter(include_in_schema=False)
 PAGE = 100  # rows of effects
-Text = Annotated[str, Form()]
-Ids = Annotated[list[str] | None, Form()]
+_DECIDABLE = frozenset({State.PENDING, State.APPROVED, State.CHANGES_REQUESTED})
+_EFFECTS = msgspec.json.Decoder(Effect)
+
+
+class Seeking(msgspec.Struct, frozen=True, kw_only=True):
+    """Which rows are wanted: those that hold some words, of a kind, of a pattern; and from which on."""
+
+    q: str = ""
+    kind: str = ""
+    pattern: str = ""
+    at: int = 0
 
 
 @router.get("/ui/plans/{id}")
-async def review(
-    id: str, request: Request, who: Person, service: TheService, at: Annotated[int, Query(ge=0, lt=1 << 31)] = 0
-) -> Response:
-    """The plan: what it would do, gravest first; `at` is where the table of all effects begins."""
+async def review(id: str, request: Request, who: Person, service: TheService) -> Response:
+    """The plan: what it would do, gravest first, then all that helps to decide."""
     gate = service.gate.acting_as(who)
+    if gate.plan(id).preview is None:
+        return pages.render(request, who, "draft.html", plan=gate.plan(id))
     shown = gate.show(id)
+    inline = await parts.inline(service, who, shown)
     return pages.render(
         request,
         who,
         "review.html",
-        shown=shown,
-        preview=shown.preview,
         lots=grave.lots(shown.preview),
-        effects=list(gate.effects(shown.plan.id, at, PAGE)),
-        at=at,
-        page=PAGE,
-        decides=_decides(who, shown),
+        wanted=parts.wanted(shown),
+        inline=inline,
         approves=approves(shown.preview.counts),
-        words=words,
-        decisions=gate.core.store.decisions(shown.plan.id),
+        typed=gate.asks_to_type(shown.preview.counts.deleted_files),
+        undoable_until=gate.undoable_until(),
+        waits=shown.plan.state in _DECIDABLE,
+        decisions=[(one, pins_of(one)) for one in gate.core.store.decisions(shown.plan.id)],
+        **_shown(who, shown),
+        **await _rows(service, gate, shown, Seeking()),
     )
 
 
-@router.post("/ui/plans/{id}/approve")
-async def approve(id: str, who: Person, service: TheService, digest: Text = "", comment: Text = "") -> Response:
-    """Approves what the page showed; goes on to the run, where that began one."""
+@router.get("/ui/plans/{id}/parts/{name}")
+async def part(id: str, name: str, request: Request, who: Person, service: TheService) -> Response:
+    """One part of the page: alone for a script, within a page of its own for a reader without one."""
+    shown = service.gate.acting_as(who).show(id)
+    if name not in parts.PARTS:
+        raise NotFound(f"the review page has no part {name!r}", code="not-found")
+    found = await parts.PARTS[name](service, who, shown)
+    bare = _scripted(request)
+    return pages.render(request, who, "part.html", part=name, found=found, bare=bare, **_shown(who, shown))
+
+
+@router.get("/ui/plans/{id}/rows")
+async def rows(
+    id: str,
+    request: Request,
+    who: Person,
+    service: TheService,
+    q: Annotated[str, Query(max_length=200)] = "",
+    kind: Annotated[str, Query(max_length=20)] = "",
+    pattern: Annotated[str, Query(max_length=20)] = "",
+    at: Annotated[int, Query(ge=0, lt=1 << 31)] = 0,
+) -> Response:
+    """Effects, row by row: all of them, or those that are sought."""
     gate = service.gate.acting_as(who)
-    plan = gate.approve_and_ask(id, digest, comment)
-    service.runner.wake()
-    return RedirectResponse(_run_page(gate, plan.id) or f"/ui/plans/{plan.id}", 303)
+    shown = gate.show(id)
+    seeking = Seeking(q=q, kind=kind, pattern=pattern, at=at)
+    found = await _rows(service, gate, shown, seeking)
+    return pages.render(request, who, "rows.html", bare=_scripted(request), **_shown(who, shown), **found)
 
 
-@router.post("/ui/plans/{id}/reject")
-async def reject(id: str, who: Person, service: TheService, digest: Text = "", comment: Text = "") -> Response:
-    """Turns down what the page showed."""
-    return _back(service.gate.acting_as(who).reject(id, digest, comment).id)
-
-
-@router.post("/ui/plans/{id}/request-changes")
-async def request_changes(
-    id: str, who: Person, service: TheService, digest: Text = "", comment: Text = ""
+@router.get("/ui/plans/{id}/where")
+async def where(
+    id: str, request: Request, who: Person, service: TheService, path: Annotated[str, Query(max_length=4096)] = ""
 ) -> Response:
-    """Sends what the page showed back to its author."""
-    return _back(service.gate.acting_as(who).request_changes(id, digest, comment).id)
-
-
-@router.post("/ui/plans/{id}/refresh")
-async def refresh(id: str, who: Person, service: TheService) -> Response:
-    """Previews the plan on the tree as it is now."""
-    return _back((await service.crew.call(who, "refresh", id)).id)
-
-
-@router.post("/ui/plans/{id}/apply")
-async def apply(id: str, who: Person, service: TheService) -> Response:
-    """Asks for the run of what was approved."""
-    job = service.gate.acting_as(who).ask(id)
-    service.runner.wake()
-    return RedirectResponse(f"/ui/runs/{job.run}", 303)
-
-
-@router.post("/ui/plans/{id}/leave-out")
-async def leave_out(
-    id: str, request: Request, who: Person, service: TheService, digest: Text = "", leave: Ids = None
-) -> Response:
-    """What leaving things out comes to, to be confirmed."""
-    found = await service.crew.call(who, "reduction", id, leave or [], digest)
-    return pages.render(request, who, "reduce.html", reduced=found, leave=leave or [])
-
-
-@router.post("/ui/plans/{id}/reduce")
-async def reduce(id: str, who: Person, service: TheService, digest: Text = "", leave: Ids = None) -> Response:
-    """A new revision without them."""
-    return _back((await service.crew.call(who, "reduce", id, leave or [], digest)).id)
+    """What becomes of the entry at a path."""
+    found = await service.crew.call(who, "destination", id, path) if path.strip("/ ") else None
+    return pages.render(request, who, "where.html", id=id, destination=found, bare=_scripted(request))
 
 
 @router.get("/ui/plans/{id}/effects/{effect}")
@@ -121,20 +121,32 @@ def approves(counts: Counts) -> str:
     return ", ".join(told) or "no change"
 
 
-def _decides(who: Actor, shown: Shown) -> bool:
+def decides(who: Actor, shown: Shown) -> bool:
     """Whether to offer decisions; the gate says no to whoever sends them nevertheless."""
-    waits = shown.plan.state in {State.PENDING, State.APPROVED, State.CHANGES_REQUESTED}
-    return waits and who.may(Action.DECIDE, shown.plan.cases)
+    return shown.plan.state in _DECIDABLE and who.may(Action.DECIDE, shown.plan.cases)
 
 
-def _run_page(gate: Gate, plan: str) -> str:
-    shown = gate.show(plan)
-    if shown.run is not None:
-        return f"/ui/runs/{shown.run.id}"
-    return (
-        f"/ui/runs/{gate.ask(plan).run}" if shown.plan.state is State.APPROVED and gate.applies_on_approval() else ""
+def _shown(who: Actor, shown: Shown) -> dict[str, Any]:
+    """What each of these pages shows."""
+    return {"shown": shown, "preview": shown.preview, "words": words, "decides": decides(who, shown)}
+
+
+async def _rows(service: Service, gate: Gate, shown: Shown, seeking: Seeking) -> dict[str, Any]:
+    stored = gate.core.store.preview(shown.plan.id)
+    assert stored is not None  # it is shown
+    found = await service.effects.page(
+        stored, seeking.at, PAGE, seeking.q, kind=seeking.kind, within=_within(shown, seeking.pattern)
     )
+    effects = [_EFFECTS.decode(raw) for raw in found.effects]
+    return {"seeking": seeking, "effects": effects, "total": found.total, "next": found.next, "page": PAGE}
 
 
-def _back(id: str) -> Response:
-    return RedirectResponse(f"/ui/plans/{id}", 303)
+def _within(shown: Shown, pattern: str) -> range | None:
+    """The positions of a pattern's effects, which stand together; None where none is named."""
+    found = next((one for one in shown.preview.patterns if one.id == pattern), None)
+    return None if found is None else range(found.first, found.first + found.count)
+
+
+def _scripted(request: Request) -> bool:
+    """Whether a script asked, which wants the fragment alone."""
+    return "hx-request" in request.headers
