@@ -55,6 +55,7 @@ def approve(
     _refuse_untyped(core, plan, typed)
     by = core.by()
     with core.store.write() as transaction:
+        transaction.expire_due(by)
         transaction.decide(
             plan.id,
             digest=full,
@@ -110,8 +111,10 @@ def _decide(
     plan = _decidable(core, prefix)
     full = plans.full_digest(plan, digest)
     pinned = msgspec.json.encode(_pins(core, plan, pins)).decode() if pins else None
+    by = core.by()
     with core.store.write() as transaction:
-        transaction.decide(plan.id, digest=full, verdict=verdict, by=core.by(), comment=comment, pins=pinned)
+        transaction.expire_due(by)
+        transaction.decide(plan.id, digest=full, verdict=verdict, by=by, comment=comment, pins=pinned)
     return core.store.plan(plan.id)
 
 

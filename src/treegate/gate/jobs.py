@@ -42,6 +42,7 @@ def ask(core: Core, prefix: str) -> Job:
     runs.require(core, plan)
     pauses.refuse(core.store, plan.cases)
     with core.store.write() as transaction:
+        transaction.expire_due(core.by())
         return _asked(core, transaction, transaction.plan(plan.id))
 
 

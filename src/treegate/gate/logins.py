@@ -35,6 +35,12 @@ def once(core: Core, text: str) -> str:
     )
 
 
+def out(core: Core, session: str) -> None:
+    """Ends a session."""
+    with core.store.write() as transaction:
+        sessions.end(transaction, session)
+
+
 def invite(core: Core) -> str:
     """The secret of an address that logs whoever acts in, once; it holds for a quarter of an hour."""
     actor = msgspec.structs.replace(core.actor, channel=CHANNEL)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from typing import IO, NamedTuple
 
 import msgspec
@@ -13,7 +13,7 @@ from treegate.engine import tablefile
 from treegate.engine.store import Transaction
 from treegate.engine.store.records import Run, StoredPlan, StoredPreview
 from treegate.engine.unhurried import unhurried_gc
-from treegate.errors import Denied, NeedsRecovery, NotFound, PlanError, Stale
+from treegate.errors import Denied, NeedsRecovery, NotFound, PlanError, Stale, TreegateError
 from treegate.gate import approving
 from treegate.gate.core import Core
 from treegate.gate.daily import day_of
@@ -76,7 +76,7 @@ class Spool:
             yield self._file.read(size)
 
 
-@contextmanager
+@contextlib.contextmanager
 def spooled(core: Core) -> Iterator[Spool]:
     """A spool in the state directory, gone afterwards."""
     with tempfile.TemporaryFile(dir=core.state) as file:
@@ -99,7 +99,7 @@ def check(core: Core, plan: Plan) -> Preview:
         return previewed(core, plan, about, lambda chunk: None, day_of(core, about)).preview
 
 
-@contextmanager
+@contextlib.contextmanager
 def looking(core: Core, plan: Plan) -> Iterator[None]:
     """The shared locks of the cases that a plan names, refused while a run on one of them is unfinished."""
     cases = named_cases(core, plan)
@@ -276,12 +276,23 @@ def effects_in(core: Core, stored: StoredPreview, start: int = 0, count: int | N
 
 
 def settled(core: Core, plan: StoredPlan) -> StoredPlan:
-    """The plan, with an approval that ran out noted as such."""
-    if plan.state is State.APPROVED and plan.expires_at is not None and plan.expires_at <= core.clock():
-        with core.store.write() as transaction:
-            transaction.expire_due(core.by())
-        return core.store.plan(plan.id)
-    return plan
+    """The plan, with an approval that ran out told as such; noted too, unless another is writing: no reader waits."""
+    if not lapsed(core, plan):
+        return plan
+    note_expired(core)
+    now = core.store.plan(plan.id)
+    return msgspec.structs.replace(now, state=State.EXPIRED) if lapsed(core, now) else now
+
+
+def lapsed(core: Core, plan: StoredPlan) -> bool:
+    """Whether a plan's approval has run out, and that is not noted yet."""
+    return plan.state is State.APPROVED and plan.expires_at is not None and plan.expires_at <= core.clock()
+
+
+def note_expired(core: Core) -> None:
+    """Notes approvals that ran out, if that can be done at once; whoever asks next tries again."""
+    with contextlib.suppress(TreegateError), core.store.write(patience=0) as transaction:
+        transaction.expire_due(core.by())
 
 
 def authors(core: Core, plan: StoredPlan) -> set[str]:

@@ -53,6 +53,7 @@ def apply(core: Core, prefix: str, asked: Asked | None = None) -> Applied:
         table = skipping.reduced(core, plan)
         with core.store.write() as transaction:
             pauses.refuse(transaction, plan.cases)
+            transaction.expire_due(core.by())
             _admit(core, transaction, plan)
             run, new = transaction.begin_run(
                 plan.id,

@@ -58,9 +58,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 def status(core: Core, case: str | None = None) -> Status:
     """What waits for whom, what is paused, which runs are unfinished."""
-    _expire(core)
     found, after = core.store.list_plans(OPEN, case, MOST_LISTED)
-    seen = [plan for plan in found if core.actor.sees(plan.cases)]
+    seen = [plans.settled(core, plan) for plan in found if core.actor.sees(plan.cases)]
     unfinished = core.store.unfinished(None if case is None else [case])
     return Status(
         paused=pauses.pauses(core.store),
@@ -68,15 +67,6 @@ def status(core: Core, case: str | None = None) -> Status:
         waiting=[_item(core, plan) for plan in reversed(seen)],
         more=0 if after is None else core.store.count_plans(OPEN, case) - MOST_LISTED,
     )
-
-
-def _expire(core: Core) -> None:
-    """Notes approvals whose time ran out, if there are any."""
-    now = core.clock()
-    approved = core.store.list_plans([State.APPROVED], limit=MOST_LISTED)[0]
-    if any(plan.expires_at is not None and plan.expires_at <= now for plan in approved):
-        with core.store.write() as transaction:
-            transaction.expire_due(core.by())
 
 
 def _item(core: Core, plan: StoredPlan) -> Item:

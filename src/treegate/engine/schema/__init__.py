@@ -145,7 +145,9 @@ def _set_up(raw: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    if connection.get_execution_options().get("writes"):
+    options = connection.get_execution_options()
+    if options.get("writes"):
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(options.get('patience', PATIENCE) * 1000)}")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
@@ -173,19 +175,9 @@ def _translate(error: Any, path: str) -> TreegateError | None:
     if primary in _DAMAGED or (code is None and isinstance(error, sqlite3.OperationalError)):
         return damaged(str(error))
     if primary in _LOCKED:
-        return Busy(
-            f"the database stayed locked for {PATIENCE} seconds",
-            code="database-locked",
-            hint="another treegate process is writing without end, or was stopped midway: look for it",
-            next="treegate doctor",
-        )
+        return _locked()
     if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and _is_full(path)):
-        return RolledBack(
-            f"the disk of the state directory is full: {path} cannot be written",
-            code="state-disk-full",
-            hint="make room there and ask again; nothing of the tree was changed by this",
-            next="treegate doctor",
-        )
+        return _full(path)
     if primary == sqlite3.SQLITE_IOERR:
         return UsageError(
             f"the disk reported an error at {path}: {error}",
@@ -201,6 +193,28 @@ def _translate(error: Any, path: str) -> TreegateError | None:
             next="treegate doctor",
         )
     return None
+
+
+def _locked() -> Busy:
+    error = Busy(
+        "the database stayed locked by another writer",
+        code="database-locked",
+        hint="ask again; if it stays so, a treegate process writes without end, or was stopped midway: look for it",
+        next="treegate doctor",
+    )
+    error.http_status = 503
+    return error
+
+
+def _full(path: str) -> RolledBack:
+    error = RolledBack(
+        f"the disk of the state directory is full: {path} cannot be written",
+        code="state-disk-full",
+        hint="make room there and ask again; nothing of the tree was changed by this",
+        next="treegate doctor",
+    )
+    error.http_status = 507  # RFC 4918, section 11.5
+    return error
 
 
 def _is_full(path: str) -> bool:

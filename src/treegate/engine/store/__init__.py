@@ -86,11 +86,13 @@ def _nobody(touched: Touched) -> None:
 class Store(Reader):
     """The database of one state directory; safe to use from several threads, and reopened by itself after a fork.
 
-    `told` is called after each transaction, once it is durable, with what it spoke of.
+    `told` is called after each transaction, once it is durable, with what it spoke of; `patience` is how many seconds
+    one waits for other writers.
     """
 
     def __init__(self, engine: schema.Engine) -> None:
         self.told: Callable[[Touched], None] = _nobody
+        self.patience: float = schema.PATIENCE
         self._engine = engine
         self._writes = engine.execution_options(writes=True)
 
@@ -121,13 +123,15 @@ class Store(Reader):
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self, patience: float | None = None) -> Iterator[Transaction]:
         """One transaction: all that is written in it becomes durable at its end, or, on any error, none of it.
 
-        Waits for other writers at its beginning; raises Busy "database-locked" when that takes a minute.
+        Waits for other writers at its beginning; raises Busy "database-locked" when that outlasts its patience,
+        or the one given (seconds).
         """
+        waits = self.patience if patience is None else patience
         with translated(self._engine):
-            connection = self._writes.connect()
+            connection = self._writes.connect().execution_options(patience=waits)
         with connection:  # closing it takes back what was not committed
             with translated(connection):
                 begun = connection.begin()

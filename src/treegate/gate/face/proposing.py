@@ -102,7 +102,7 @@ class Proposing(Face):
     ) -> tuple[list[StoredPlan], int | None]:
         """Plans, newest first, and the cursor of the next page."""
         found, after = self._core.store.list_plans(states, case, limit, cursor)
-        return [plan for plan in found if self._core.actor.sees(plan.cases)], after
+        return [plans.settled(self._core, plan) for plan in found if self._core.actor.sees(plan.cases)], after
 
     def diff(self, plan: str, revision: int | None = None, to: int | None = None) -> Comparison:
         """How a revision differs from the newest (or from `to`); without one, what was approved from now."""

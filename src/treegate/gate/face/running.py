@@ -26,6 +26,10 @@ class Running(Face):
         """Asks for the run of an approved plan, for whoever runs the jobs; the same one if asked again."""
         return jobs.ask(self._core, plan)
 
+    def asked(self, plan: str) -> Job | None:
+        """The job that a plan's current preview has, unless it failed."""
+        return jobs.asked(self._core, plan)
+
     def approve_and_ask(
         self, plan: str, digest: str, comment: str = "", *, sample: int | None = None, typed: int | None = None
     ) -> StoredPlan:

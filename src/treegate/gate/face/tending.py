@@ -44,6 +44,10 @@ class Tending(Face):
         """Logs in by an address that does it once; the session's secret."""
         return logins.once(self._core, text)
 
+    def log_out(self, session: str) -> None:
+        """Ends a session."""
+        logins.out(self._core, session)
+
     def invite(self) -> str:
         """The secret of an address that logs the actor in, once."""
         return logins.invite(self._core)

@@ -27,13 +27,13 @@ _busy = threading.Lock()
 class Crew:
     """Some worker processes; one that dies is replaced, and only what it was doing fails."""
 
-    def __init__(self, root: Path, environ: Mapping[str, str], size: int = 2) -> None:
-        self._root, self._environ, self._size = root, dict(environ), size
+    def __init__(self, root: Path, environ: Mapping[str, str], size: int = 2, patience: float | None = None) -> None:
+        self._root, self._environ, self._size, self._patience = root, dict(environ), size, patience
         self._pool = self._made()
 
     def _made(self) -> ProcessPoolExecutor:
         context = get_context("spawn")  # not fork: this process has threads and an open database
-        return ProcessPoolExecutor(self._size, context, _begin, (self._root, self._environ))
+        return ProcessPoolExecutor(self._size, context, _begin, (self._root, self._environ, self._patience))
 
     async def call(self, actor: Actor, method: str, *args: Any, **named: Any) -> Any:
         """What `Gate.method` answers; its errors are raised here as they were there."""
@@ -51,12 +51,14 @@ class Crew:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin(root: Path, environ: dict[str, str]) -> None:
+def _begin(root: Path, environ: dict[str, str], patience: float | None) -> None:
     """What each worker does first; Ctrl-C is for the process that answers, which tells its workers."""
     global _gate
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_outlived, daemon=True).start()
     _gate = Gate.open(root, environ)
+    if patience is not None:
+        _gate.core.store.patience = patience
 
 
 def _outlived() -> None:

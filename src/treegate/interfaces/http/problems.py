@@ -8,11 +8,12 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from treegate.errors import TreegateError
+from treegate.errors import Busy, TreegateError
 from treegate.interfaces.http.ui import errorpage
 from treegate.render import jsons
 
 MEDIA = "application/problem+json"
+RETRY = "2"  # seconds after which what is busy now may be asked again
 
 
 def document(error: TreegateError, status: int) -> dict[str, Any]:
@@ -36,6 +37,8 @@ def document(error: TreegateError, status: int) -> dict[str, Any]:
 def answer(error: TreegateError) -> Response:
     """The response that tells an error."""
     headers = {"WWW-Authenticate": "Bearer"} if error.http_status == 401 else {}
+    if isinstance(error, Busy):
+        headers["Retry-After"] = RETRY
     return Response(jsons.dumps(document(error, error.http_status)), error.http_status, headers, MEDIA)
 
 

@@ -71,4 +71,7 @@ class Runner:
             await self._crew.call(OURSELVES, "recover")
         except TreegateError as error:  # told on every page, and by /metrics; an operator has to look
             _log.error("a run could not be recovered: %s", error.code)
-        self._gate.take_up()
+        try:
+            await asyncio.to_thread(self._gate.take_up)
+        except TreegateError as error:  # the database is locked or full
+            _log.error("jobs could not be taken up: %s", error.code)

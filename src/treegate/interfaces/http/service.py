@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from treegate.gate import Gate
 from treegate.interfaces.http.crew import Crew
+from treegate.interfaces.http.desk import PATIENCE, Desk
 from treegate.interfaces.http.effects import Effects
 from treegate.interfaces.http.metrics import Metrics
 from treegate.interfaces.http.runner import Runner
@@ -22,9 +23,11 @@ class Service:
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
         self.environ = {key: value for key, value in environ.items() if key != "TREEGATE_TOKEN"}
         self.gate = Gate.open(root, self.environ)
+        self.gate.core.store.patience = PATIENCE
         self.metrics = Metrics(self.gate)
         self.effects = Effects(self.gate.core.store)
-        self.crew = Crew(root, self.environ)
+        self.desk = Desk()
+        self.crew = Crew(root, self.environ, patience=PATIENCE)
         self._hands = Crew(root, self.environ)  # of the runner: no preview waits behind a run, nor a run behind one
         self.runner = Runner(self.gate, self._hands)
 
@@ -33,6 +36,7 @@ class Service:
         await self.runner.stop()
         for crew in (self._hands, self.crew):
             await asyncio.to_thread(crew.close)
+        await asyncio.to_thread(self.desk.close)
         self.gate.close()
 
 

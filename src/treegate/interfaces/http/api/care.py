@@ -62,15 +62,16 @@ async def status(who: Who, service: TheService, case: str | None = None) -> Resp
 async def pause(request: Request, who: Who, service: TheService) -> Response:
     """Keeps runs from beginning on `case`, or anywhere."""
     asked = await answers.object_in(request)
-    found = service.gate.acting_as(who).pause(answers.text(asked, "case") or None, answers.text(asked, "comment"))
-    return answers.json({"paused": found})
+    case, comment = answers.text(asked, "case") or None, answers.text(asked, "comment")
+    return answers.json({"paused": await service.desk.do(service.gate.acting_as(who).pause, case, comment)})
 
 
 @router.post("/resume")
 async def resume(request: Request, who: Who, service: TheService) -> Response:
     """Lifts the pause of `case`, or that of the whole workspace."""
     asked = await answers.object_in(request)
-    return answers.json({"paused": service.gate.acting_as(who).resume(answers.text(asked, "case") or None)})
+    case = answers.text(asked, "case") or None
+    return answers.json({"paused": await service.desk.do(service.gate.acting_as(who).resume, case)})
 
 
 @router.get("/vault")

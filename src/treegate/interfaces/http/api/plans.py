@@ -115,7 +115,7 @@ async def validate(id: str, who: Who, service: TheService) -> Response:
 async def approve(id: str, request: Request, who: Who, service: TheService) -> Response:
     """Approves exactly what `digest` names; with the last approval the run is asked for, where policy says so."""
     digest, comment = await _decision(request)
-    found = service.gate.acting_as(who).approve_and_ask(id, digest, comment)
+    found = await service.desk.do(service.gate.acting_as(who).approve_and_ask, id, digest, comment)
     service.runner.wake()
     return answers.json(found)
 
@@ -145,21 +145,21 @@ async def withdraw(id: str, request: Request, who: Who, service: TheService) -> 
 async def reject(id: str, request: Request, who: Who, service: TheService) -> Response:
     """Turns down what `digest` names; the comment says why, and the same is refused from then on."""
     digest, comment = await _decision(request)
-    return answers.json(service.gate.acting_as(who).reject(id, digest, comment))
+    return answers.json(await service.desk.do(service.gate.acting_as(who).reject, id, digest, comment))
 
 
 @router.post("/plans/{id}/request-changes")
 async def request_changes(id: str, request: Request, who: Who, service: TheService) -> Response:
     """Sends what `digest` names back to its author; the comment says what to change."""
     digest, comment = await _decision(request)
-    return answers.json(service.gate.acting_as(who).request_changes(id, digest, comment))
+    return answers.json(await service.desk.do(service.gate.acting_as(who).request_changes, id, digest, comment))
 
 
 @router.post("/plans/{id}/revoke")
 async def revoke(id: str, request: Request, who: Who, service: TheService) -> Response:
     """Takes one's own approval of what `digest` names back, as long as no run has begun on it."""
     digest, comment = await _decision(request)
-    return answers.json(service.gate.acting_as(who).revoke(id, digest, comment))
+    return answers.json(await service.desk.do(service.gate.acting_as(who).revoke, id, digest, comment))
 
 
 async def _decision(request: Request) -> tuple[str, str]:

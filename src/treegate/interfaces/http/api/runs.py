@@ -19,7 +19,7 @@ MOST = 500  # rows of one page
 @router.post("/plans/{id}/apply", status_code=202)
 async def apply(id: str, who: Who, service: TheService) -> Response:
     """Asks for the run of an approved plan; asked again, the same run."""
-    job = service.gate.acting_as(who).ask(id)
+    job = await service.desk.do(service.gate.acting_as(who).ask, id)
     service.runner.wake()
     return answers.json({"id": job.plan, "run": job.run, "state": job.state}, 202, {"Location": f"/runs/{job.run}"})
 

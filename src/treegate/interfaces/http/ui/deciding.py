@@ -11,7 +11,6 @@ from treegate.gate import Gate
 from treegate.interfaces.http.identity import Person
 from treegate.interfaces.http.service import TheService
 from treegate.interfaces.http.ui import pages
-from treegate.model.lifecycle import State
 
 router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form()]
@@ -34,8 +33,8 @@ async def approve(
     moved_on = await service.crew.call(who, "moved_on", id)
     if moved_on:
         return pages.render(request, who, "moved.html", 409, shown=gate.show(id), moved_on=moved_on)
-    plan = await service.crew.call(
-        who, "approve_and_ask", id, digest, comment, sample=_count(sample), typed=_count(typed)
+    plan = await service.desk.do(
+        gate.approve_and_ask, id, digest, comment, sample=_count(sample), typed=_count(typed)
     )
     service.runner.wake()
     return RedirectResponse(_run_page(gate, plan.id) or f"/ui/plans/{plan.id}", 303)
@@ -44,7 +43,7 @@ async def approve(
 @router.post("/ui/plans/{id}/reject")
 async def reject(id: str, who: Person, service: TheService, digest: Text = "", comment: Text = "") -> Response:
     """Turns down what the page showed."""
-    return _back((await service.crew.call(who, "reject", id, digest, comment)).id)
+    return _back((await service.desk.do(service.gate.acting_as(who).reject, id, digest, comment)).id)
 
 
 @router.post("/ui/plans/{id}/request-changes")
@@ -52,19 +51,20 @@ async def request_changes(
     id: str, who: Person, service: TheService, digest: Text = "", comment: Text = "", leave: Ids = None
 ) -> Response:
     """Sends what the page showed back to its author; what is ticked is what the comment is about."""
-    return _back((await service.crew.call(who, "request_changes", id, digest, comment, leave or [])).id)
+    gate = service.gate.acting_as(who)
+    return _back((await service.desk.do(gate.request_changes, id, digest, comment, leave or [])).id)
 
 
 @router.post("/ui/plans/{id}/revoke")
 async def revoke(id: str, who: Person, service: TheService, digest: Text = "", comment: Text = "") -> Response:
     """Takes one's own approval back."""
-    return _back((await service.crew.call(who, "revoke", id, digest, comment)).id)
+    return _back((await service.desk.do(service.gate.acting_as(who).revoke, id, digest, comment)).id)
 
 
 @router.post("/ui/plans/{id}/seen")
 async def seen(id: str, who: Person, service: TheService, digest: Text = "") -> Response:
     """Notes that what the page showed was read."""
-    await service.crew.call(who, "note_seen", id, digest)
+    await service.desk.do(service.gate.acting_as(who).note_seen, id, digest)
     return _back(id)
 
 
@@ -77,7 +77,7 @@ async def refresh(id: str, who: Person, service: TheService) -> Response:
 @router.post("/ui/plans/{id}/apply")
 async def apply(id: str, who: Person, service: TheService) -> Response:
     """Asks for the run of what was approved."""
-    job = await service.crew.call(who, "ask", id)
+    job = await service.desk.do(service.gate.acting_as(who).ask, id)
     service.runner.wake()
     return RedirectResponse(f"/ui/runs/{job.run}", 303)
 
@@ -104,12 +104,9 @@ def _count(text: str) -> int | None:
 
 
 def _run_page(gate: Gate, plan: str) -> str:
-    shown = gate.show(plan)
-    if shown.run is not None:
-        return f"/ui/runs/{shown.run.id}"
-    if shown.plan.state is State.APPROVED and gate.applies_on_approval():
-        return f"/ui/runs/{gate.ask(plan).run}"
-    return ""
+    """Where the run is watched that the last approval began; "" where it began none."""
+    job = gate.asked(plan)
+    return f"/ui/runs/{job.run}" if job is not None else ""
 
 
 def _back(id: str) -> Response:

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from treegate.engine import sessions
 from treegate.errors import Denied
 from treegate.interfaces.http import identity
 from treegate.interfaces.http.identity import Person
@@ -24,7 +23,7 @@ async def page(request: Request, service: TheService, once: str = "", next: str 
     if not once:
         return pages.render(request, None, "login.html", next=_local(next), error="")
     try:
-        return _entered(request, service.gate.log_in_once(once), _local(next))
+        return _entered(request, await service.desk.do(service.gate.log_in_once, once), _local(next))
     except Denied as error:
         return pages.render(request, None, "login.html", 401, next=_local(next), error=error.message)
 
@@ -36,7 +35,7 @@ async def log_in(
     """Logs in with a token."""
     identity.refuse_foreign(request)
     try:
-        return _entered(request, service.gate.log_in(token.strip()), _local(next))
+        return _entered(request, await service.desk.do(service.gate.log_in, token.strip()), _local(next))
     except Denied as error:
         return pages.render(request, None, "login.html", 401, next=_local(next), error=error.message)
 
@@ -44,8 +43,7 @@ async def log_in(
 @router.post("/ui/logout")
 async def log_out(request: Request, who: Person, service: TheService) -> Response:
     """Ends the session."""
-    with service.gate.core.store.write() as transaction:
-        sessions.end(transaction, request.cookies.get(identity.COOKIE, ""))
+    await service.desk.do(service.gate.log_out, request.cookies.get(identity.COOKIE, ""))
     answer = RedirectResponse("/ui/login", 303)
     answer.delete_cookie(identity.COOKIE, path="/ui")
     return answer
