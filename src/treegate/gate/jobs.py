@@ -46,6 +46,13 @@ def ask(core: Core, prefix: str) -> Job:
         return _asked(core, transaction, transaction.plan(plan.id))
 
 
+def asked(core: Core, prefix: str) -> Job | None:
+    """The job that a plan's current preview has, unless it failed."""
+    plan = core.store.find_plan(prefix)
+    core.actor.require(Action.READ, plan.cases)
+    return jobs.standing(core.store, plan.preview) if plan.preview is not None else None
+
+
 def approve(
     core: Core, prefix: str, digest: str, comment: str = "", sample: int | None = None, typed: int | None = None
 ) -> StoredPlan:
