@@ -44,7 +44,7 @@ def approve(
     the reviewer typed it.
     """
     plan = _decidable(core, prefix)
-    if not core.config.policy.approval.own and core.actor.name in plans.authors(core, plan):
+    if is_own(core, plan):
         raise Denied(
             f"{core.actor.name} wrote plan {plan.id} and may not approve it",
             code="own-plan",
@@ -92,6 +92,11 @@ def revoke(core: Core, prefix: str, digest: str, comment: str = "") -> StoredPla
 def pins_of(decision: Decision) -> list[Pin]:
     """What a decision's comment is about."""
     return msgspec.json.decode(decision.pins, type=list[Pin]) if decision.pins else []
+
+
+def is_own(core: Core, plan: StoredPlan) -> bool:
+    """Whether it is the actor's own plan, which somebody else has to approve."""
+    return not core.config.policy.approval.own and core.actor.name in plans.authors(core, plan)
 
 
 def asks_to_type(core: Core, deleted_files: int) -> bool:

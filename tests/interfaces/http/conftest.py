@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("fastapi", reason="the extra `service` is not installed")
 
+from browsing import CHROMIUM
 from fastapi.testclient import TestClient
+from playwright.sync_api import sync_playwright
 
 from treegate.gate import Gate
 from treegate.interfaces.http.app import create_app
@@ -65,3 +69,24 @@ def reviewer(token: Callable[..., str]) -> dict[str, str]:
 def bearer(text: str) -> dict[str, str]:
     """The header that shows a token."""
     return {"Authorization": f"Bearer {text}"}
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """A headless browser that asks nobody for anything."""
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def address(office: Path, environ: dict[str, str]) -> Iterator[str]:
+    """The service as people start it."""
+    from test_service_killed import Serving
+
+    found = Serving(office, {**environ, "PATH": os.environ["PATH"]})
+    yield found.address
+    found.process.terminate()
+    found.process.wait(60)

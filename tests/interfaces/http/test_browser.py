@@ -2,55 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, sync_playwright
+from browsing import SIZES, in_browser, log_in, serious
 from test_plans_over_http import plan
-from test_service_killed import Serving
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed (apt-get install chromium)")
-
-SIZES = {"desk": (1280, 800), "phone": (390, 844)}
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    """A headless browser that asks nobody for anything."""
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def address(office: Path, environ: dict[str, str]) -> Iterator[str]:
-    """The service as people start it."""
-    found = Serving(office, {**environ, "PATH": os.environ["PATH"]})
-    yield found.address
-    found.process.terminate()
-    found.process.wait(60)
-
-
-def log_in(page: Page, address: str, token: str) -> None:
-    page.goto(f"{address}/ui/")
-    page.fill("#token", token)
-    page.click("main button")
-
-
-def serious(page: Page) -> list[str]:
-    """What axe finds that keeps somebody out, and whether the page scrolls sideways."""
-    found = Axe().run(page).response["violations"]
-    wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-    told = [f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in {"serious", "critical"}]
-    return told + (["it scrolls sideways"] if wide else [])
+pytestmark = in_browser
 
 
 def test_a_plan_is_reviewed_approved_and_one_file_undone(

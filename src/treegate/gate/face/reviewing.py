@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from treegate.engine.store.records import StoredPlan
 from treegate.gate import comparing, deciding, overlapping, seeing, surveying, survivors
 from treegate.gate.comparing import Comparison, MovedOn
 from treegate.gate.face.base import Face
@@ -49,6 +50,10 @@ class Reviewing(Face):
     def asks_to_type(self, deleted_files: int) -> bool:
         """Whether an approval on the pages has to bring the number of files that go away."""
         return deciding.asks_to_type(self._core, deleted_files)
+
+    def is_own(self, plan: StoredPlan) -> bool:
+        """Whether it is the actor's own plan, which somebody else has to approve."""
+        return deciding.is_own(self._core, plan)
 
     def undoable_until(self) -> int | None:
         """Until when what is carried out now can be undone; None is without end."""

@@ -50,6 +50,7 @@ async def review(id: str, request: Request, who: Person, service: TheService) ->
         wanted=parts.wanted(shown),
         inline=inline,
         approves=approves(shown.preview.counts),
+        own=gate.is_own(shown.plan),
         typed=gate.asks_to_type(shown.preview.counts.deleted_files),
         undoable_until=gate.undoable_until(),
         waits=shown.plan.state in _DECIDABLE,

@@ -1,0 +1,28 @@
+"""What tests in a real browser share: where it is, logging in, what keeps somebody out of a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+CHROMIUM = Path("/usr/bin/chromium")
+SIZES = {"desk": (1280, 800), "phone": (390, 844)}
+
+in_browser = pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed (apt-get install chromium)")
+
+
+def log_in(page: Page, address: str, token: str) -> None:
+    page.goto(f"{address}/ui/")
+    page.fill("#token", token)
+    page.click("main button")
+
+
+def serious(page: Page) -> list[str]:
+    """What axe finds that keeps somebody out, and whether the page scrolls sideways."""
+    found = Axe().run(page).response["violations"]
+    wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    told = [f"{one['id']}: {one['nodes'][0]['html']}" for one in found if one["impact"] in {"serious", "critical"}]
+    return told + (["it scrolls sideways"] if wide else [])
