@@ -38,10 +38,10 @@ HOMES = {
     "zstandard": "engine.store.reader",
     "wcwidth": "render.text",
     "fpdf": "interfaces.demo.pdf",
-    "PIL": "interfaces.demo.scans",
     "docx": "interfaces.demo.letters",
     "xlsxwriter": "interfaces.demo.sheets",
     "jinja2": "interfaces.http.ui.pages",
+    "pypdfium2": "interfaces.http.picturing",
     "prometheus_client": "interfaces.http.metrics",
     "uvicorn": "interfaces.http.serving",
 }
@@ -54,6 +54,7 @@ SHARED = {
     "sqlalchemy": ("engine.schema.", "engine.migrations."),
     "fastapi": ("interfaces.http.",),
     "starlette": ("interfaces.http.",),
+    "PIL": ("interfaces.demo.scans", "interfaces.http.picturing"),  # one draws pages, the other reads them
 }
 HEAVY = (
     "sqlalchemy",
@@ -62,6 +63,7 @@ HEAVY = (
     "zstandard",
     "fpdf",
     "PIL",
+    "pypdfium2",
     "docx",
     "xlsxwriter",
     "fastapi",

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import stat as st
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Self
+from typing import BinaryIO, Self
 
 from treegate.engine import contents, handles, posix
 from treegate.model.capabilities import Capabilities
@@ -117,6 +118,11 @@ class DiskTree:
         """The first bytes of a file's content as it is now."""
         folder, name = _split(path)
         return contents.head(self._fd(folder), name, size)
+
+    def open(self, path: str) -> BinaryIO:
+        """A file's content as it is now, positioned at its start; a link is not followed, a FIFO not waited for."""
+        folder, name = _split(path)
+        return io.FileIO(handles.open_file(self._fd(folder), name), "rb")
 
     def totals(self, path: str) -> Totals:
         """What a folder holds."""

@@ -8,7 +8,7 @@ from treegate.engine.store.records import StoredPlan
 from treegate.gate import comparing, looking, plans, reducing, repairing, revising, writing
 from treegate.gate.comparing import Comparison
 from treegate.gate.face.base import Face, as_plan
-from treegate.gate.looking import TextDifference
+from treegate.gate.looking import Content, TextDifference
 from treegate.gate.plans import Shown, Submitted
 from treegate.gate.reducing import Reduced
 from treegate.gate.repairing import Repaired
@@ -117,3 +117,7 @@ class Proposing(Face):
     def text_difference(self, plan: str, effect: str) -> TextDifference:
         """What an effect does to the content of its file."""
         return looking.text_difference(self._core, plan, effect)
+
+    def content(self, plan: str, effect: str, *, old: bool = False) -> Content:
+        """The content of the file that an effect is about, open for reading, or (`old`) of the one it replaces."""
+        return looking.content(self._core, plan, effect, old=old)

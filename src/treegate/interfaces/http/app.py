@@ -19,7 +19,7 @@ from treegate.interfaces.http.api import care, plans, runs
 from treegate.interfaces.http.bounds import Bounds
 from treegate.interfaces.http.headers import Headers
 from treegate.interfaces.http.service import Service
-from treegate.interfaces.http.ui import deciding, inbox, login, review
+from treegate.interfaces.http.ui import deciding, inbox, login, pictures, review
 from treegate.interfaces.http.ui import runs as ui_runs
 
 
@@ -41,7 +41,7 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
     app.include_router(plans.router)
     app.include_router(runs.router)
     app.include_router(care.router)
-    for page in (login, inbox, review, deciding, ui_runs):
+    for page in (login, inbox, review, pictures, deciding, ui_runs):
         app.include_router(page.router)
     app.mount("/ui/static", StaticFiles(packages=[("treegate.interfaces.http.ui", "static")]))
     for layer in (Bounds, Account, Headers):  # the last is the outermost

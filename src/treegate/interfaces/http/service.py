@@ -14,6 +14,7 @@ from treegate.interfaces.http.crew import Crew
 from treegate.interfaces.http.desk import PATIENCE, Desk
 from treegate.interfaces.http.effects import Effects
 from treegate.interfaces.http.metrics import Metrics
+from treegate.interfaces.http.pictures import Pictures
 from treegate.interfaces.http.runner import Runner
 
 
@@ -27,6 +28,7 @@ class Service:
         self.metrics = Metrics(self.gate)
         self.effects = Effects(self.gate.core.store)
         self.desk = Desk()
+        self.pictures = Pictures()
         self.crew = Crew(root, self.environ, patience=PATIENCE)
         self._hands = Crew(root, self.environ)  # of the runner: no preview waits behind a run, nor a run behind one
         self.runner = Runner(self.gate, self._hands)
