@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -28,7 +29,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     done: int = 0
     total: int = 0
     back: bool = False  # it is being taken back
-    error: dict[str, object] | None = None  # why it could not be carried out
+    error: dict[str, Any] | None = None  # why it could not be carried out
 
     @property
     def ended(self) -> bool:

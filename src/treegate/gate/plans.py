@@ -25,6 +25,7 @@ from treegate.model.lifecycle import UNFINISHED, Event, State, refusal
 from treegate.model.operations import Restore
 from treegate.model.plan import Plan
 from treegate.model.preview import Preview
+from treegate.model.problems import Problem
 from treegate.model.rows import Rows
 from treegate.model.seal import About, Sealed, seal
 
@@ -42,7 +43,7 @@ class Submitted(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     state: str
     digest: str
-    problems: list[object]
+    problems: list[Problem]
     waiting_for: str
     summary: str = ""
 

@@ -18,6 +18,7 @@ from treegate.interfaces.http.account import Account
 from treegate.interfaces.http.api import care, plans, runs
 from treegate.interfaces.http.bounds import Bounds
 from treegate.interfaces.http.headers import Headers
+from treegate.interfaces.http.openapi import Described, operation_id
 from treegate.interfaces.http.service import Service
 from treegate.interfaces.http.ui import deciding, inbox, login, pictures, review
 from treegate.interfaces.http.ui import runs as ui_runs
@@ -33,7 +34,14 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
         yield
         await service.close()
 
-    app = FastAPI(title="Treegate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = Described(
+        title="Treegate",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=operation_id,
+    )
     app.add_exception_handler(TreegateError, problems.told)
     app.add_exception_handler(Exception, problems.told_otherwise)
     app.add_exception_handler(HTTPException, problems.told_otherwise)

@@ -8,6 +8,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from treegate.engine import sessions, tokens
 from treegate.errors import Denied
@@ -15,6 +16,13 @@ from treegate.interfaces.http.service import TheService
 from treegate.model.actors import Actor
 
 COOKIE = "treegate_session"
+BEARER = HTTPBearer(
+    auto_error=False,
+    scheme_name="bearer",
+    bearerFormat="tg_\u2026",
+    description="A token carries a name, a role and, perhaps, cases.",
+)
+Shown = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -30,10 +38,9 @@ class LoginNeeded(Unknown):
     code = "login-needed"
 
 
-async def who(request: Request, service: TheService) -> Actor:
+async def who(shown: Shown, service: TheService) -> Actor:
     """The actor that the bearer token (RFC 6750) names; raises Unknown."""
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not text:
+    if shown is None or not shown.credentials:
         raise Unknown(
             "this needs a token",
             hint="send `Authorization: Bearer TOKEN`",
@@ -41,7 +48,7 @@ async def who(request: Request, service: TheService) -> Actor:
         )
     core = service.gate.core
     try:
-        return tokens.authenticate(core.store, text.strip(), at=core.clock(), channel="http")
+        return tokens.authenticate(core.store, shown.credentials.strip(), at=core.clock(), channel="http")
     except Denied as error:
         raise Unknown(error.message, code=error.code, hint=error.hint, next=error.next) from None
 

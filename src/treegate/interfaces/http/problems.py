@@ -4,34 +4,50 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
+from msgspec import UNSET, UnsetType
 from starlette.exceptions import HTTPException
 
 from treegate.errors import Busy, TreegateError
 from treegate.interfaces.http.ui import errorpage
+from treegate.model.effects import Text
 from treegate.render import jsons
 
 MEDIA = "application/problem+json"
 RETRY = "2"  # seconds after which what is busy now may be asked again
 
 
-def document(error: TreegateError, status: int) -> dict[str, Any]:
-    """The members of a problem document; `code`, `hint`, `next` and `problems` are ours."""
-    made: dict[str, Any] = {
-        "type": f"urn:treegate:problem:{error.code}",
-        "title": error.code.replace("-", " "),
-        "status": status,
-        "detail": error.message,
-        "code": error.code,
-        "hint": error.hint,
-        "next": error.next,
-        "exit_status": error.exit_status,
-    }
-    if error.path:
-        made["path"] = error.path
-    problems = getattr(error, "problems", None)
-    return made | ({"problems": problems} if problems else {})
+class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What went wrong (RFC 9457); `code`, `hint`, `next`, `exit_status`, `path` and `problems` are ours."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    hint: str
+    next: str
+    exit_status: int
+    path: Text | UnsetType = UNSET
+    problems: list[Any] | UnsetType = UNSET
+
+
+def document(error: TreegateError, status: int) -> ProblemDocument:
+    """An error as a problem document."""
+    return ProblemDocument(
+        type=f"urn:treegate:problem:{error.code}",
+        title=error.code.replace("-", " "),
+        status=status,
+        detail=error.message,
+        code=error.code,
+        hint=error.hint,
+        next=error.next,
+        exit_status=error.exit_status,
+        path=error.path or UNSET,
+        problems=getattr(error, "problems", None) or UNSET,
+    )
 
 
 def answer(error: TreegateError) -> Response:

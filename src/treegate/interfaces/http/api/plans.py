@@ -4,76 +4,105 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 
+from treegate.engine.store.records import StoredPlan
 from treegate.errors import NotFound, UsageError
+from treegate.gate import Submitted
+from treegate.gate.comparing import Comparison
 from treegate.interfaces.http import answers
+from treegate.interfaces.http.api.shapes import Commented, Decided, EffectsPage, Plans, Reduce, Revisions
 from treegate.interfaces.http.identity import Who
+from treegate.interfaces.http.openapi import documented
 from treegate.interfaces.http.service import TheService
 from treegate.model.lifecycle import State
+from treegate.model.plan import Document
+from treegate.model.preview import Preview
 from treegate.render import markdown, terminal
 
 router = APIRouter(tags=["plans"])
-IfMatch = Annotated[str | None, Header(alias="If-Match")]
-From = Annotated[int | None, Query(alias="from")]
+PlanId = Annotated[str, Path(description="A plan's id, or a beginning of it that no other has.", max_length=64)]
+IfMatch = Annotated[
+    str | None, Header(alias="If-Match", description="The `ETag` of the revision that it comes on top of.")
+]
+Revision = Annotated[int | None, Query(ge=1, lt=1 << 31, description="A revision; without one, the newest.")]
+From = Annotated[int | None, Query(alias="from", ge=1, lt=1 << 31, description="The revision to compare with.")]
+States = Annotated[list[State] | None, Query(description="Only those in one of these states.")]
+Case = Annotated[str | None, Query(max_length=255, description="Only what touches this case.")]
+Cursor = Annotated[int | None, Query(ge=0, lt=1 << 53, description="Where to go on: `next` of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=500, description="The most that one page holds.")]
+Draft = Annotated[bool, Query(description="Only store it; `refresh` previews it.")]
+Place = Annotated[int, Query(ge=0, lt=1 << 53, description="The position to begin at: `next` of the page before.")]
+Rows = Annotated[int, Query(ge=1, le=1000, description="The most that one page holds.")]
+Words = Annotated[str, Query(max_length=200, description="Only those whose paths hold each of these words.")]
+FACES = {"text/markdown": "The preview as a page of Markdown.", "text/plain": "The preview as a terminal shows it."}
 
 
-@router.post("/check")
+@router.post("/check", **documented(takes=Document, gives=Preview, refuses=(400, 404, 409)))
 async def check(request: Request, who: Who, service: TheService) -> Response:
     """The preview of a plan, stored nowhere."""
     return answers.json(await service.crew.call(who, "check", await request.body()))
 
 
-@router.post("/plans", status_code=201)
-async def submit(request: Request, who: Who, service: TheService, draft: bool = False) -> Response:
+@router.post(
+    "/plans",
+    **documented(takes=Document, gives=Submitted, status=201, refuses=(400, 404, 409), headers=("Location",)),
+)
+async def submit(request: Request, who: Who, service: TheService, draft: Draft = False) -> Response:
     """Stores a plan and its preview."""
     made = await service.crew.call(who, "submit", await request.body(), draft=draft)
     return answers.json(made, 201, {"Location": f"/plans/{made.id}"})
 
 
-@router.put("/plans/{id}")
-async def revise(id: str, request: Request, who: Who, service: TheService, match: IfMatch = None) -> Response:
+@router.put(
+    "/plans/{id}",
+    **documented(takes=Document, gives=Submitted, refuses=(400, 404, 409, 412), headers=("ETag",)),
+)
+async def revise(id: PlanId, request: Request, who: Who, service: TheService, match: IfMatch = None) -> Response:
     """A new revision of a plan; If-Match names the one before it, and another one is refused."""
     made = await service.crew.call(who, "revise", id, await request.body(), _revision(match))
     return answers.json(made, 200, {"ETag": f'"{made.revision}"'})
 
 
-@router.get("/plans")
+@router.get("/plans", **documented(gives=Plans))
 async def plans(
     who: Who,
     service: TheService,
-    state: Annotated[list[State] | None, Query()] = None,
-    case: str | None = None,
-    cursor: Annotated[int | None, Query(ge=0, lt=1 << 53)] = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    state: States = None,
+    case: Case = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> Response:
     """Plans, newest first; `next` is the cursor of the page after this one."""
     found, after = service.gate.acting_as(who).list_plans(state or (), case, limit, cursor)
-    return answers.json({"plans": found, "next": after})
+    return answers.json(Plans(found, after))
 
 
-@router.get("/plans/{id}")
-async def plan(id: str, who: Who, service: TheService) -> Response:
+@router.get("/plans/{id}", **documented(gives=StoredPlan, refuses=(404, 409), headers=("ETag",)))
+async def plan(id: PlanId, who: Who, service: TheService) -> Response:
     """Where a plan stands."""
     found = service.gate.acting_as(who).plan(id)
     return answers.json(found, 200, {"ETag": f'"{found.revision}"'})
 
 
-@router.get("/plans/{id}/revisions")
-async def revisions(id: str, who: Who, service: TheService) -> Response:
+@router.get("/plans/{id}/revisions", **documented(gives=Revisions, refuses=(404, 409)))
+async def revisions(id: PlanId, who: Who, service: TheService) -> Response:
     """The revisions of a plan, oldest first."""
     gate = service.gate.acting_as(who)
-    return answers.json({"revisions": gate.core.store.revisions(gate.plan(id).id)})
+    return answers.json(Revisions(gate.core.store.revisions(gate.plan(id).id)))
 
 
-@router.get("/plans/{id}/diff")
-async def diff(id: str, who: Who, service: TheService, frm: From = None, to: int | None = None) -> Response:
+@router.get("/plans/{id}/diff", **documented(gives=Comparison, refuses=(400, 404, 409)))
+async def diff(id: PlanId, who: Who, service: TheService, frm: From = None, to: Revision = None) -> Response:
     """How a revision differs from the newest; without `from`, what was approved from the tree as it is now."""
     return answers.json(await service.crew.call(who, "diff", id, frm, to))
 
 
-@router.get("/plans/{id}/preview")
-async def preview(id: str, request: Request, who: Who, service: TheService) -> Response:
+@router.get(
+    "/plans/{id}/preview",
+    **documented(gives=Preview, media=FACES, refuses=(404, 409), headers=("ETag",)),
+)
+async def preview(id: PlanId, request: Request, who: Who, service: TheService) -> Response:
     """The preview: JSON, Markdown or text, by Accept."""
     shown = service.gate.acting_as(who).show(id)
     headers = {"Vary": "Accept", "ETag": f'"{shown.preview.digest}"'}
@@ -87,14 +116,14 @@ async def preview(id: str, request: Request, who: Who, service: TheService) -> R
     return answers.json(shown.preview, 200, headers)
 
 
-@router.get("/plans/{id}/effects")
+@router.get("/plans/{id}/effects", **documented(gives=EffectsPage, refuses=(404, 409)))
 async def effects(
-    id: str,
+    id: PlanId,
     who: Who,
     service: TheService,
-    cursor: Annotated[int, Query(ge=0, lt=1 << 53)] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    q: Annotated[str, Query(max_length=200)] = "",
+    cursor: Place = 0,
+    limit: Rows = 100,
+    q: Words = "",
 ) -> Response:
     """The effects in display order, paged; `q`: only those that hold each of its words."""
     gate = service.gate.acting_as(who)
@@ -104,68 +133,65 @@ async def effects(
     return answers.json(await service.effects.page(stored, cursor, limit, q))
 
 
-@router.post("/plans/{id}/validate")
-async def validate(id: str, who: Who, service: TheService) -> Response:
+@router.post("/plans/{id}/validate", **documented(gives=Preview, refuses=(400, 404, 409)))
+async def validate(id: PlanId, who: Who, service: TheService) -> Response:
     """The preview of a plan on the tree as it is now, stored nowhere."""
     document = service.gate.acting_as(who).document(id).document
     return answers.json(await service.crew.call(who, "check", document))
 
 
-@router.post("/plans/{id}/approve")
-async def approve(id: str, request: Request, who: Who, service: TheService) -> Response:
+@router.post("/plans/{id}/approve", **documented(takes=Decided, gives=StoredPlan, refuses=(400, 404, 409)))
+async def approve(id: PlanId, request: Request, who: Who, service: TheService) -> Response:
     """Approves exactly what `digest` names; with the last approval the run is asked for, where policy says so."""
-    digest, comment = await _decision(request)
-    found = await service.desk.do(service.gate.acting_as(who).approve_and_ask, id, digest, comment)
+    asked = await answers.taken(request, Decided)
+    found = await service.desk.do(service.gate.acting_as(who).approve_and_ask, id, asked.digest, asked.comment)
     service.runner.wake()
     return answers.json(found)
 
 
-@router.post("/plans/{id}/reduce", status_code=201)
-async def reduce(id: str, request: Request, who: Who, service: TheService) -> Response:
+@router.post(
+    "/plans/{id}/reduce",
+    **documented(takes=Reduce, gives=Submitted, status=201, refuses=(400, 404, 409), headers=("Location",)),
+)
+async def reduce(id: PlanId, request: Request, who: Who, service: TheService) -> Response:
     """A new revision without the effects and patterns in `leave_out`, and what depends on them."""
-    asked = await answers.object_in(request)
-    leave = answers.texts(asked, "leave_out")
-    return answers.json(await service.crew.call(who, "reduce", id, leave, answers.text(asked, "digest")), 201)
+    asked = await answers.taken(request, Reduce)
+    made = await service.crew.call(who, "reduce", id, asked.leave_out, asked.digest)
+    return answers.json(made, 201, {"Location": f"/plans/{made.id}"})
 
 
-@router.post("/plans/{id}/refresh")
-async def refresh(id: str, who: Who, service: TheService) -> Response:
+@router.post("/plans/{id}/refresh", **documented(gives=Submitted, refuses=(400, 404, 409)))
+async def refresh(id: PlanId, who: Who, service: TheService) -> Response:
     """Previews a plan on the tree as it is now."""
     return answers.json(await service.crew.call(who, "refresh", id))
 
 
-@router.post("/plans/{id}/withdraw")
-async def withdraw(id: str, request: Request, who: Who, service: TheService) -> Response:
+@router.post("/plans/{id}/withdraw", **documented(takes=Commented, gives=StoredPlan, refuses=(400, 404, 409)))
+async def withdraw(id: PlanId, request: Request, who: Who, service: TheService) -> Response:
     """Takes a plan back before a run began on it."""
-    comment = answers.text(await answers.object_in(request), "comment")
-    return answers.json(await service.crew.call(who, "withdraw", id, comment))
+    asked = await answers.taken(request, Commented)
+    return answers.json(await service.crew.call(who, "withdraw", id, asked.comment))
 
 
-@router.post("/plans/{id}/reject")
-async def reject(id: str, request: Request, who: Who, service: TheService) -> Response:
+@router.post("/plans/{id}/reject", **documented(takes=Decided, gives=StoredPlan, refuses=(400, 404, 409)))
+async def reject(id: PlanId, request: Request, who: Who, service: TheService) -> Response:
     """Turns down what `digest` names; the comment says why, and the same is refused from then on."""
-    digest, comment = await _decision(request)
-    return answers.json(await service.desk.do(service.gate.acting_as(who).reject, id, digest, comment))
+    asked = await answers.taken(request, Decided)
+    return answers.json(await service.desk.do(service.gate.acting_as(who).reject, id, asked.digest, asked.comment))
 
 
-@router.post("/plans/{id}/request-changes")
-async def request_changes(id: str, request: Request, who: Who, service: TheService) -> Response:
+@router.post("/plans/{id}/request-changes", **documented(takes=Decided, gives=StoredPlan, refuses=(400, 404, 409)))
+async def request_changes(id: PlanId, request: Request, who: Who, service: TheService) -> Response:
     """Sends what `digest` names back to its author; the comment says what to change."""
-    digest, comment = await _decision(request)
-    return answers.json(await service.desk.do(service.gate.acting_as(who).request_changes, id, digest, comment))
+    asked = await answers.taken(request, Decided)
+    return answers.json(await service.desk.do(service.gate.acting_as(who).request_changes, id, asked.digest, asked.comment))
 
 
-@router.post("/plans/{id}/revoke")
-async def revoke(id: str, request: Request, who: Who, service: TheService) -> Response:
+@router.post("/plans/{id}/revoke", **documented(takes=Decided, gives=StoredPlan, refuses=(400, 404, 409)))
+async def revoke(id: PlanId, request: Request, who: Who, service: TheService) -> Response:
     """Takes one's own approval of what `digest` names back, as long as no run has begun on it."""
-    digest, comment = await _decision(request)
-    return answers.json(await service.desk.do(service.gate.acting_as(who).revoke, id, digest, comment))
-
-
-async def _decision(request: Request) -> tuple[str, str]:
-    """The digest and the comment that a decision brings."""
-    asked = await answers.object_in(request)
-    return answers.text(asked, "digest"), answers.text(asked, "comment")
+    asked = await answers.taken(request, Decided)
+    return answers.json(await service.desk.do(service.gate.acting_as(who).revoke, id, asked.digest, asked.comment))
 
 
 def _revision(match: str | None) -> int | None:

@@ -4,44 +4,56 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Path, Request, Response
+from msgspec import UNSET
 
+from treegate.engine.receipts import Receipt
 from treegate.errors import NotFound
+from treegate.gate import Undo
 from treegate.interfaces.http import answers, events
+from treegate.interfaces.http.api.plans import Case, Limit, PlanId
+from treegate.interfaces.http.api.shapes import AskedRun, Recover, Recovered, RunNow, Runs, UndoPart
 from treegate.interfaces.http.identity import Who
+from treegate.interfaces.http.openapi import documented
 from treegate.interfaces.http.service import TheService
 
 router = APIRouter(tags=["runs"])
-LastEvent = Annotated[str | None, Header(alias="Last-Event-ID")]
-MOST = 500  # rows of one page
+RunId = Annotated[str, Path(description="A run's id, or a beginning of it that no other has.", max_length=64)]
+LastEvent = Annotated[
+    str | None,
+    Header(alias="Last-Event-ID", description="The id of the event that was seen last: what follows is sent."),
+]
+STREAM = {"text/event-stream": "Events: `id` is what to resume behind, `event` the kind, `data` JSON."}
 
 
-@router.post("/plans/{id}/apply", status_code=202)
-async def apply(id: str, who: Who, service: TheService) -> Response:
+@router.post(
+    "/plans/{id}/apply",
+    **documented(gives=AskedRun, status=202, refuses=(404, 409), headers=("Location",)),
+)
+async def apply(id: PlanId, who: Who, service: TheService) -> Response:
     """Asks for the run of an approved plan; asked again, the same run."""
     job = await service.desk.do(service.gate.acting_as(who).ask, id)
     service.runner.wake()
-    return answers.json({"id": job.plan, "run": job.run, "state": job.state}, 202, {"Location": f"/runs/{job.run}"})
+    return answers.json(AskedRun(id=job.plan, run=job.run, state=job.state), 202, {"Location": f"/runs/{job.run}"})
 
 
-@router.get("/runs")
-async def runs(who: Who, service: TheService, case: str | None = None, limit: int = 50) -> Response:
+@router.get("/runs", **documented(gives=Runs))
+async def runs(who: Who, service: TheService, case: Case = None, limit: Limit = 50) -> Response:
     """Runs, newest first."""
-    found = service.gate.acting_as(who).list_runs(case, max(1, min(limit, MOST)))
-    return answers.json({"runs": found})
+    return answers.json(Runs(service.gate.acting_as(who).list_runs(case, limit)))
 
 
-@router.get("/runs/{id}")
-async def run(id: str, who: Who, service: TheService) -> Response:
+@router.get("/runs/{id}", **documented(gives=RunNow, refuses=(404, 409)))
+async def run(id: RunId, who: Who, service: TheService) -> Response:
     """How far a run is; of one that ended, what it did."""
     gate = service.gate.acting_as(who)
     now = gate.progress(id)
     ended = gate.run(now.run) if now.state in {"applied", "undone"} else None
-    return answers.json({"progress": now, "applied": ended} if ended else {"progress": now})
+    return answers.json(RunNow(progress=now, applied=ended or UNSET))
 
 
-@router.get("/runs/{id}/receipt")
-async def receipt(id: str, who: Who, service: TheService) -> Response:
+@router.get("/runs/{id}/receipt", **documented(gives=Receipt, refuses=(404, 409)))
+async def receipt(id: RunId, who: Who, service: TheService) -> Response:
     """The signed receipt of a run that ended well."""
     gate = service.gate.acting_as(who)
     now = gate.progress(id)
@@ -51,32 +63,35 @@ async def receipt(id: str, who: Who, service: TheService) -> Response:
     return answers.json(found)
 
 
-@router.get("/runs/{id}/events")
-async def run_events(id: str, who: Who, service: TheService, last: LastEvent = None) -> Response:
+@router.get("/runs/{id}/events", **documented(media=STREAM, refuses=(404, 409)))
+async def run_events(id: RunId, who: Who, service: TheService, last: LastEvent = None) -> Response:
     """Server-sent: how far the run is, until it has ended."""
     gate = service.gate.acting_as(who)
     gate.progress(id)  # what is not there, or not for them, is told before the stream begins
     return events.stream(events.of_run(gate, id, events.last_seen(last)))
 
 
-@router.get("/plans/{id}/events")
-async def plan_events(id: str, who: Who, service: TheService, last: LastEvent = None) -> Response:
+@router.get("/plans/{id}/events", **documented(media=STREAM, refuses=(404, 409)))
+async def plan_events(id: PlanId, who: Who, service: TheService, last: LastEvent = None) -> Response:
     """Server-sent: what is logged of the plan."""
     gate = service.gate.acting_as(who)
     plan = gate.plan(id)
     return events.stream(events.of_plan(gate, plan.id, events.last_seen(last)))
 
 
-@router.post("/runs/{id}/undo", status_code=201)
-async def undo(id: str, request: Request, who: Who, service: TheService) -> Response:
+@router.post(
+    "/runs/{id}/undo",
+    **documented(takes=UndoPart, gives=Undo, status=201, refuses=(400, 404, 409), headers=("Location",)),
+)
+async def undo(id: RunId, request: Request, who: Who, service: TheService) -> Response:
     """Submits the plan that takes a run back, or what it did at some paths."""
-    paths = answers.texts(await answers.object_in(request), "paths")
-    made = await service.crew.call(who, "undo", id, paths)
+    asked = await answers.taken(request, UndoPart)
+    made = await service.crew.call(who, "undo", id, asked.paths)
     return answers.json(made, 201, {"Location": f"/plans/{made.submitted.id}"})
 
 
-@router.post("/runs/{id}/recover")
-async def recover(id: str, request: Request, who: Who, service: TheService) -> Response:
+@router.post("/runs/{id}/recover", **documented(takes=Recover, gives=Recovered, refuses=(404, 409)))
+async def recover(id: RunId, request: Request, who: Who, service: TheService) -> Response:
     """Brings a run that was stopped midway to an end: forward if the tree lets it, or back."""
-    asked = await answers.object_in(request)
-    return answers.json({"runs": await service.crew.call(who, "recover", id, back=bool(asked.get("back")))})
+    asked = await answers.taken(request, Recover)
+    return answers.json(Recovered(await service.crew.call(who, "recover", id, back=asked.back)))
