@@ -28,6 +28,7 @@ class TreegateError(Exception):
     code = "internal"
     exit_status = 1
     http_status = 500
+    retry_after: int | None = None  # seconds after which to ask again, where that may help
 
     def __init__(
         self, message: str, *, code: str | None = None, hint: str = "", next: str = "", path: str = ""
@@ -87,7 +88,7 @@ class NeedsRecovery(TreegateError):
 class Busy(TreegateError):
     """Another process holds the lock, or work is paused."""
 
-    code, exit_status, http_status = "locked", 8, 409
+    code, exit_status, http_status, retry_after = "locked", 8, 409, 2
 
 
 class NotFound(TreegateError):

@@ -119,7 +119,7 @@ class Reader(ABC):
         rows = self.rows(select(table.c.document).where(where))
         if not rows:
             raise NotFound(f"plan {plan} has no revision {revision}", next=f"treegate show {plan}")
-        return _unpacked(rows[0]["document"])
+        return unpacked(rows[0]["document"])
 
     # -- previews
 
@@ -151,7 +151,7 @@ class Reader(ABC):
         rows = self.rows(select(schema.previews.c.model).where(schema.previews.c.seq == preview.seq))
         if not rows:
             raise damaged(f"preview {preview.seq} is missing")
-        return _unpacked(rows[0]["model"])
+        return unpacked(rows[0]["model"])
 
     def chunk(self, preview: StoredPreview, n: int) -> bytes:
         """The n-th chunk, from 0: a JSON array of up to CHUNK effects, ready to be sent; b"[]" past the end."""
@@ -175,7 +175,7 @@ class Reader(ABC):
     def _chunks(self, preview: StoredPreview, first: int, last: int) -> list[bytes]:
         table = schema.chunks
         where = (table.c.preview == preview.seq) & table.c.n.between(first, last)
-        found = [_unpacked(row["data"]) for row in self.rows(select(table.c.data).where(where).order_by(table.c.n))]
+        found = [unpacked(row["data"]) for row in self.rows(select(table.c.data).where(where).order_by(table.c.n))]
         expected = min(last + 1, -(-preview.effects // CHUNK)) - first
         if len(found) < expected:
             raise damaged(f"effects of preview {preview.seq} are missing")
@@ -268,7 +268,7 @@ class Reader(ABC):
         query = query.where((revisions.c.author == author) & (plans.c.id != but) & plans.c.undo_of.is_(None))
         query = query.where(plans.c.state.in_([state.value for state in AS_PREVIEWED]))
         for row in self.rows(query.where(plans.c.id.in_(_of_case(schema.plan_cases.c.plan, case)))):
-            for share in _SHARES.decode(_unpacked(row["model"])).by_case:
+            for share in _SHARES.decode(unpacked(row["model"])).by_case:
                 if share.case == case:
                     yield Deed(row["id"], row["created_at"], share)
 
@@ -344,7 +344,7 @@ def _as(record: type[Record], row: RowMapping) -> Record:
         raise damaged(f"a row that is no {record.__name__}: {error}") from error
 
 
-def _unpacked(data: bytes) -> bytes:
+def unpacked(data: bytes) -> bytes:
     try:
         return zstandard.decompress(data)
     except zstandard.ZstdError as error:

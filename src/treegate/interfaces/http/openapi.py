@@ -18,6 +18,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from treegate.interfaces.http.problems import MEDIA, ProblemDocument
+from treegate.interfaces.http.repeating import REPEATABLE, REPLAYED
 
 JSON = "application/json"
 REF = "#/components/schemas/{name}"
@@ -40,6 +41,7 @@ REFUSALS = {
 }
 HEADERS = {
     "ETag": "Names this state of it: send it as `If-None-Match`, or as `If-Match`.",
+    REPLAYED: "`true` where this was answered before, to the same `Idempotency-Key`.",
     "Location": "Where what was made is found.",
     "Retry-After": "Seconds after which to ask again.",
 }
@@ -68,19 +70,25 @@ def documented(
     media: Mapping[str, str] | None = None,
     headers: Iterable[str] = (),
     open: bool = False,
+    repeats: bool = False,
 ) -> dict[str, Any]:
     """What a route's decorator is told: the type it `gives` as JSON, that of the JSON it `takes`, what it `refuses`.
 
-    `media` names what else it gives, with a description each; `open` routes need no token.
+    `media` names what else it gives, with a description each; `open` routes need no token;
+    one that `repeats` honours an Idempotency-Key, in a router of `Repeatable` routes.
     """
     content = {JSON: {"schema": _ref(gives)}} if gives is not None else {}
     content |= {name: {"schema": {"type": "string", "description": text}} for name, text in (media or {}).items()}
+    headers = (*headers, *((REPLAYED,) if repeats else ()))
     told = {name: {"schema": {"type": "string"}, "description": HEADERS[name]} for name in headers}
     given = {"description": "Done." if content else "Done; there is nothing to say.", "content": content}
-    codes = sorted({*refuses, *(() if open else ALWAYS), *((413,) if takes is not None else ())})
+    codes = sorted(
+        {*refuses, *(() if open else ALWAYS), *((413,) if takes is not None else ()), *((409,) if repeats else ())}
+    )
     return {
         "status_code": status,
         "response_class": Response,
+        "dependencies": [REPEATABLE] if repeats else [],
         "responses": {
             status: given | ({"headers": told} if told else {}),
             **{code: _refusal(code) for code in codes},

@@ -10,13 +10,12 @@ from fastapi.exceptions import RequestValidationError
 from msgspec import UNSET, UnsetType
 from starlette.exceptions import HTTPException
 
-from treegate.errors import Busy, TreegateError
+from treegate.errors import TreegateError
 from treegate.interfaces.http.ui import errorpage
 from treegate.model.effects import Text
 from treegate.render import jsons
 
 MEDIA = "application/problem+json"
-RETRY = "2"  # seconds after which what is busy now may be asked again
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,8 +52,8 @@ def document(error: TreegateError, status: int) -> ProblemDocument:
 def answer(error: TreegateError) -> Response:
     """The response that tells an error."""
     headers = {"WWW-Authenticate": "Bearer"} if error.http_status == 401 else {}
-    if isinstance(error, Busy):
-        headers["Retry-After"] = RETRY
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
     return Response(jsons.dumps(document(error, error.http_status)), error.http_status, headers, MEDIA)
 
 

@@ -25,6 +25,7 @@ class Service:
         self.environ = {key: value for key, value in environ.items() if key != "TREEGATE_TOKEN"}
         self.gate = Gate.open(root, self.environ)
         self.gate.core.store.patience = PATIENCE
+        self.started = self.gate.core.clock()  # ms
         self.metrics = Metrics(self.gate)
         self.effects = Effects(self.gate.core.store)
         self.desk = Desk()

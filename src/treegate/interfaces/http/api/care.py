@@ -24,12 +24,13 @@ from treegate.interfaces.http.api.shapes import (
 )
 from treegate.interfaces.http.identity import Who
 from treegate.interfaces.http.openapi import documented
+from treegate.interfaces.http.repeating import Repeatable
 from treegate.interfaces.http.service import TheService
 from treegate.model import plan as plans
 from treegate.model import preview as previews
 from treegate.model.actors import Action
 
-router = APIRouter(tags=["care"])
+router = APIRouter(tags=["care"], route_class=Repeatable)
 OfRun = Annotated[str, Query(max_length=64, description="Only what this run has put there.")]
 SchemaName = Annotated[str, Path(description="`plan` or `preview`.")]
 SCHEMAS = {"plan": plans.schema, "preview": previews.schema}
@@ -77,7 +78,7 @@ async def status(who: Who, service: TheService, case: Case = None) -> Response:
     return answers.json(service.gate.acting_as(who).status(case))
 
 
-@router.post("/pause", **documented(takes=ToPause, gives=Paused, refuses=(404, 409)))
+@router.post("/pause", **documented(repeats=True, takes=ToPause, gives=Paused, refuses=(404, 409)))
 async def pause(request: Request, who: Who, service: TheService) -> Response:
     """Keeps runs from beginning on `case`, or anywhere."""
     asked = await answers.taken(request, ToPause)
@@ -85,7 +86,7 @@ async def pause(request: Request, who: Who, service: TheService) -> Response:
     return answers.json(Paused(await service.desk.do(gate.pause, asked.case or None, asked.comment)))
 
 
-@router.post("/resume", **documented(takes=ToResume, gives=Paused, refuses=(404, 409)))
+@router.post("/resume", **documented(repeats=True, takes=ToResume, gives=Paused, refuses=(404, 409)))
 async def resume(request: Request, who: Who, service: TheService) -> Response:
     """Lifts the pause of `case`, or that of the whole workspace."""
     asked = await answers.taken(request, ToResume)

@@ -14,13 +14,14 @@ from treegate.interfaces.http import answers
 from treegate.interfaces.http.api.shapes import Commented, Decided, EffectsPage, Plans, Reduce, Revisions
 from treegate.interfaces.http.identity import Who
 from treegate.interfaces.http.openapi import documented
+from treegate.interfaces.http.repeating import Repeatable
 from treegate.interfaces.http.service import TheService
 from treegate.model.lifecycle import State
 from treegate.model.plan import Document
 from treegate.model.preview import Preview
 from treegate.render import markdown, terminal
 
-router = APIRouter(tags=["plans"])
+router = APIRouter(tags=["plans"], route_class=Repeatable)
 PlanId = Annotated[str, Path(description="A plan's id, or a beginning of it that no other has.", max_length=64)]
 IfMatch = Annotated[
     str | None, Header(alias="If-Match", description="The `ETag` of the revision that it comes on top of.")
@@ -46,7 +47,9 @@ async def check(request: Request, who: Who, service: TheService) -> Response:
 
 @router.post(
     "/plans",
-    **documented(takes=Document, gives=Submitted, status=201, refuses=(400, 404, 409), headers=("Location",)),
+    **documented(
+        repeats=True, takes=Document, gives=Submitted, status=201, refuses=(400, 404, 409), headers=("Location",)
+    ),
 )
 async def submit(request: Request, who: Who, service: TheService, draft: Draft = False) -> Response:
     """Stores a plan and its preview."""
@@ -56,7 +59,7 @@ async def submit(request: Request, who: Who, service: TheService, draft: Draft =
 
 @router.put(
     "/plans/{id}",
-    **documented(takes=Document, gives=Submitted, refuses=(400, 404, 409, 412), headers=("ETag",)),
+    **documented(repeats=True, takes=Document, gives=Submitted, refuses=(400, 404, 409, 412), headers=("ETag",)),
 )
 async def revise(id: PlanId, request: Request, who: Who, service: TheService, match: IfMatch = None) -> Response:
     """A new revision of a plan; If-Match names the one before it, and another one is refused."""
@@ -140,7 +143,9 @@ async def validate(id: PlanId, who: Who, service: TheService) -> Response:
     return answers.json(await service.crew.call(who, "check", document))
 
 
-@router.post("/plans/{id}/approve", **documented(takes=Decided, gives=StoredPlan, refuses=(400, 404, 409)))
+@router.post(
+    "/plans/{id}/approve", **documented(repeats=True, takes=Decided, gives=StoredPlan, refuses=(400, 404, 409))
+)
 async def approve(id: PlanId, request: Request, who: Who, service: TheService) -> Response:
     """Approves exactly what `digest` names; with the last approval the run is asked for, where policy says so."""
     asked = await answers.taken(request, Decided)
@@ -151,7 +156,9 @@ async def approve(id: PlanId, request: Request, who: Who, service: TheService) -
 
 @router.post(
     "/plans/{id}/reduce",
-    **documented(takes=Reduce, gives=Submitted, status=201, refuses=(400, 404, 409), headers=("Location",)),
+    **documented(
+        repeats=True, takes=Reduce, gives=Submitted, status=201, refuses=(400, 404, 409), headers=("Location",)
+    ),
 )
 async def reduce(id: PlanId, request: Request, who: Who, service: TheService) -> Response:
     """A new revision without the effects and patterns in `leave_out`, and what depends on them."""
@@ -160,34 +167,45 @@ async def reduce(id: PlanId, request: Request, who: Who, service: TheService) ->
     return answers.json(made, 201, {"Location": f"/plans/{made.id}"})
 
 
-@router.post("/plans/{id}/refresh", **documented(gives=Submitted, refuses=(400, 404, 409)))
+@router.post("/plans/{id}/refresh", **documented(repeats=True, gives=Submitted, refuses=(400, 404, 409)))
 async def refresh(id: PlanId, who: Who, service: TheService) -> Response:
     """Previews a plan on the tree as it is now."""
     return answers.json(await service.crew.call(who, "refresh", id))
 
 
-@router.post("/plans/{id}/withdraw", **documented(takes=Commented, gives=StoredPlan, refuses=(400, 404, 409)))
+@router.post(
+    "/plans/{id}/withdraw", **documented(repeats=True, takes=Commented, gives=StoredPlan, refuses=(400, 404, 409))
+)
 async def withdraw(id: PlanId, request: Request, who: Who, service: TheService) -> Response:
     """Takes a plan back before a run began on it."""
     asked = await answers.taken(request, Commented)
     return answers.json(await service.crew.call(who, "withdraw", id, asked.comment))
 
 
-@router.post("/plans/{id}/reject", **documented(takes=Decided, gives=StoredPlan, refuses=(400, 404, 409)))
+@router.post(
+    "/plans/{id}/reject", **documented(repeats=True, takes=Decided, gives=StoredPlan, refuses=(400, 404, 409))
+)
 async def reject(id: PlanId, request: Request, who: Who, service: TheService) -> Response:
     """Turns down what `digest` names; the comment says why, and the same is refused from then on."""
     asked = await answers.taken(request, Decided)
     return answers.json(await service.desk.do(service.gate.acting_as(who).reject, id, asked.digest, asked.comment))
 
 
-@router.post("/plans/{id}/request-changes", **documented(takes=Decided, gives=StoredPlan, refuses=(400, 404, 409)))
+@router.post(
+    "/plans/{id}/request-changes",
+    **documented(repeats=True, takes=Decided, gives=StoredPlan, refuses=(400, 404, 409)),
+)
 async def request_changes(id: PlanId, request: Request, who: Who, service: TheService) -> Response:
     """Sends what `digest` names back to its author; the comment says what to change."""
     asked = await answers.taken(request, Decided)
-    return answers.json(await service.desk.do(service.gate.acting_as(who).request_changes, id, asked.digest, asked.comment))
+    return answers.json(
+        await service.desk.do(service.gate.acting_as(who).request_changes, id, asked.digest, asked.comment)
+    )
 
 
-@router.post("/plans/{id}/revoke", **documented(takes=Decided, gives=StoredPlan, refuses=(400, 404, 409)))
+@router.post(
+    "/plans/{id}/revoke", **documented(repeats=True, takes=Decided, gives=StoredPlan, refuses=(400, 404, 409))
+)
 async def revoke(id: PlanId, request: Request, who: Who, service: TheService) -> Response:
     """Takes one's own approval of what `digest` names back, as long as no run has begun on it."""
     asked = await answers.taken(request, Decided)

@@ -15,9 +15,10 @@ from treegate.interfaces.http.api.plans import Case, Limit, PlanId
 from treegate.interfaces.http.api.shapes import AskedRun, Recover, Recovered, RunNow, Runs, UndoPart
 from treegate.interfaces.http.identity import Who
 from treegate.interfaces.http.openapi import documented
+from treegate.interfaces.http.repeating import Repeatable
 from treegate.interfaces.http.service import TheService
 
-router = APIRouter(tags=["runs"])
+router = APIRouter(tags=["runs"], route_class=Repeatable)
 RunId = Annotated[str, Path(description="A run's id, or a beginning of it that no other has.", max_length=64)]
 LastEvent = Annotated[
     str | None,
@@ -28,7 +29,7 @@ STREAM = {"text/event-stream": "Events: `id` is what to resume behind, `event` t
 
 @router.post(
     "/plans/{id}/apply",
-    **documented(gives=AskedRun, status=202, refuses=(404, 409), headers=("Location",)),
+    **documented(repeats=True, gives=AskedRun, status=202, refuses=(404, 409), headers=("Location",)),
 )
 async def apply(id: PlanId, who: Who, service: TheService) -> Response:
     """Asks for the run of an approved plan; asked again, the same run."""
@@ -81,7 +82,9 @@ async def plan_events(id: PlanId, who: Who, service: TheService, last: LastEvent
 
 @router.post(
     "/runs/{id}/undo",
-    **documented(takes=UndoPart, gives=Undo, status=201, refuses=(400, 404, 409), headers=("Location",)),
+    **documented(
+        repeats=True, takes=UndoPart, gives=Undo, status=201, refuses=(400, 404, 409), headers=("Location",)
+    ),
 )
 async def undo(id: RunId, request: Request, who: Who, service: TheService) -> Response:
     """Submits the plan that takes a run back, or what it did at some paths."""
@@ -90,7 +93,7 @@ async def undo(id: RunId, request: Request, who: Who, service: TheService) -> Re
     return answers.json(made, 201, {"Location": f"/plans/{made.submitted.id}"})
 
 
-@router.post("/runs/{id}/recover", **documented(takes=Recover, gives=Recovered, refuses=(404, 409)))
+@router.post("/runs/{id}/recover", **documented(repeats=True, takes=Recover, gives=Recovered, refuses=(404, 409)))
 async def recover(id: RunId, request: Request, who: Who, service: TheService) -> Response:
     """Brings a run that was stopped midway to an end: forward if the tree lets it, or back."""
     asked = await answers.taken(request, Recover)
