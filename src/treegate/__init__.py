@@ -1,6 +1,6 @@
 """Treegate: the gate between an AI agent and people's real files.
 
-`open` gives the gate of a workspace; `check` previews a plan on any folder.
+`open` gives the gate of a workspace, `connect` the same behind a service; `check` previews a plan on any folder.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from treegate.client import Client
     from treegate.gate import Gate
     from treegate.model.preview import Preview
 
@@ -33,9 +34,11 @@ _LAZY = {
     "Rejected": "treegate.errors",
     "Expired": "treegate.errors",
     "Waiting": "treegate.errors",
+    "Unreachable": "treegate.errors",
+    "Client": "treegate.client",
 }
 
-__all__ = ["__version__", "check", "open", *sorted(_LAZY)]
+__all__ = ["__version__", "check", "connect", "open", *sorted(_LAZY)]
 
 
 def open(root: str | Path) -> Gate:
@@ -43,6 +46,13 @@ def open(root: str | Path) -> Gate:
     from treegate.gate import Gate
 
     return Gate.open(root)
+
+
+def connect(url: str, token: str) -> Client:
+    """The gate of a workspace behind a service, as whoever the token names."""
+    from treegate.client import Client
+
+    return Client(url, token)
 
 
 def check(plan: bytes | str | dict[str, Any], root: str | Path) -> Preview:

@@ -12,13 +12,15 @@
     ├── NotVerified           10   a signature, hash or chain does not hold
     ├── Waiting               11   not decided, or not applied, yet
     ├── Rejected              12
-    └── Expired               13
+    ├── Expired               13
+    └── Unreachable           14   the service does not answer
 
 A problem *in a plan* is a value (model/problems.py), not an exception.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -88,7 +90,8 @@ class NeedsRecovery(TreegateError):
 class Busy(TreegateError):
     """Another process holds the lock, or work is paused."""
 
-    code, exit_status, http_status, retry_after = "locked", 8, 409, 2
+    code, exit_status, http_status = "locked", 8, 409
+    retry_after: int | None = 2
 
 
 class NotFound(TreegateError):
@@ -119,6 +122,20 @@ class Expired(TreegateError):
     """The approval was given, and its time ran out."""
 
     code, exit_status, http_status = "expired", 13, 409
+
+
+class Unreachable(TreegateError):
+    """The service cannot be reached, or what answers is no service of ours."""
+
+    code, exit_status, http_status = "server-unreachable", 14, 502
+
+
+def retold(told: Mapping[str, Any]) -> TreegateError:
+    """The error that was told as a document at another door, in the class that its exit status names."""
+    kinds = {kind.exit_status: kind for kind in TreegateError.__subclasses__()}
+    kind = kinds.get(told.get("exit_status", 1), TreegateError)
+    said = {name: str(told.get(name) or "") for name in ("hint", "next")}
+    return kind(str(told.get("message", "")), code=str(told.get("code") or kind.code), **said)
 
 
 def _again(kind: type[TreegateError], message: str, holds: dict[str, Any]) -> TreegateError:

@@ -188,7 +188,7 @@ BY_KEY = {setting.key: setting for setting in SETTINGS}
 # --- what people read ------------------------------------------------------------------------------------------
 
 
-class Shown(NamedTuple):
+class Shown(msgspec.Struct, frozen=True):
     """One setting as it holds: its value as TOML, and "default" or where it was set."""
 
     key: str

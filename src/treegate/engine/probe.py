@@ -13,7 +13,7 @@ import shutil
 import struct
 import tempfile
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
@@ -289,7 +289,7 @@ _TRIALS: dict[str, Trial] = {
 # -- in plain words
 
 
-class Finding(NamedTuple):
+class Finding(msgspec.Struct, frozen=True):
     """One thing that `doctor` or `fsck` says; `rebuilt` is what was wrong, and is right now."""
 
     severity: Literal["error", "warning", "note", "rebuilt"]

@@ -18,6 +18,7 @@ from treegate.model.actors import Action
 from treegate.model.names import visible
 
 Named = tuple[str, Checkpoint]  # what it is called in a sentence, and itself
+Given = Path | Named  # the file of one, or one that was read
 
 
 class Audited(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +36,7 @@ class Audited(msgspec.Struct, frozen=True, kw_only=True):
 
 def checkpoint(core: Core) -> Checkpoint:
     """Signs the head of the log, and says so in the log; raises NotVerified where there is no key."""
+    core.actor.require(Action.TEND)
     key = core.key()
     with core.store.write() as transaction:
         return checkpoints.make(transaction, key, core.by())
@@ -49,9 +51,9 @@ def rekey(core: Core) -> str:
     return public
 
 
-def verify(core: Core, files: Iterable[Path] = ()) -> Audited:
+def verify(core: Core, files: Iterable[Given] = ()) -> Audited:
     """Holds the whole log against itself, the checkpoints, the key, and the runs that store and tree know of."""
-    given = [_read(path) for path in files]
+    given = read(files)
     runs = max(core.store.meta().generation, generation(core.workspace.root))
     kept, damaged = _stored(core)
     walk = Walk({one.seq for _, one in (*kept, *given)}).read(audit.rows(core.store))
@@ -63,7 +65,7 @@ def verify(core: Core, files: Iterable[Path] = ()) -> Audited:
 
 def verify_export(path: Path, files: Iterable[Path] = ()) -> Audited:
     """The same of an exported file alone, without a workspace; raises NotFound, UsageError or NotVerified."""
-    given = [_read(one) for one in files]
+    given = read(files)
     walk = Walk({one.seq for _, one in given}, None).read(exports.rows(path))
     found = list(walk.findings())
     if walk.after is not None and walk.after.seq and not any(one.anchor == walk.after for _, one in given):
@@ -109,6 +111,11 @@ def _answer(walk: Walk, given: list[Named], owner: dict[str, str], key: str, fou
         keys=list(walk.keys),
         findings=found,
     )
+
+
+def read(files: Iterable[Given]) -> list[Named]:
+    """Checkpoints with their names, from files as far as they were not read yet."""
+    return [_read(one) if isinstance(one, Path) else one for one in files]
 
 
 def _read(path: Path) -> Named:

@@ -230,9 +230,9 @@ def _speaking(core: Core, run: str) -> Iterator[Speaks]:
 # --- events ----------------------------------------------------------------------------------------------------
 
 
-def events(core: Core, case: str = "", limit: int = 50) -> list[AuditRow]:
-    """The newest events, newest first: of a case, where given, and always of what this actor may see."""
-    rows = _newest(core, [case] if case else None)
+def events(core: Core, case: str = "", limit: int = 50, before: int | None = None) -> list[AuditRow]:
+    """The newest events, newest first: of a case and before a row, where given; always of what this actor may see."""
+    rows = _newest(core, [case] if case else None, before)
     if core.actor.cases is None:
         return list(islice(rows, limit))
     cases: dict[str, tuple[str, ...]] = {}
@@ -246,8 +246,8 @@ def events_of(core: Core, plan: str, after: int = 0, limit: int = 500) -> list[A
     return list(islice(audit.rows(core.store, after, plan=found.id), limit))
 
 
-def _newest(core: Core, cases: list[str] | None, page: int = 500) -> Iterator[AuditRow]:
-    table, before = schema.audit, 1 << 62
+def _newest(core: Core, cases: list[str] | None, first: int | None, page: int = 500) -> Iterator[AuditRow]:
+    table, before = schema.audit, 1 << 62 if first is None else first
     query = schema.select(*table.c).order_by(table.c.seq.desc()).limit(page)
     if cases is not None:
         plans, runs = schema.plan_cases, schema.run_cases

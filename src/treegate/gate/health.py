@@ -12,11 +12,13 @@ from treegate.engine.workspace import generation
 from treegate.errors import NotVerified
 from treegate.gate import agentuser
 from treegate.gate.core import Core
+from treegate.model.actors import Action, Role
 from treegate.model.names import visible
 
 
 def doctor(core: Core, *, deep: bool = False) -> list[Finding]:
     """What may go wrong here, in plain words with advice; mounts are tried anew. `deep` looks at every entry."""
+    core.actor.require(Action.TEND, by=() if deep else [Role.REVIEWER])
     found = list(probe.state_findings(str(core.state)))
     mode = st.S_IMODE(core.state.stat().st_mode)
     if mode & 0o077:

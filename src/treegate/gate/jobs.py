@@ -10,14 +10,16 @@ import msgspec
 from treegate.engine import jobs, journal, pauses, tablefile
 from treegate.engine.jobs import Job, JobState
 from treegate.engine.store import Transaction
-from treegate.engine.store.records import StoredPlan
-from treegate.errors import NeedsRecovery, NotFound, TreegateError
+from treegate.engine.store.records import Run, StoredPlan
+from treegate.errors import NeedsRecovery, NotFound, TreegateError, Waiting, retold
 from treegate.gate import approving, deciding, ending, plans, runs
 from treegate.gate.core import Core
 from treegate.gate.ending import Applied
 from treegate.gate.runs import Asked
 from treegate.model.actors import Action
 from treegate.model.lifecycle import UNFINISHED, Event, State, refusal
+
+_WELL = frozenset({State.APPLIED, State.UNDONE})
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +43,9 @@ def ask(core: Core, prefix: str) -> Job:
     """Asks for the run of an approved plan; asked again for the same preview, gives the same one."""
     plan = plans.settled(core, core.store.find_plan(prefix))
     runs.require(core, plan)
+    known = core.store.run_of(plan.preview) if plan.preview is not None else None
+    if known is not None and known.state in _WELL:
+        return _done(known)
     pauses.refuse(core.store, plan.cases)
     with core.store.write() as transaction:
         transaction.expire_due(core.by())
@@ -52,6 +57,23 @@ def asked(core: Core, prefix: str) -> Job | None:
     plan = core.store.find_plan(prefix)
     core.actor.require(Action.READ, plan.cases)
     return jobs.standing(core.store, plan.preview) if plan.preview is not None else None
+
+
+def _done(run: Run) -> Job:
+    """What was asked for is there already, whatever door it began at."""
+    return Job(
+        seq=0,
+        run=run.id,
+        plan=run.plan,
+        preview=run.preview,
+        cases=run.cases,
+        actor="",
+        state=JobState.DONE,
+        error=None,
+        created_at=run.started_at,
+        started_at=run.started_at,
+        ended_at=run.ended_at,
+    )
 
 
 def approve(
@@ -110,7 +132,7 @@ def take_up(core: Core) -> None:
         known = core.store.run_of(job.preview)
         if known is None:
             _note(core, job.run, JobState.QUEUED)
-        elif known.state in {State.APPLIED, State.UNDONE}:
+        elif known.state in _WELL:
             _note(core, job.run, JobState.DONE)
         elif known.state not in UNFINISHED:
             _note(core, job.run, JobState.FAILED, ending.rolled_back(known, None))
@@ -122,9 +144,8 @@ def take_up(core: Core) -> None:
 def _note(core: Core, run: str, state: JobState, error: TreegateError | None = None) -> None:
     told = None
     if error is not None:
-        told = msgspec.json.encode(
-            {"code": error.code, "message": error.message, "hint": error.hint, "next": error.next}
-        ).decode()
+        names = ("code", "message", "hint", "next", "exit_status")
+        told = msgspec.json.encode({name: getattr(error, name) for name in names}).decode()
     with core.store.write() as transaction:
         jobs.change(transaction, run, state, core.clock(), told)
 
@@ -147,6 +168,36 @@ def progress(core: Core, prefix: str) -> Progress:
     return Progress(
         run=run.id, plan=run.plan, state=run.state.value, done=min(story.done, total), total=total, back=story.back
     )
+
+
+def outcome(core: Core, prefix: str) -> Applied:
+    """What came of a run that was asked for, as `runs.apply` answers or raises it; Waiting while it goes on."""
+    now = progress(core, prefix)
+    error = retold(now.error) if now.error is not None else None
+    if error is None and now.ended:
+        error = _failure(core, now)
+    elif error is None:
+        error = _going_on(now)
+    if error is not None:
+        raise error
+    return ending.answer(core, core.store.run(now.run))
+
+
+def _failure(core: Core, now: Progress) -> TreegateError | None:
+    """Why a run ended otherwise than well; None if it ended well."""
+    known = core.store.run(now.run)
+    if known.state in _WELL:
+        return None
+    try:
+        job = jobs.job(core.store, known.id)
+    except NotFound:  # it began at another door, which told why
+        return ending.rolled_back(known, None)
+    return retold(msgspec.json.decode(job.error)) if job.error is not None else _going_on(now)
+
+
+def _going_on(now: Progress) -> Waiting:
+    text = f"run {now.run} is {now.state}: {now.done:,} of {now.total:,} steps are made"
+    return Waiting(text, code="still-running", next=f"treegate show {now.run}")
 
 
 def _waiting(core: Core, job: Job) -> Progress:

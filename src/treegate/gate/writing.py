@@ -36,7 +36,7 @@ def rows(core: Core, case: str) -> list[Row]:
         return [Row(number, path, kind is Kind.DIR) for number, (path, kind) in enumerate(found, 1)]
 
 
-def of_changes(core: Core, case: str, changes: Iterable[Change], title: str = "", reason: str = "") -> bytes:
+def of_changes(case: str, changes: Iterable[Change], title: str = "", reason: str = "") -> bytes:
     """The document of a plan that makes changes in a case, in an order in which each finds what it needs."""
     operations = plan_of(_from_projects(change, case) for change in worksheet.with_folders(changes))
     if not paths.is_utf8(case):  # no plan can name it as its case, so paths begin with it
@@ -69,7 +69,7 @@ def of_pairs(core: Core, case: str, pairs: Sequence[Pair], title: str = "", reas
         return document(operations, case, title, reason)
     with core.world() as world:
         changes = [_change(world.tree, case, pair) for pair in pairs]
-    return of_changes(core, case, changes, title, reason)
+    return of_changes(case, changes, title, reason)
 
 
 def _entangled(pairs: Sequence[Pair]) -> bool:
@@ -135,7 +135,7 @@ def _json(value: object) -> str:
         return json.dumps(value)
 
 
-def read_sheet(core: Core, case: str, text: str, before: str) -> worksheet.Edited:
+def read_sheet(text: str, before: str) -> worksheet.Edited:
     """What an edited sheet means; `before` is the sheet as it was written, which nobody edited."""
     try:
         original = worksheet.rows_of(before)

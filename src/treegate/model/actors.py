@@ -33,12 +33,13 @@ class Action(StrEnum):
     RECOVER = "recover"
     PAUSE = "pause"
     PRUNE = "prune"
+    TEND = "look after the workspace"  # doctor, fsck, settings, checkpoints
     TOKENS = "manage tokens"
     POLICY = "change policy"
 
 
 _PROPOSES = frozenset({Action.READ, Action.PROPOSE})
-_OPERATES = frozenset({Action.APPLY, Action.UNDO, Action.RECOVER, Action.PAUSE, Action.PRUNE})
+_OPERATES = frozenset({Action.APPLY, Action.UNDO, Action.RECOVER, Action.PAUSE, Action.PRUNE, Action.TEND})
 
 ALLOWED: dict[Role, frozenset[Action]] = {
     Role.AUTHOR: _PROPOSES,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from treegate.engine.audit import AuditRow
 from treegate.engine.checkpoints import Checkpoint
 from treegate.gate import auditing, chronicle, keeping
-from treegate.gate.auditing import Audited
+from treegate.gate.auditing import Audited, Given
 from treegate.gate.chronicle import History
 from treegate.gate.face.base import Face
 from treegate.gate.keeping import Held, Pruned
@@ -30,11 +29,9 @@ class Keeping(Face):
         """Lets go what retention no longer keeps, and what nothing needs any more."""
         return keeping.prune(self._core, dry=dry, trust_clock=trust_clock)
 
-    # Health and people
-
-    def log(self, case: str = "", limit: int = 50) -> list[AuditRow]:
-        """The newest events, newest first."""
-        return chronicle.events(self._core, case, limit)
+    def log(self, case: str = "", limit: int = 50, before: int | None = None) -> list[AuditRow]:
+        """The newest events, newest first; `before`: only those before a row."""
+        return chronicle.events(self._core, case, limit, before)
 
     def events_of(self, plan: str, after: int = 0) -> list[AuditRow]:
         """What is logged of a plan after a row, oldest first."""
@@ -52,7 +49,7 @@ class Keeping(Face):
         """Signs the head of the audit log."""
         return auditing.checkpoint(self._core)
 
-    def verify_audit(self, files: Iterable[Path] = ()) -> Audited:
+    def verify_audit(self, files: Iterable[Given] = ()) -> Audited:
         """Whether the audit log holds: in itself, and against its checkpoints, stored ones and those given."""
         return auditing.verify(self._core, files)
 

@@ -39,11 +39,11 @@ class Proposing(Face):
 
     def read_sheet(self, case: str, text: str, before: str) -> Edited:
         """What an edited sheet means, held against the one before."""
-        return writing.read_sheet(self._core, case, text, before)
+        return writing.read_sheet(text, before)
 
     def write_changes(self, case: str, changes: Iterable[Change], title: str = "", reason: str = "") -> bytes:
         """The document of a plan that makes changes in a case."""
-        return writing.of_changes(self._core, case, changes, title, reason)
+        return writing.of_changes(case, changes, title, reason)
 
     def write_moves(self, case: str, pairs: Sequence[Pair], title: str = "", reason: str = "") -> bytes:
         """The document of a plan that moves things in a case."""

@@ -52,6 +52,10 @@ class Running(Face):
         """How far a run is, whatever door it began at."""
         return jobs.progress(self._core, run)
 
+    def outcome(self, run: str) -> Applied:
+        """What came of a run that was asked for, as `apply` answers or raises it; raises Waiting while it goes on."""
+        return jobs.outcome(self._core, run)
+
     def recover(self, run: str = "", *, back: bool = False) -> list[Applied]:
         """Brings unfinished runs to an end."""
         return recovery.recover_all(self._core, run, True if back else None)

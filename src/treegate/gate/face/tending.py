@@ -8,8 +8,9 @@ from treegate.engine import tokens
 from treegate.engine.pauses import Pause
 from treegate.engine.probe import Finding
 from treegate.engine.tokens import Token
-from treegate.gate import agentuser, fsck, health, logins, pausing
+from treegate.gate import agentuser, fsck, health, logins, pausing, terms
 from treegate.gate.face.base import Face
+from treegate.gate.terms import Settings, Terms
 from treegate.model.actors import Action, Role
 
 
@@ -23,6 +24,14 @@ class Tending(Face):
     def resume(self, case: str | None = None) -> list[Pause]:
         """Lifts the pause of a case, or that of the whole workspace; what is still paused."""
         return pausing.resume(self._core, case)
+
+    def terms(self) -> Terms:
+        """What holds for everybody here: how it is decided, and how long things are kept."""
+        return terms.terms(self._core)
+
+    def settings(self) -> Settings:
+        """Every setting as it holds, and where it can be changed."""
+        return terms.settings(self._core)
 
     def doctor(self, *, deep: bool = False) -> list[Finding]:
         """What may go wrong here, with advice; `deep` looks at every entry that the agent's user may change."""

@@ -48,14 +48,9 @@ def verify(
         found = auditing.verify_export(exported, checkpoints)
     else:
         found = common.open_gate(workspace, state).verify_audit(checkpoints)
-    common.emit(_document(found)) if as_json else _tell(found)
+    common.emit(found) if as_json else _tell(found)
     if not found.verified:
         raise click.exceptions.Exit(DOES_NOT_VERIFY)
-
-
-def _document(found: Any) -> dict[str, Any]:
-    document = {name: getattr(found, name) for name in found.__struct_fields__}
-    return {**document, "findings": [one._asdict() for one in found.findings]}
 
 
 def _tell(found: Any) -> None:

@@ -50,7 +50,7 @@ def fsck_command(dry: bool, workspace: str | None, state: str | None, as_json: b
 def _tell(found: Iterable[Any], as_json: bool, fine: str) -> None:
     rows = list(found)
     if as_json:
-        common.emit({"findings": [one._asdict() for one in rows]})
+        common.emit({"findings": rows})
         return
     say_findings(rows)
     if not rows:
@@ -74,12 +74,9 @@ def config_command() -> None:
 @common.options
 def show(workspace: str | None, state: str | None, as_json: bool) -> None:
     """Every setting, its value, and where that comes from."""
-    from treegate.engine import config
-
-    gate = common.open_gate(workspace, state)
-    rows = config.show(gate.core.config)
+    rows = common.open_gate(workspace, state).settings().settings
     if as_json:
-        common.emit({"settings": [row._asdict() for row in rows]})
+        common.emit({"settings": rows})
         return
     for row in rows:
         common.say(f"{row.key} = {visible(row.value)}    # {visible(row.origin)}")
@@ -89,10 +86,7 @@ def show(workspace: str | None, state: str | None, as_json: bool) -> None:
 @common.options
 def path(workspace: str | None, state: str | None, as_json: bool) -> None:
     """Where the configuration file is."""
-    from treegate.engine import configfile
-
-    gate = common.open_gate(workspace, state)
-    found = str(gate.state / configfile.FILE)
+    found = common.open_gate(workspace, state).settings().path
     common.emit({"path": found}) if as_json else common.say(found)
 
 

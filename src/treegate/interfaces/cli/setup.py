@@ -36,7 +36,7 @@ def init_command(dir: str, single: bool, solo: bool, agent_user: str, state: str
                     "state": str(gate.state),
                     "cases": cases,
                     "agent_user": agent_user or None,
-                    "findings": [one._asdict() for one in found],
+                    "findings": found,
                 }
             )
             return

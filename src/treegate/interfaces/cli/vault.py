@@ -13,9 +13,9 @@ from treegate.render import retention, words
 from treegate.render.retention import CaseTotal
 
 if TYPE_CHECKING:
-    from treegate.engine.config import Vault
     from treegate.gate import Gate
     from treegate.gate.keeping import Held
+    from treegate.gate.terms import Terms
 
 
 @click.group("vault")
@@ -38,14 +38,15 @@ def list_kept(run: str, case: str | None, workspace: str | None, state: str | No
     if as_json:
         common.emit({"entries": kept, "cases": cases})
         return
+    terms = gate.terms()
     for one in kept:
-        common.say(_line(one, gate.core.config.vault))
+        common.say(_line(one, terms))
     for total in cases if len(cases) > 1 else ():
         common.say(f"{visible(total.case)}: {_total(total)}")
     common.say(_total(retention.in_all(cases)))
 
 
-def _line(one: Held, limits: Vault) -> str:
+def _line(one: Held, limits: Terms) -> str:
     size, goes = words.size(one.size), retention.goes(one, limits)
     copy = "  (backup)" if one.kind == BACKUP else ""
     return f"{one.run}  {one.entry:>6}  {size:>10}  {goes}  {visible(one.path)}{copy}"
@@ -96,8 +97,9 @@ def prune(
         cleared = {"runs": left.runs, "files": len(left.files)}
         common.emit({"pruned": gone, "cleared": cleared, "dry_run": dry_run})
         return
+    terms = gate.terms()
     for one in gone:
-        common.say(_line(one, gate.core.config.vault))
+        common.say(_line(one, terms))
     verb = "would be let go" if dry_run else "let go"
     common.say(f"{words.plural(len(gone), 'entry', 'entries')} {verb}")
     if left.folders:
@@ -111,9 +113,10 @@ def _ask(gate: Gate, trust_clock: bool) -> None:
     going = gate.prune(dry=True, trust_clock=trust_clock).entries
     if not going:
         return
+    terms = gate.terms()
     for one in going:
-        common.say(_line(one, gate.core.config.vault))
+        common.say(_line(one, terms))
     size = words.size(sum(one.size for one in going))
     entries = words.plural(len(going), "entry", "entries")
-    today = common.moment(gate.core.clock())
+    today = common.moment(terms.now)
     click.confirm(f"Today is {today}. Let {entries} ({size}) go for good?", abort=True, err=True)

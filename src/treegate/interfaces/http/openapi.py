@@ -30,6 +30,7 @@ REFUSALS = {
     403: "The token's role or cases do not allow it.",
     404: "There is no such thing.",
     406: "There is nothing of what `Accept` asks for.",
+    408: "It has not come yet.",
     409: "It does not fit what is there now: decided otherwise, stale, locked, paused, unfinished, under way.",
     412: "What `If-Match` names is not the newest.",
     413: "The body is larger than allowed.",
@@ -48,7 +49,10 @@ HEADERS = {
 TAGS = {
     "plans": "Handed in, looked at, decided on. An author proposes; a reviewer decides on exactly one digest.",
     "runs": "What was approved is carried out: asked for, watched, told of, taken back.",
-    "care": "Who one is, how the workspace stands, and what holds it up.",
+    "vault": "What was deleted or replaced, and until when it is kept.",
+    "audit": "What happened, and whether anybody changed the log of it.",
+    "people": "Who one is, and who may propose, decide, carry out.",
+    "care": "How the workspace stands, and what holds it up.",
 }
 ABOUT = """\
 The gate between an AI agent and people's real files: a plan is handed in, previewed, approved by its digest, carried

@@ -1,37 +1,27 @@
-"""Health, numbers, who one is, and pause and resume."""
+"""Health, numbers, settings, and pause and resume."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+import msgspec
+from fastapi import APIRouter, Path, Request, Response
 
+from treegate.engine.probe import Finding
 from treegate.errors import NotFound, TreegateError
-from treegate.gate.auditing import Audited
+from treegate.gate.terms import Settings
 from treegate.gate.waiting import Status
 from treegate.interfaces.http import answers, metrics
-from treegate.interfaces.http.api.plans import Case, Limit
-from treegate.interfaces.http.api.shapes import (
-    EventList,
-    JsonSchema,
-    Myself,
-    Paused,
-    Said,
-    TokenList,
-    ToPause,
-    ToResume,
-    VaultNow,
-)
+from treegate.interfaces.http.api.plans import Case
+from treegate.interfaces.http.api.shapes import JsonSchema, Paused, Said, Taken, ToPause, ToResume
 from treegate.interfaces.http.identity import Who
 from treegate.interfaces.http.openapi import documented
 from treegate.interfaces.http.repeating import Repeatable
 from treegate.interfaces.http.service import TheService
 from treegate.model import plan as plans
 from treegate.model import preview as previews
-from treegate.model.actors import Action
 
 router = APIRouter(tags=["care"], route_class=Repeatable)
-OfRun = Annotated[str, Query(max_length=64, description="Only what this run has put there.")]
 SchemaName = Annotated[str, Path(description="`plan` or `preview`.")]
 SCHEMAS = {"plan": plans.schema, "preview": previews.schema}
 
@@ -40,6 +30,24 @@ class NotReady(TreegateError):
     """The service runs, and cannot work now."""
 
     code, http_status = "not-ready", 503
+
+
+class HowDeep(Taken, frozen=True, kw_only=True):
+    """Whether to look at every entry that the agent's OS user may change, too."""
+
+    deep: bool = False
+
+
+class HowCareful(Taken, frozen=True, kw_only=True):
+    """Whether only to look, and write nothing."""
+
+    dry: bool = False
+
+
+class Findings(msgspec.Struct, frozen=True):
+    """What was found, each with what to do about it."""
+
+    findings: list[Finding]
 
 
 @router.get("/healthz", **documented(gives=Said, open=True))
@@ -65,13 +73,6 @@ async def numbers(service: TheService) -> Response:
     return Response(service.metrics.text(), media_type=metrics.MEDIA)
 
 
-@router.get("/whoami", **documented(gives=Myself))
-async def whoami(who: Who) -> Response:
-    """Whom the token names, and what they may do."""
-    may = sorted(action.value for action in Action if who.may(action))
-    return answers.json(Myself(name=who.name, role=who.role, cases=who.cases, may=may))
-
-
 @router.get("/status", **documented(gives=Status))
 async def status(who: Who, service: TheService, case: Case = None) -> Response:
     """What waits for whom, what is paused, which runs are unfinished."""
@@ -93,28 +94,24 @@ async def resume(request: Request, who: Who, service: TheService) -> Response:
     return answers.json(Paused(await service.desk.do(service.gate.acting_as(who).resume, asked.case or None)))
 
 
-@router.get("/vault", **documented(gives=VaultNow, refuses=(404, 409)))
-async def vault(who: Who, service: TheService, run: OfRun = "", case: Case = None) -> Response:
-    """What the vault keeps, and when each entry goes."""
-    return answers.json(VaultNow(service.gate.acting_as(who).list_vault(run, case)))
+@router.post("/doctor", **documented(takes=HowDeep, gives=Findings, refuses=(409,)))
+async def doctor(request: Request, who: Who, service: TheService) -> Response:
+    """What may go wrong here, with advice; mounts are tried anew. For reviewers and operators; deep, for operators."""
+    asked = await answers.taken(request, HowDeep)
+    return answers.json(Findings(await service.crew.call(who, "doctor", deep=asked.deep)))
 
 
-@router.get("/audit", **documented(gives=EventList))
-async def audit(who: Who, service: TheService, case: Case = None, limit: Limit = 50) -> Response:
-    """The newest events, newest first: those that the actor may see."""
-    return answers.json(EventList(service.gate.acting_as(who).log(case or "", limit)))
+@router.post("/fsck", **documented(takes=HowCareful, gives=Findings, refuses=(409,)))
+async def fsck(request: Request, who: Who, service: TheService) -> Response:
+    """Whether store, journals, vaults and tree tell one story; reports that do not are made anew. For operators."""
+    asked = await answers.taken(request, HowCareful)
+    return answers.json(Findings(await service.crew.call(who, "fsck", dry=asked.dry)))
 
 
-@router.get("/audit/verify", **documented(gives=Audited, refuses=(409,)))
-async def verify(who: Who, service: TheService) -> Response:
-    """Whether the audit log holds."""
-    return answers.json(await service.crew.call(who, "verify_audit"))
-
-
-@router.get("/tokens", **documented(gives=TokenList))
-async def tokens(who: Who, service: TheService) -> Response:
-    """All tokens, without their texts."""
-    return answers.json(TokenList(service.gate.acting_as(who).list_tokens()))
+@router.get("/config", **documented(gives=Settings))
+async def settings(who: Who, service: TheService) -> Response:
+    """Every setting as it holds, and where it comes from. For operators."""
+    return answers.json(service.gate.acting_as(who).settings())
 
 
 @router.get("/schemas/{name}", **documented(gives=JsonSchema, open=True, refuses=(404, 422)))

@@ -11,7 +11,16 @@ from treegate.errors import NotFound, UsageError
 from treegate.gate import Submitted
 from treegate.gate.comparing import Comparison
 from treegate.interfaces.http import answers
-from treegate.interfaces.http.api.shapes import Commented, Decided, EffectsPage, Plans, Reduce, Revisions
+from treegate.interfaces.http.api.shapes import (
+    Approving,
+    Commented,
+    Decided,
+    EffectsPage,
+    Plans,
+    Reduce,
+    Revisions,
+    SentBack,
+)
 from treegate.interfaces.http.identity import Who
 from treegate.interfaces.http.openapi import documented
 from treegate.interfaces.http.repeating import Repeatable
@@ -144,12 +153,15 @@ async def validate(id: PlanId, who: Who, service: TheService) -> Response:
 
 
 @router.post(
-    "/plans/{id}/approve", **documented(repeats=True, takes=Decided, gives=StoredPlan, refuses=(400, 404, 409))
+    "/plans/{id}/approve", **documented(repeats=True, takes=Approving, gives=StoredPlan, refuses=(400, 404, 409))
 )
 async def approve(id: PlanId, request: Request, who: Who, service: TheService) -> Response:
     """Approves exactly what `digest` names; with the last approval the run is asked for, where policy says so."""
-    asked = await answers.taken(request, Decided)
-    found = await service.desk.do(service.gate.acting_as(who).approve_and_ask, id, asked.digest, asked.comment)
+    asked = await answers.taken(request, Approving)
+    gate = service.gate.acting_as(who)
+    found = await service.desk.do(
+        gate.approve_and_ask, id, asked.digest, asked.comment, sample=asked.sample, typed=asked.typed
+    )
     service.runner.wake()
     return answers.json(found)
 
@@ -193,14 +205,13 @@ async def reject(id: PlanId, request: Request, who: Who, service: TheService) ->
 
 @router.post(
     "/plans/{id}/request-changes",
-    **documented(repeats=True, takes=Decided, gives=StoredPlan, refuses=(400, 404, 409)),
+    **documented(repeats=True, takes=SentBack, gives=StoredPlan, refuses=(400, 404, 409)),
 )
 async def request_changes(id: PlanId, request: Request, who: Who, service: TheService) -> Response:
     """Sends what `digest` names back to its author; the comment says what to change."""
-    asked = await answers.taken(request, Decided)
-    return answers.json(
-        await service.desk.do(service.gate.acting_as(who).request_changes, id, asked.digest, asked.comment)
-    )
+    asked = await answers.taken(request, SentBack)
+    gate = service.gate.acting_as(who)
+    return answers.json(await service.desk.do(gate.request_changes, id, asked.digest, asked.comment, asked.pins))
 
 
 @router.post(

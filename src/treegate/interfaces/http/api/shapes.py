@@ -7,14 +7,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from treegate.engine.audit import AuditRow
 from treegate.engine.jobs import JobState
 from treegate.engine.pauses import Pause
 from treegate.engine.store.records import Revision, Run, StoredPlan
 from treegate.engine.tokens import Token
 from treegate.gate import Applied
 from treegate.gate.jobs import Progress
-from treegate.gate.keeping import Held
 from treegate.model.actors import Role
 from treegate.model.effects import Effect
 
@@ -32,6 +30,19 @@ class Decided(Taken, frozen=True, kw_only=True):
 
     digest: Digest
     comment: Comment = ""
+
+
+class Approving(Decided, frozen=True, kw_only=True):
+    """An approval; `sample` is how many effects a page has shown, `typed` the number of deletions that was typed."""
+
+    sample: Annotated[int, Meta(ge=0, lt=1 << 31)] | None = None
+    typed: Annotated[int, Meta(ge=0, lt=1 << 53)] | None = None
+
+
+class SentBack(Decided, frozen=True, kw_only=True):
+    """What is to be changed, and the effects and patterns that it is about."""
+
+    pins: list[Short] = []
 
 
 class Reduce(Taken, frozen=True, kw_only=True):
@@ -140,18 +151,6 @@ class Paused(msgspec.Struct, frozen=True):
     """What is paused now."""
 
     paused: list[Pause]
-
-
-class VaultNow(msgspec.Struct, frozen=True):
-    """What the vault keeps, oldest first."""
-
-    vault: list[Held]
-
-
-class EventList(msgspec.Struct, frozen=True):
-    """Events of the audit log, newest first."""
-
-    events: list[AuditRow]
 
 
 class TokenList(msgspec.Struct, frozen=True):
