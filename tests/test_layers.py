@@ -1,6 +1,6 @@
 """The house's arrows: which module may import which, and what an import costs.
 
-    errors <- model <- engine <- gate <- interfaces
+    errors <- model <- engine <- gate <- client <- interfaces
                   \\<- render <-/
 
 Everything is read from the source with `ast`, so an import inside a function counts like any other.
@@ -20,7 +20,7 @@ import pytest
 import treegate
 
 ROOT = Path(treegate.__file__).parent
-LAYERS = ("errors", "model", "engine", "render", "gate", "interfaces")
+LAYERS = ("errors", "model", "engine", "render", "gate", "client", "interfaces")
 SIDE_BY_SIDE = ("engine", "render")  # neither knows the other
 
 # What `model` may use: values in, values out. No disk, clock, network, randomness or environment.
@@ -44,12 +44,13 @@ HOMES = {
     "pypdfium2": "interfaces.http.picturing",
     "prometheus_client": "interfaces.http.metrics",
     "uvicorn": "interfaces.http.serving",
+    "httpx2": "client.wire",
 }
 # Known in more than one place: msgspec is the language of the values themselves; click is the command line's, and
 # `render` borrows its colours; sqlalchemy stays in the schema, which gives the store its words, and in migrations,
 # which have to stand still while the schema moves on.
 SHARED = {
-    "msgspec": ("model.", "engine.", "render.", "gate.", "interfaces."),
+    "msgspec": ("model.", "engine.", "render.", "gate.", "client.", "interfaces."),
     "click": ("render.", "interfaces."),
     "sqlalchemy": ("engine.schema.", "engine.migrations."),
     "fastapi": ("interfaces.http.",),

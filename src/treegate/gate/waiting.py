@@ -115,9 +115,25 @@ def wait(
     Expired, Stale, PlanError, Denied (changes requested, withdrawn), RolledBack, NeedsRecovery.
     """
     id = core.store.find_plan(prefix).id
-    for _ in _looks(timeout):
+
+    def look() -> StoredPlan:
         plan = plans.settled(core, core.store.plan(id))
         core.actor.require(Action.READ, plan.cases)
+        return plan
+
+    return looked_at(look, lambda plan: plans.waiting_for(core, plan), until, timeout, cancelled)
+
+
+def looked_at(
+    look: Callable[[], StoredPlan],
+    whom: Callable[[StoredPlan], str],
+    until: Until,
+    timeout: float | None,
+    cancelled: Callable[[], bool],
+) -> StoredPlan:
+    """The same, from wherever the plan is looked at; `whom` says in words whom it waits for."""
+    for _ in looks(timeout):
+        plan = look()
         if plan.state in _WELL[until]:
             return plan
         if plan.state not in _NOT_YET[until]:
@@ -125,13 +141,13 @@ def wait(
         if cancelled():
             break
     raise Waiting(
-        f"plan {id} is {plan.state}, not {until} yet: it waits for {plans.waiting_for(core, plan) or 'its run'}",
+        f"plan {plan.id} is {plan.state}, not {until} yet: it waits for {whom(plan) or 'its run'}",
         hint="wait longer, or look again later",
-        next=f"treegate show {id}",
+        next=f"treegate show {plan.id}",
     )
 
 
-def _looks(timeout: float | None) -> Iterator[None]:
+def looks(timeout: float | None) -> Iterator[None]:
     """One look at once, then ever fewer, then one when the time is up."""
     end, pause = None if timeout is None else time.monotonic() + timeout, _SHORTEST
     while True:

@@ -17,11 +17,27 @@ from treegate.render import jsons
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+SERVER = "TREEGATE_SERVER"  # also what the context of a command keeps its --server under
 YEAR_10000 = 253_402_300_800_000  # milliseconds since 1970; the calendar of datetime ends before
 
 
 def options(command: F) -> F:
-    """`--json`, `--workspace` and `--state`, which every command on a workspace takes."""
+    """What every command on a workspace takes: where that is, here or behind a service, and `--json`."""
+    return click.option(
+        "--server",
+        metavar="URL",
+        expose_value=False,
+        callback=_noted,
+        help="A service that has the workspace; else TREEGATE_SERVER. TREEGATE_TOKEN says who you are there.",
+    )(here(command))
+
+
+def _noted(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    ctx.meta[SERVER] = value
+
+
+def here(command: F) -> F:
+    """What the commands take that work on a workspace of this machine."""
     for option in reversed(
         (
             click.option("--workspace", metavar="DIR", help="The workspace; else found from here upwards."),
@@ -42,15 +58,36 @@ def environ(state: str | None) -> dict[str, str]:
 
 
 def open_gate(workspace: str | None, state: str | None) -> Any:
-    """The gate of the workspace that the command line, the environment or the current folder names."""
+    """The gate of the workspace that the command line, the environment or the current folder names, in this order.
+
+    One behind a service is a `Client`, which does and answers the same.
+    """
+    gate = _opened(workspace, state)
+    click.get_current_context().call_on_close(gate.close)
+    return gate
+
+
+def _opened(workspace: str | None, state: str | None) -> Any:
+    if url := server(click.get_current_context(), workspace, state):
+        from treegate.client import Client
+
+        return Client(url, os.environ.get("TREEGATE_TOKEN", ""))
     from treegate.engine.workspace import find
     from treegate.gate import Gate
 
     found = environ(state)
-    root = Path(workspace) if workspace else find(Path.cwd(), found)
-    gate = Gate.open(root, found)
-    click.get_current_context().call_on_close(gate.close)
-    return gate
+    return Gate.open(Path(workspace) if workspace else find(Path.cwd(), found), found)
+
+
+def server(ctx: click.Context, workspace: str | None, state: str | None) -> str:
+    """The address of the service that is meant; "" for none. The command line goes before the environment."""
+    from treegate.errors import UsageError
+
+    named = ctx.meta.get(SERVER)
+    if named and (workspace or state):
+        text, hint = "--server and a workspace of this machine are named", "name one of them"
+        raise UsageError(text, code="server-and-workspace", hint=hint, next=f"{ctx.command_path} --help")
+    return str(named or ("" if workspace or state else os.environ.get(SERVER, "")))
 
 
 def say(text: str = "") -> None:

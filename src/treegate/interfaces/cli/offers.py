@@ -29,8 +29,10 @@ class Place(NamedTuple):
         """By --workspace and --state as far as they are typed, or as for every command; raises if there is none."""
         from treegate.engine import workspace
 
-        environ = common.environ(ctx.params.get("state"))
-        named = ctx.params.get("workspace")
+        named, state = ctx.params.get("workspace"), ctx.params.get("state")
+        if common.server(ctx, named, state):
+            raise LookupError("a key at the shell asks nobody on the network")
+        environ = common.environ(state)
         root = Path(named) if named else workspace.find(Path.cwd(), environ)
         return cls(root, workspace.state_directory(workspace.read_marker(root).workspace, environ))
 

@@ -24,7 +24,7 @@ PORT = 8473
     help="The port; 0 is any free one, which is printed.",
 )
 @click.option("--login", is_flag=True, help="Print an address that logs you in, once, as the user of this shell.")
-@common.options
+@common.here
 def serve_command(host: str, port: int, login: bool, workspace: str | None, state: str | None, as_json: bool) -> None:
     """The API and the review pages, for the workspace; Ctrl-C ends it once what is under way is done."""
     from treegate.engine.workspace import find

@@ -96,7 +96,7 @@ async def resume(request: Request, who: Who, service: TheService) -> Response:
 
 @router.post("/doctor", **documented(takes=HowDeep, gives=Findings, refuses=(409,)))
 async def doctor(request: Request, who: Who, service: TheService) -> Response:
-    """What may go wrong here, with advice; mounts are tried anew. For reviewers and operators; deep, for operators."""
+    """What may go wrong here, with advice; mounts are tried anew. For reviewers; deep, for operators."""
     asked = await answers.taken(request, HowDeep)
     return answers.json(Findings(await service.crew.call(who, "doctor", deep=asked.deep)))
 
