@@ -78,8 +78,9 @@ def authenticate(reader: Reader, text: str, *, at: int, channel: str = "cli") ->
 
 def shown(reader: Reader, text: str, *, at: int) -> Token:
     """The token that somebody shows; raises as `authenticate` does."""
-    query = schema.select(*_COLUMNS).where(schema.tokens.c.hash == _hash(text))
-    token = reader.first(query, Token)
+    hash = _hash(text)
+    query = schema.select(*_COLUMNS).where(schema.tokens.c.hash == hash)
+    token = reader.recalled(("token", hash), lambda: reader.first(query, Token))
     if token is None:
         raise _denied("unknown", "is not known in this workspace; it may be another one's")
     if token.revoked_at is not None:

@@ -51,6 +51,7 @@ __all__ = [
     "Executable",
     "RowMapping",
     "Select",
+    "Watch",
     "answers",
     "audit",
     "checkpoints",
@@ -130,6 +131,26 @@ def version(connection: Connection) -> str | None:
     if not connection.dialect.has_table(connection, "alembic_version"):
         return None
     return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+
+
+class Watch:
+    """Tells, in microseconds, whether somebody has changed a database: an open eye on it that never writes."""
+
+    def __init__(self, engine: Engine) -> None:
+        known = engine.dialect.name == "sqlite" and engine.url.database
+        self._eye = sqlite3.connect(known, isolation_level=None, check_same_thread=False) if known else None
+
+    def number(self) -> int | None:
+        """Another number after each commit of anybody (sqlite.org/pragma.html#pragma_data_version); None: unknown."""
+        try:
+            return None if self._eye is None else int(self._eye.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error:
+            return None
+
+    def close(self) -> None:
+        """Shuts the eye."""
+        if self._eye is not None:
+            self._eye.close()
 
 
 def write_ahead(connection: Connection) -> None:

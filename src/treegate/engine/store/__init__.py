@@ -6,20 +6,23 @@
 
 records.py   the values that come back       reader.py   every question
 plans.py     writes up to the approval       runs.py     writes of a run
+recall.py    answers kept until the database changes
 The store reads no clock and makes no ids: the caller gives both.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from treegate.engine import schema
 from treegate.engine.locks import file_lock
 from treegate.engine.schema import Connection, translated
 from treegate.engine.store.reader import Reader
+from treegate.engine.store.recall import Recall
 from treegate.engine.store.records import (
     CHUNK,
     By,
@@ -60,6 +63,9 @@ __all__ = [
 ]
 
 
+T = TypeVar("T")
+
+
 class Transaction(RunWrites):
     """Every write there is; given out by `Store.write`, and of no use after it."""
 
@@ -93,6 +99,7 @@ class Store(Reader):
     def __init__(self, engine: schema.Engine) -> None:
         self.told: Callable[[Touched], None] = _nobody
         self.patience: float = schema.PATIENCE
+        self._recall: Recall | None = None
         self._engine = engine
         self._writes = engine.execution_options(writes=True)
 
@@ -122,6 +129,16 @@ class Store(Reader):
         with connection:
             yield connection
 
+    def remember(self) -> None:
+        """From now on, answers that are asked for again and again are kept until the database changes.
+
+        For a process that stays, and forks nothing.
+        """
+        self._recall = Recall(self._engine)
+
+    def recalled(self, key: Hashable, make: Callable[[], T]) -> T:
+        return make() if self._recall is None else self._recall.get(key, make)
+
     @contextmanager
     def write(self, patience: float | None = None) -> Iterator[Transaction]:
         """One transaction: all that is written in it becomes durable at its end, or, on any error, none of it.
@@ -148,6 +165,9 @@ class Store(Reader):
 
     def close(self) -> None:
         """Let go of the connections."""
+        if self._recall is not None:
+            self._recall.close()
+            self._recall = None
         self._engine.dispose()
 
     def _upgrade(self) -> None:

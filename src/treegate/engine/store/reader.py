@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ from treegate.model.daily import Deed, Share
 from treegate.model.lifecycle import AS_PREVIEWED, LIVE, UNFINISHED, State
 
 Record = TypeVar("Record", bound=msgspec.Struct)
+T = TypeVar("T")
 
 _PREVIEW_HEAD = [schema.previews.c[name] for name in StoredPreview.__struct_fields__]
 _REVISION_HEAD = [schema.revisions.c[name] for name in Revision.__struct_fields__]
@@ -43,6 +44,10 @@ class Reader(ABC):
     @abstractmethod
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection to ask on."""
+
+    def recalled(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` answers; where answers are remembered, what it answered since the database changed last."""
+        return make()
 
     def all(self, query: Select[Any], record: type[Record]) -> list[Record]:
         """Every row of a query, each as a `record`."""
@@ -85,7 +90,7 @@ class Reader(ABC):
 
     def find_plan(self, prefix: str) -> StoredPlan:
         """The plan whose id is, or alone begins with, `prefix`; raises NotFound or UsageError "ambiguous-id"."""
-        return self.plan(self._find("pl", "plan", schema.plans, prefix))
+        return self.recalled(("plan", prefix), lambda: self.plan(self._find("pl", "plan", schema.plans, prefix)))
 
     def list_plans(
         self,
@@ -125,6 +130,9 @@ class Reader(ABC):
 
     def preview(self, plan: str, revision: int | None = None) -> StoredPreview | None:
         """The newest preview of a plan's revision (None: the current one); None if there is none yet."""
+        return self.recalled(("preview", plan, revision), lambda: self._preview(plan, revision))
+
+    def _preview(self, plan: str, revision: int | None) -> StoredPreview | None:
         table = schema.previews
         wanted = self.plan(plan).revision if revision is None else revision
         query = select(*_PREVIEW_HEAD).where((table.c.plan == plan) & (table.c.revision == wanted))

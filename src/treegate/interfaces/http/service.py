@@ -26,6 +26,7 @@ class Service:
         self.gate = Gate.open(root, self.environ)
         self.gate.core.store.patience = PATIENCE
         self.started = self.gate.core.clock()  # ms
+        self.gate.core.store.remember()
         self.metrics = Metrics(self.gate)
         self.effects = Effects(self.gate.core.store)
         self.desk = Desk()
