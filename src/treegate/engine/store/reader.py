@@ -180,6 +180,15 @@ class Reader(ABC):
             for data in self._chunks(preview, first, first + _TOGETHER - 1):
                 yield from (bytes(raw) for raw in _ARRAY.decode(data))
 
+    def chunks(self, preview: StoredPreview, numbers: Iterable[int]) -> dict[int, bytes]:
+        """Some chunks, by their numbers, as `chunk` gives them."""
+        table, wanted = schema.chunks, list(numbers)
+        query = select(table.c.n, table.c.data).where((table.c.preview == preview.seq) & table.c.n.in_(wanted))
+        found = {row["n"]: _unpacked(row["data"]) for row in self.rows(query)}
+        if len(found) < len(wanted):
+            raise damaged(f"effects of preview {preview.seq} are missing")
+        return found
+
     def _chunks(self, preview: StoredPreview, first: int, last: int) -> list[bytes]:
         table = schema.chunks
         where = (table.c.preview == preview.seq) & table.c.n.between(first, last)

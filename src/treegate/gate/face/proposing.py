@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from treegate.engine.store.records import StoredPlan
-from treegate.gate import comparing, looking, plans, reducing, repairing, revising, writing
+from treegate.engine.store.records import StoredPlan, StoredPreview
+from treegate.gate import comparing, finding, looking, plans, reducing, repairing, revising, writing
 from treegate.gate.comparing import Comparison
 from treegate.gate.face.base import Face, as_plan
+from treegate.gate.finding import Piece
 from treegate.gate.looking import Content, TextDifference
 from treegate.gate.plans import Shown, Submitted
 from treegate.gate.reducing import Reduced
@@ -96,6 +97,10 @@ class Proposing(Face):
     def effects(self, plan: str, start: int = 0, count: int | None = None) -> Iterator[Effect]:
         """The full list of effects, in display order, from a position on."""
         return plans.effects_of(self._core, self.show(plan).plan, start, count)
+
+    def pieces(self, preview: StoredPreview) -> list[Piece]:
+        """What the effects of a preview are found by."""
+        return finding.pieces(self._core, preview)
 
     def list_plans(
         self, states: Iterable[State] = (), case: str | None = None, limit: int = 50, cursor: int | None = None

@@ -1,39 +1,33 @@
 """Pages of a preview's effects, sought through if need be; a preview never changes, so what was read once is kept.
 
-Seeking goes chunk by chunk, over the JSON as it is stored, then over the paths in what may fit, and lets other
-requests in between.
+What effects are sought by is drawn out once, by the crew, and kept; then a filter takes some milliseconds, and lets
+other requests in between.
 """
 
 from __future__ import annotations
 
 import asyncio
+from array import array
+from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Hashable, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from treegate.engine.store import Store
 from treegate.engine.store.records import CHUNK, StoredPreview
-from treegate.model.effects import Text
+from treegate.gate.finding import AT_ONCE, KINDS, Piece
+from treegate.interfaces.http.crew import Crew
+from treegate.interfaces.http.runner import OURSELVES
+from treegate.model.document import inert
 
-MOST_KEPT = 64 << 20  # bytes of chunks
-AT_ONCE = 20  # chunks that are sought through before others have their turn
+MOST_KEPT = 64 << 20  # bytes of chunks, and as many of lines to seek through
+MOST_FOUND = 8 << 20  # positions that filters found
+WORTH = 5_000  # effects from which on who looks at a page may filter it next, so that its lines are drawn out by then
 
-
-class _Paths(msgspec.Struct, rename={"source": "from"}, gc=False):
-    """What of an effect is sought through."""
-
-    path: Text
-    effect: str
-    source: Text | None = None
-
-    def told(self) -> bytes:
-        paths = (self.path, self.source or "")
-        return "\n".join(path if isinstance(path, str) else path.raw for path in paths).encode()
-
-
+T = TypeVar("T")
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
-_PATHS = msgspec.json.Decoder(list[_Paths])
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -43,15 +37,28 @@ class Page(msgspec.Struct, frozen=True):
     next: int | None
     total: int
 
+    def json(self) -> bytes:
+        """The page as JSON; its effects as they are stored."""
+        after = b"null" if self.next is None else b"%d" % self.next
+        return b'{"effects":[%b],"next":%b,"total":%d}' % (b",".join(self.effects), after, self.total)
+
+
+class _Lines(NamedTuple):
+    """A piece, taken apart."""
+
+    lines: list[bytes]
+    kinds: bytes
+
 
 class Effects:
-    """The effects of previews; chunks that were read last are kept."""
+    """The effects of previews; those that were looked at last are kept."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._kept: OrderedDict[tuple[int, int], bytes] = OrderedDict()
-        self._size = 0
-        self._found: OrderedDict[tuple[int, str, str], list[int]] = OrderedDict()
+    def __init__(self, store: Store, crew: Crew) -> None:
+        self._store, self._crew = store, crew
+        self._chunks: _Kept[list[msgspec.Raw]] = _Kept(MOST_KEPT)
+        self._lines: _Kept[list[_Lines]] = _Kept(MOST_KEPT)
+        self._found: _Kept[Sequence[int]] = _Kept(MOST_FOUND)
+        self._drawing: dict[int, asyncio.Task[list[_Lines]]] = {}
 
     async def page(
         self,
@@ -67,64 +74,96 @@ class Effects:
 
         `kind`: only effects of this kind. `within`: only those at these positions, such as a pattern's.
         """
-        places: range | list[int] = range(preview.effects)
+        places: Sequence[int] = range(preview.effects)
         if words.strip() or kind:
-            places = await self._seek(preview, words, kind)
+            places = await self._sought(preview, tuple(words.lower().split()), kind)
+        elif preview.effects >= WORTH and preview.seq not in self._lines:
+            self._draw(preview)
         if within is not None:
-            places = within if isinstance(places, range) else [place for place in places if place in within]
+            places = places[bisect_left(places, within.start) : bisect_left(places, within.stop)]
         wanted = places[start : start + count]
-        rows = [self._row(preview, place) for place in wanted]
-        more = start + len(rows)
-        return Page(rows, more if more < len(places) else None, len(places))
+        more = start + len(wanted)
+        return Page(self._rows(preview, wanted), more if more < len(places) else None, len(places))
 
-    async def _seek(self, preview: StoredPreview, words: str, kind: str) -> list[int]:
+    async def _sought(self, preview: StoredPreview, words: tuple[str, ...], kind: str) -> Sequence[int]:
         key = (preview.seq, words, kind)
-        if key not in self._found:
-            may_fit, fits = _holding(_written(word) for word in words.split()), _holding(map(_plain, words.split()))
-            found = []
-            for n in range(-(-preview.effects // CHUNK)):
-                data = self._chunk(preview, n)
-                if may_fit(data):
-                    rows = enumerate(_PATHS.decode(data), n * CHUNK)
-                    found += [place for place, row in rows if fits(row.told()) and kind in ("", row.effect)]
-                if n % AT_ONCE == AT_ONCE - 1:
-                    await asyncio.sleep(0)
-            self._found[key] = found
-            while len(self._found) > 64:
-                self._found.popitem(last=False)
-        return self._found[key]
+        found = self._found.get(key)
+        if found is None:
+            lines = self._lines.get(preview.seq)
+            if lines is None:
+                lines = await asyncio.shield(self._draw(preview))
+            found = await _seek(lines, [word.encode("utf-8", "replace") for word in words], kind)
+            self._found.keep(key, found, len(found) + 100)
+        return found
 
-    def _row(self, preview: StoredPreview, place: int) -> msgspec.Raw:
-        return _ARRAY.decode(self._chunk(preview, place // CHUNK))[place % CHUNK]
+    def _draw(self, preview: StoredPreview) -> asyncio.Task[list[_Lines]]:
+        """The lines of a preview, being drawn out; whoever comes meanwhile waits for the same ones."""
+        task = self._drawing.get(preview.seq)
+        if task is None:
+            task = self._drawing[preview.seq] = asyncio.create_task(self._drawn(preview))
+            task.add_done_callback(lambda done: self._ended(preview.seq, done))
+        return task
 
-    def _chunk(self, preview: StoredPreview, n: int) -> bytes:
-        key = (preview.seq, n)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        data = self._store.chunk(preview, n)
-        self._kept[key] = data
-        self._size += len(data)
-        while self._size > MOST_KEPT:
-            self._size -= len(self._kept.popitem(last=False)[1])
-        return data
+    def _ended(self, seq: int, done: asyncio.Task[list[_Lines]]) -> None:
+        del self._drawing[seq]
+        if not done.cancelled():
+            done.exception()  # whoever waits is told of it; where nobody does, the next one tries again
+
+    async def _drawn(self, preview: StoredPreview) -> list[_Lines]:
+        pieces: list[Piece] = await self._crew.call(OURSELVES, "pieces", preview)
+        lines = []
+        for piece in pieces:
+            lines.append(_Lines(piece.lines.split(b"\0"), piece.kinds))
+            await asyncio.sleep(0)
+        self._lines.keep(preview.seq, lines, sum(len(piece.lines) + 34 * len(piece.kinds) for piece in pieces))
+        return lines
+
+    def _rows(self, preview: StoredPreview, places: Sequence[int]) -> list[msgspec.Raw]:
+        chunks = {n: self._chunks.get((preview.seq, n)) for n in {place // CHUNK for place in places}}
+        missing = [n for n, chunk in chunks.items() if chunk is None]
+        for n, data in self._store.chunks(preview, missing).items() if missing else ():
+            chunks[n] = rows = _ARRAY.decode(inert(data))
+            self._chunks.keep((preview.seq, n), rows, len(data))
+        return [chunk[place % CHUNK] for place in places if (chunk := chunks[place // CHUNK]) is not None]
 
 
-def _plain(word: str) -> bytes:
-    return word.lower().encode("utf-8", "replace")
+async def _seek(pieces: list[_Lines], words: list[bytes], kind: str) -> Sequence[int]:
+    """The positions of the effects of a kind whose lines hold each word."""
+    found = array("I")
+    for number, piece in enumerate(pieces):
+        lines, fit = piece.lines, range(len(piece.lines)) if not kind else _of_kind(piece.kinds, kind)
+        for word in words:
+            fit = [place for place in fit if word in lines[place]]
+        found.extend(place + number * AT_ONCE for place in fit)
+        await asyncio.sleep(0)
+    return found
 
 
-def _written(word: str) -> bytes:
-    """A word as it stands inside a string of JSON."""
-    return msgspec.json.encode(_plain(word).decode())[1:-1]
+def _of_kind(kinds: bytes, kind: str) -> Sequence[int]:
+    wanted = KINDS.index(kind) if kind in KINDS else -1
+    return [place for place, one in enumerate(kinds) if one == wanted]
 
 
-def _holding(words: Iterable[bytes]) -> Callable[[bytes], bool]:
-    """Whether a text holds each of some words, which are in lower case, whatever case it is in itself."""
-    wanted = list(words)
+class _Kept(Generic[T]):
+    """Values that were used last, as many as are allowed together."""
 
-    def fits(text: bytes) -> bool:
-        low = text.decode("utf-8", "replace").lower().encode()
-        return all(word in low for word in wanted)
+    def __init__(self, most: int) -> None:
+        self._most, self._size = most, 0
+        self._held: OrderedDict[Hashable, tuple[T, int]] = OrderedDict()
 
-    return fits
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._held
+
+    def get(self, key: Hashable) -> T | None:
+        held = self._held.get(key)
+        if held is None:
+            return None
+        self._held.move_to_end(key)
+        return held[0]
+
+    def keep(self, key: Hashable, value: T, size: int) -> None:
+        """Keeps a value of some size; the newest one is kept whatever its size."""
+        self._size += size - self._held.pop(key, (None, 0))[1]
+        self._held[key] = (value, size)
+        while self._size > self._most and len(self._held) > 1:
+            self._size -= self._held.popitem(last=False)[1][1]

@@ -28,10 +28,10 @@ class Service:
         self.started = self.gate.core.clock()  # ms
         self.gate.core.store.remember()
         self.metrics = Metrics(self.gate)
-        self.effects = Effects(self.gate.core.store)
         self.desk = Desk()
         self.pictures = Pictures()
         self.crew = Crew(root, self.environ, patience=PATIENCE)
+        self.effects = Effects(self.gate.core.store, self.crew)
         self._hands = Crew(root, self.environ)  # of the runner: no preview waits behind a run, nor a run behind one
         self.runner = Runner(self.gate, self._hands)
 
@@ -44,7 +44,7 @@ class Service:
         self.gate.close()
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
     return cast(Service, request.app.state.service)
 
 

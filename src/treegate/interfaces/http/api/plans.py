@@ -142,7 +142,8 @@ async def effects(
     stored = gate.core.store.preview(gate.plan(id).id)
     if stored is None:
         raise NotFound(f"plan {id} was never previewed", code="not-previewed", next=f"treegate refresh {id}")
-    return answers.json(await service.effects.page(stored, cursor, limit, q))
+    page = await service.effects.page(stored, cursor, limit, q)
+    return Response(page.json(), media_type="application/json")
 
 
 @router.post("/plans/{id}/validate", **documented(gives=Preview, refuses=(400, 404, 409)))
