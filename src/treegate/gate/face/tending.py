@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from treegate.engine import tokens
 from treegate.engine.pauses import Pause
 from treegate.engine.probe import Finding
+from treegate.engine.store import Touched
 from treegate.engine.tokens import Token
-from treegate.gate import agentuser, fsck, health, logins, pausing, terms
+from treegate.gate import agentuser, fsck, health, logins, pausing, projections, terms
 from treegate.gate.face.base import Face
 from treegate.gate.terms import Settings, Terms
 from treegate.model.actors import Action, Role
@@ -32,6 +33,10 @@ class Tending(Face):
     def settings(self) -> Settings:
         """Every setting as it holds, and where it can be changed."""
         return terms.settings(self._core)
+
+    def report(self, touched: Touched) -> None:
+        """Writes the reports of what was written elsewhere; what cannot be written is warned of, never raised."""
+        projections.note(self._core, touched)
 
     def doctor(self, *, deep: bool = False) -> list[Finding]:
         """What may go wrong here, with advice; `deep` looks at every entry that the agent's user may change."""

@@ -9,8 +9,9 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -20,6 +21,7 @@ from treegate.errors import Busy
 from treegate.gate import Gate
 from treegate.model.actors import Actor
 
+BEHIND = 5  # niceness: on a machine with little to spare, the process that answers goes first
 _gate: Gate | None = None  # of this worker process
 _busy = threading.Lock()
 
@@ -46,19 +48,38 @@ class Crew:
             text, hint = "the worker process that did this has died", "ask again; treegate recover mends what it left"
             raise Busy(text, code="worker-died", hint=hint) from error
 
-    def close(self) -> None:
-        """Lets the workers end what they do, then lets them go."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    def begin(self, actor: Actor, method: str, *args: Any) -> Future[Any]:
+        """Has `Gate.method` called some time soon; nobody waits for it."""
+        try:
+            return self._pool.submit(_call, actor, method, args, {})
+        except BrokenProcessPool:
+            self._pool = self._made()
+            return self._pool.submit(_call, actor, method, args, {})
+
+    def warm(self) -> None:
+        """Starts the workers, so that nobody who asks has to wait for that."""
+        for _ in range(self._size):
+            self._pool.submit(_awake)
+
+    def close(self, *, finish: bool = False) -> None:
+        """Lets the workers end what they do, or also what they were to `finish`, then lets them go."""
+        self._pool.shutdown(wait=True, cancel_futures=not finish)
 
 
 def _begin(root: Path, environ: dict[str, str], patience: float | None) -> None:
     """What each worker does first; Ctrl-C is for the process that answers, which tells its workers."""
     global _gate
+    os.nice(BEHIND)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_outlived, daemon=True).start()
     _gate = Gate.open(root, environ)
     if patience is not None:
         _gate.core.store.patience = patience
+
+
+def _awake() -> None:
+    """Keeps a worker for a moment, so that the next one is started, too."""
+    time.sleep(0.05)
 
 
 def _outlived() -> None:

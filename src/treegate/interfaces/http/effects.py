@@ -10,8 +10,9 @@ import asyncio
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Coroutine, Hashable, Sequence
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -58,7 +59,8 @@ class Effects:
         self._chunks: _Kept[list[msgspec.Raw]] = _Kept(MOST_KEPT)
         self._lines: _Kept[list[_Lines]] = _Kept(MOST_KEPT)
         self._found: _Kept[Sequence[int]] = _Kept(MOST_FOUND)
-        self._drawing: dict[int, asyncio.Task[list[_Lines]]] = {}
+        self._drawing: dict[Hashable, asyncio.Task[list[_Lines]]] = {}
+        self._seeking: dict[Hashable, asyncio.Task[Sequence[int]]] = {}
 
     async def page(
         self,
@@ -78,7 +80,7 @@ class Effects:
         if words.strip() or kind:
             places = await self._sought(preview, tuple(words.lower().split()), kind)
         elif preview.effects >= WORTH and preview.seq not in self._lines:
-            self._draw(preview)
+            _once(self._drawing, preview.seq, partial(self._draw, preview))
         if within is not None:
             places = places[bisect_left(places, within.start) : bisect_left(places, within.stop)]
         wanted = places[start : start + count]
@@ -89,27 +91,17 @@ class Effects:
         key = (preview.seq, words, kind)
         found = self._found.get(key)
         if found is None:
-            lines = self._lines.get(preview.seq)
-            if lines is None:
-                lines = await asyncio.shield(self._draw(preview))
-            found = await _seek(lines, [word.encode("utf-8", "replace") for word in words], kind)
-            self._found.keep(key, found, len(found) + 100)
+            found = await asyncio.shield(_once(self._seeking, key, partial(self._seek, preview, words, kind)))
+            self._found.keep(key, found, len(found) * 4 + 100)
         return found
 
-    def _draw(self, preview: StoredPreview) -> asyncio.Task[list[_Lines]]:
-        """The lines of a preview, being drawn out; whoever comes meanwhile waits for the same ones."""
-        task = self._drawing.get(preview.seq)
-        if task is None:
-            task = self._drawing[preview.seq] = asyncio.create_task(self._drawn(preview))
-            task.add_done_callback(lambda done: self._ended(preview.seq, done))
-        return task
+    async def _seek(self, preview: StoredPreview, words: tuple[str, ...], kind: str) -> Sequence[int]:
+        lines = self._lines.get(preview.seq)
+        if lines is None:
+            lines = await asyncio.shield(_once(self._drawing, preview.seq, partial(self._draw, preview)))
+        return await _seek(lines, [word.encode("utf-8", "replace") for word in words], kind)
 
-    def _ended(self, seq: int, done: asyncio.Task[list[_Lines]]) -> None:
-        del self._drawing[seq]
-        if not done.cancelled():
-            done.exception()  # whoever waits is told of it; where nobody does, the next one tries again
-
-    async def _drawn(self, preview: StoredPreview) -> list[_Lines]:
+    async def _draw(self, preview: StoredPreview) -> list[_Lines]:
         pieces: list[Piece] = await self._crew.call(OURSELVES, "pieces", preview)
         lines = []
         for piece in pieces:
@@ -142,6 +134,22 @@ async def _seek(pieces: list[_Lines], words: list[bytes], kind: str) -> Sequence
 def _of_kind(kinds: bytes, kind: str) -> Sequence[int]:
     wanted = KINDS.index(kind) if kind in KINDS else -1
     return [place for place, one in enumerate(kinds) if one == wanted]
+
+
+def _once(
+    tasks: dict[Hashable, asyncio.Task[T]], key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]
+) -> asyncio.Task[T]:
+    """Some work under way: whoever comes for the same meanwhile waits for the same."""
+
+    def ended(done: asyncio.Task[T]) -> None:
+        del tasks[key]
+        if not done.cancelled():
+            done.exception()  # whoever waits is told of it; where nobody does, the next one tries again
+
+    if key not in tasks:
+        tasks[key] = asyncio.create_task(work())
+        tasks[key].add_done_callback(ended)
+    return tasks[key]
 
 
 class _Kept(Generic[T]):

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from treegate.engine.store import Touched
 from treegate.gate import Gate
 from treegate.interfaces.http.crew import Crew
 from treegate.interfaces.http.desk import PATIENCE, Desk
 from treegate.interfaces.http.effects import Effects
 from treegate.interfaces.http.metrics import Metrics
 from treegate.interfaces.http.pictures import Pictures
-from treegate.interfaces.http.runner import Runner
+from treegate.interfaces.http.runner import OURSELVES, Runner
+
+_log = logging.getLogger("treegate.service")
 
 
 class Service:
@@ -34,6 +40,15 @@ class Service:
         self.effects = Effects(self.gate.core.store, self.crew)
         self._hands = Crew(root, self.environ)  # of the runner: no preview waits behind a run, nor a run behind one
         self.runner = Runner(self.gate, self._hands)
+        self._scribe = Crew(root, self.environ, size=1)
+        self.gate.core.store.told = self._told
+        for crew in (self.crew, self._hands, self._scribe):
+            crew.warm()
+
+    def _told(self, touched: Touched) -> None:
+        """Has the scribe make the reports of what was written here: some hold whole plans, on slow mounts."""
+        if touched.plans:
+            self._scribe.begin(OURSELVES, "report", touched).add_done_callback(_warn)
 
     async def close(self) -> None:
         """Ends what is under way, and lets go of the workspace."""
@@ -41,7 +56,14 @@ class Service:
         for crew in (self._hands, self.crew):
             await asyncio.to_thread(crew.close)
         await asyncio.to_thread(self.desk.close)
+        await asyncio.to_thread(partial(self._scribe.close, finish=True))
         self.gate.close()
+
+
+def _warn(done: Future[None]) -> None:
+    """Reports that could not even be tried; those that could not be written are told of by their writer."""
+    if done.cancelled() or done.exception() is not None:
+        _log.warning("a report was not written; `treegate fsck` writes it")
 
 
 async def _service(request: Request) -> Service:
