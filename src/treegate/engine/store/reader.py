@@ -184,7 +184,7 @@ class Reader(ABC):
         """Some chunks, by their numbers, as `chunk` gives them."""
         table, wanted = schema.chunks, list(numbers)
         query = select(table.c.n, table.c.data).where((table.c.preview == preview.seq) & table.c.n.in_(wanted))
-        found = {row["n"]: _unpacked(row["data"]) for row in self.rows(query)}
+        found = {row["n"]: unpacked(row["data"]) for row in self.rows(query)}
         if len(found) < len(wanted):
             raise damaged(f"effects of preview {preview.seq} are missing")
         return found
