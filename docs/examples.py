@@ -102,7 +102,7 @@ def proposed(ask: Scribe) -> None:
         ("effects", "/effects"),
     ):
         ask(operation, "author", f"GET /plans/{plan}{path}")
-    for kind in ("application/json", "text/markdown", "text/plain"):
+    for kind in ("application/json", "text/markdown", "text/html", "text/plain"):
         ask("preview", "author", f"GET /plans/{plan}/preview", accept=kind)
     ask("plans", "author", "GET /plans")
     ask("validate", "author", f"POST /plans/{plan}/validate")

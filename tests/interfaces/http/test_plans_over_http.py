@@ -106,14 +106,14 @@ def test_a_token_of_one_case_sees_no_other(service: TestClient, author: Headers,
 
 
 def test_a_revision_is_taken_only_on_top_of_the_one_that_is_named(service: TestClient, author: Headers):
-    """If-Match with the plan's ETag; another one is a conflict, and nothing is stored."""
+    """If-Match with the plan's ETag; with another one the precondition fails, and nothing is stored."""
     made = submitted(service, author)
     tag = service.get(f"/plans/{made['id']}", headers=author).headers["etag"]
     other = plan({"op": "mkdir", "path": "New"})
     first = service.put(f"/plans/{made['id']}", content=other, headers={**author, "If-Match": tag})
     assert (first.status_code, first.json()["revision"]) == (200, 2)
     second = service.put(f"/plans/{made['id']}", content=other, headers={**author, "If-Match": tag})
-    assert second.status_code == 409
+    assert (second.status_code, second.json()["code"]) == (412, "revision-not-current")
     assert len(service.get(f"/plans/{made['id']}/revisions", headers=author).json()["revisions"]) == 2
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from treegate.engine.store.records import StoredPlan
-from treegate.errors import NotFound, UsageError
+from treegate.errors import NotFound, Stale
 from treegate.gate import Submitted
 from treegate.gate.comparing import Comparison
-from treegate.interfaces.http import answers
+from treegate.interfaces.http import answers, negotiation
 from treegate.interfaces.http.api.shapes import (
     Approving,
     Commented,
@@ -28,12 +30,16 @@ from treegate.interfaces.http.service import TheService
 from treegate.model.lifecycle import State
 from treegate.model.plan import Document
 from treegate.model.preview import Preview
-from treegate.render import markdown, terminal
+from treegate.render import html, markdown, terminal
 
 router = APIRouter(tags=["plans"], route_class=Repeatable)
 PlanId = Annotated[str, Path(description="A plan's id, or a beginning of it that no other has.", max_length=64)]
 IfMatch = Annotated[
     str | None, Header(alias="If-Match", description="The `ETag` of the revision that it comes on top of.")
+]
+IfNoneMatch = Annotated[
+    str | None,
+    Header(alias="If-None-Match", description="An `ETag` that the caller has: 304 where it is that still."),
 ]
 Revision = Annotated[int | None, Query(ge=1, lt=1 << 31, description="A revision; without one, the newest.")]
 From = Annotated[int | None, Query(alias="from", ge=1, lt=1 << 31, description="The revision to compare with.")]
@@ -45,7 +51,16 @@ Draft = Annotated[bool, Query(description="Only store it; `refresh` previews it.
 Place = Annotated[int, Query(ge=0, lt=1 << 53, description="The position to begin at: `next` of the page before.")]
 Rows = Annotated[int, Query(ge=1, le=1000, description="The most that one page holds.")]
 Words = Annotated[str, Query(max_length=200, description="Only those whose paths hold each of these words.")]
-FACES = {"text/markdown": "The preview as a page of Markdown.", "text/plain": "The preview as a terminal shows it."}
+FACES = {
+    "text/markdown": "The preview as a page of Markdown.",
+    "text/html": "The preview as a page that stands for itself.",
+    "text/plain": "The preview as a terminal shows it.",
+}
+_FACES: dict[str, Callable[[Preview], str]] = {
+    "text/markdown": markdown.preview,
+    "text/html": html.preview,
+    "text/plain": partial(terminal.preview, width=100, color=False),
+}
 
 
 @router.post("/check", **documented(takes=Document, gives=Preview, refuses=(400, 404, 409)))
@@ -72,8 +87,13 @@ async def submit(request: Request, who: Who, service: TheService, draft: Draft =
 )
 async def revise(id: PlanId, request: Request, who: Who, service: TheService, match: IfMatch = None) -> Response:
     """A new revision of a plan; If-Match names the one before it, and another one is refused."""
-    made = await service.crew.call(who, "revise", id, await request.body(), _revision(match))
-    return answers.json(made, 200, {"ETag": f'"{made.revision}"'})
+    expected = negotiation.revision(match)
+    try:
+        made = await service.crew.call(who, "revise", id, await request.body(), expected)
+    except Stale as error:
+        raise _precondition(error) if expected is not None else error from None
+    plan = service.gate.acting_as(who).plan(made.id)
+    return answers.json(made, 200, {"ETag": negotiation.tag_of(plan)})
 
 
 @router.get("/plans", **documented(gives=Plans))
@@ -90,11 +110,11 @@ async def plans(
     return answers.json(Plans(found, after))
 
 
-@router.get("/plans/{id}", **documented(gives=StoredPlan, refuses=(404, 409), headers=("ETag",)))
-async def plan(id: PlanId, who: Who, service: TheService) -> Response:
+@router.get("/plans/{id}", **documented(gives=StoredPlan, refuses=(304, 404, 409), headers=("ETag",)))
+async def plan(id: PlanId, request: Request, who: Who, service: TheService, _: IfNoneMatch = None) -> Response:
     """Where a plan stands."""
     found = service.gate.acting_as(who).plan(id)
-    return answers.json(found, 200, {"ETag": f'"{found.revision}"'})
+    return negotiation.tagged(request, answers.json(found), negotiation.tag_of(found))
 
 
 @router.get("/plans/{id}/revisions", **documented(gives=Revisions, refuses=(404, 409)))
@@ -112,20 +132,18 @@ async def diff(id: PlanId, who: Who, service: TheService, frm: From = None, to: 
 
 @router.get(
     "/plans/{id}/preview",
-    **documented(gives=Preview, media=FACES, refuses=(404, 409), headers=("ETag",)),
+    **documented(gives=Preview, media=FACES, refuses=(304, 404, 406, 409), headers=("ETag",)),
 )
-async def preview(id: PlanId, request: Request, who: Who, service: TheService) -> Response:
-    """The preview: JSON, Markdown or text, by Accept."""
-    shown = service.gate.acting_as(who).show(id)
-    headers = {"Vary": "Accept", "ETag": f'"{shown.preview.digest}"'}
-    wanted = request.headers.get("accept", "*/*")
-    if "text/markdown" in wanted:
-        return Response(markdown.preview(shown.preview), 200, headers, "text/markdown; charset=utf-8")
-    if "text/plain" in wanted:
-        return Response(
-            terminal.preview(shown.preview, width=100, color=False), 200, headers, "text/plain; charset=utf-8"
-        )
-    return answers.json(shown.preview, 200, headers)
+async def preview(id: PlanId, request: Request, who: Who, service: TheService, _: IfNoneMatch = None) -> Response:
+    """The preview: JSON, Markdown, HTML or text, by `Accept`."""
+    kind = negotiation.best(request, ["application/json", *FACES])
+    shown = service.gate.acting_as(who).show(id).preview
+    if kind == "application/json":
+        made = answers.json(shown)
+    else:
+        made = Response(_FACES[kind](shown), media_type=kind)
+    made.headers["Vary"] = "Accept"
+    return negotiation.tagged(request, made)
 
 
 @router.get("/plans/{id}/effects", **documented(gives=EffectsPage, refuses=(404, 409)))
@@ -224,11 +242,8 @@ async def revoke(id: PlanId, request: Request, who: Who, service: TheService) ->
     return answers.json(await service.desk.do(service.gate.acting_as(who).revoke, id, asked.digest, asked.comment))
 
 
-def _revision(match: str | None) -> int | None:
-    """The revision that If-Match names; raises Precondition for one that cannot be one of ours."""
-    if match is None or match.strip() == "*":
-        return None
-    number = match.strip().removeprefix("W/").strip('"')
-    if not (number.isascii() and number.isdigit() and len(number) < 10):
-        raise UsageError("If-Match names no revision", code="request-invalid", hint='send the plan\'s ETag, like "2"')
-    return int(number)
+def _precondition(error: Stale) -> Stale:
+    """The same refusal where it was If-Match that did not hold: RFC 9110 has a status of its own for that."""
+    if error.code != negotiation.NotMatched.code:
+        return error
+    return negotiation.NotMatched(error.message, hint=error.hint, next=error.next)

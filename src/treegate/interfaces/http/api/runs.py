@@ -10,8 +10,8 @@ from msgspec import UNSET
 from treegate.engine.receipts import Receipt
 from treegate.errors import NotFound
 from treegate.gate import Undo
-from treegate.interfaces.http import answers, events
-from treegate.interfaces.http.api.plans import Case, Limit, PlanId
+from treegate.interfaces.http import answers, events, negotiation
+from treegate.interfaces.http.api.plans import Case, IfNoneMatch, Limit, PlanId
 from treegate.interfaces.http.api.shapes import AskedRun, Recover, Recovered, RunNow, Runs, UndoPart
 from treegate.interfaces.http.identity import Who
 from treegate.interfaces.http.openapi import documented
@@ -53,15 +53,15 @@ async def run(id: RunId, who: Who, service: TheService) -> Response:
     return answers.json(RunNow(progress=now, applied=ended or UNSET))
 
 
-@router.get("/runs/{id}/receipt", **documented(gives=Receipt, refuses=(404, 409)))
-async def receipt(id: RunId, who: Who, service: TheService) -> Response:
+@router.get("/runs/{id}/receipt", **documented(gives=Receipt, refuses=(304, 404, 409), headers=("ETag",)))
+async def receipt(id: RunId, request: Request, who: Who, service: TheService, _: IfNoneMatch = None) -> Response:
     """The signed receipt of a run that ended well."""
     gate = service.gate.acting_as(who)
     now = gate.progress(id)
     found = gate.run(now.run).receipt if now.state in {"applied", "undone"} else None
     if found is None:
         raise NotFound(f"run {now.run} has no receipt: it is {now.state}", code="receipt-not-found")
-    return answers.json(found)
+    return negotiation.tagged(request, answers.json(found))
 
 
 @router.get("/runs/{id}/events", **documented(media=STREAM, refuses=(404, 409)))
