@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Iterator
@@ -145,6 +146,10 @@ def carried_out(ask: Scribe) -> None:
 
 def besides(ask: Scribe) -> None:
     """What needs no plan."""
+    ask("cases", "author", "GET /cases")
+    ask("files", "author", "GET /cases/Smith-v-Jones/files?prefix=Scans/2026-03")
+    letter = b"Dear Ms Jones,\n"
+    ask("upload", "author", f"PUT /blobs/{hashlib.sha256(letter).hexdigest()}", letter)
     for operation, path in (
         ("healthz", "healthz"),
         ("readyz", "readyz"),

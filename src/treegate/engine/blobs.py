@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from treegate.engine import handles, posix
-from treegate.errors import NotFound
+from treegate.errors import NotFound, NotVerified, UsageError
 
 CHUNK = 1 << 20
 
@@ -48,6 +49,10 @@ class Blobs:
         """Every file there is, also what a crash left half written."""
         return (path for path in self._folder.glob("*/*") if path.is_file())
 
+    def receive(self, sha256: str) -> Incoming:
+        """A blob that comes in bit by bit."""
+        return Incoming(self.path(sha256), sha256)
+
     def put_all(self, contents: Iterable[tuple[str, bytes]]) -> None:
         """Keeps contents given with their SHA-256, durably once this returns."""
         made = False
@@ -61,9 +66,7 @@ class Blobs:
     def _write(self, sha256: str, data: bytes) -> None:
         assert hashlib.sha256(data).hexdigest() == sha256
         path = self.path(sha256)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        aside = path.with_name(f"{sha256}.{secrets.token_hex(4)}.new")
-        fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        aside, fd = _beside(path)
         try:
             posix.write(fd, data)
         finally:
@@ -77,3 +80,48 @@ class Blobs:
             posix.syncfs(fd)
         finally:
             handles.close(fd)
+
+
+class Incoming:
+    """A blob on its way in: a file beside its place, which it takes once its content is what its name says."""
+
+    def __init__(self, path: Path, sha256: str) -> None:
+        self.size = 0
+        self._path, self._sha256 = path, sha256
+        self._hasher = hashlib.sha256()
+        self._aside, self._fd = _beside(path)
+
+    def write(self, data: bytes) -> None:
+        """Takes the next bytes; raises UsageError "disk-full"."""
+        try:
+            posix.write(self._fd, data)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise UsageError("there is no room for this blob", code="disk-full", hint="ask an operator") from None
+        self._hasher.update(data)
+        self.size += len(data)
+
+    def keep(self) -> bool:
+        """Puts it in its place, durably, anew even where it was before; whether it was not. Raises NotVerified."""
+        if self._hasher.hexdigest() != self._sha256:
+            text = f"what came has the SHA-256 {self._hasher.hexdigest()}, not {self._sha256}"
+            raise NotVerified(text, code="blob-mismatch", hint="send it again; nothing of it was kept")
+        posix.fsync(self._fd)
+        new = not self._path.exists()
+        os.replace(self._aside, self._path)
+        with handles.closing(handles.open_root(str(self._path.parent))) as folder:
+            posix.fsync(folder)
+        return new
+
+    def close(self) -> None:
+        """Lets go of it; what was not kept is gone."""
+        handles.close(self._fd)
+        self._aside.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> tuple[Path, int]:
+    """A new file beside the place of a blob, and a handle of it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    return aside, os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

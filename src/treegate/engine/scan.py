@@ -122,6 +122,8 @@ class DiskTree:
     def open(self, path: str) -> BinaryIO:
         """A file's content as it is now, positioned at its start; a link is not followed, a FIFO not waited for."""
         folder, name = _split(path)
+        if name in self._hidden_in(folder):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return io.FileIO(handles.open_file(self._fd(folder), name), "rb")
 
     def totals(self, path: str) -> Totals:

@@ -156,6 +156,10 @@ class Workspace:
             self._cases = self._listed()
         return self._cases
 
+    def look_again(self) -> None:
+        """The cases are listed anew when they are asked for next: people make some while a service runs."""
+        self._cases = None
+
     def _listed(self) -> dict[str, str]:
         try:
             if self.single is not None:

@@ -13,6 +13,7 @@ from typing import Self
 from treegate.gate import opening
 from treegate.gate.core import Core
 from treegate.gate.ending import Applied
+from treegate.gate.face.browsing import Browsing
 from treegate.gate.face.deciding import Deciding
 from treegate.gate.face.keeping import Keeping
 from treegate.gate.face.proposing import Proposing
@@ -26,7 +27,7 @@ from treegate.model.actors import Actor
 __all__ = ["Applied", "Gate", "Shown", "Submitted", "Undo"]
 
 
-class Gate(Proposing, Reviewing, Deciding, Running, Keeping, Tending):
+class Gate(Browsing, Proposing, Reviewing, Deciding, Running, Keeping, Tending):
     """An open workspace, as one actor. Times are in milliseconds since 1970, UTC; errors are of treegate.errors."""
 
     @classmethod

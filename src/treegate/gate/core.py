@@ -42,6 +42,7 @@ class Core:
 
     def acting_as(self, actor: Actor) -> Core:
         """The same open workspace for somebody else; cheap, so that a service can have one for each request."""
+        self.workspace.look_again()
         core = Core(self.workspace, self.store, actor, self.clock)
         core.progress, core.cancelled = self.progress, self.cancelled
         return core

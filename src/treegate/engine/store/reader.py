@@ -112,6 +112,13 @@ class Reader(ABC):
         query = _plans_in(select(func.count()).select_from(schema.plans), states, case)
         return int(next(iter(self.rows(query)[0].values())))
 
+    def count_by_case(self, states: Iterable[State]) -> dict[str, int]:
+        """How many plans in some states touch each case; cases without any are left out."""
+        plans, of = schema.plans, schema.plan_cases
+        query = select(of.c.case, func.count()).join_from(of, plans, of.c.plan == plans.c.id).group_by(of.c.case)
+        rows = self.tuples(query.where(plans.c.state.in_([state.value for state in states])))
+        return {str(case): int(count) for case, count in rows}
+
     def revisions(self, plan: str) -> list[Revision]:
         """The revisions of a plan, oldest first."""
         query = select(*_REVISION_HEAD).where(schema.revisions.c.plan == plan)

@@ -15,7 +15,19 @@ from treegate import __version__
 from treegate.errors import TreegateError
 from treegate.interfaces.http import problems
 from treegate.interfaces.http.account import Account
-from treegate.interfaces.http.api import audit, care, ending, looking, people, plans, runs, vault, writing
+from treegate.interfaces.http.api import (
+    audit,
+    blobs,
+    care,
+    cases,
+    ending,
+    looking,
+    people,
+    plans,
+    runs,
+    vault,
+    writing,
+)
 from treegate.interfaces.http.bounds import Bounds
 from treegate.interfaces.http.headers import Headers
 from treegate.interfaces.http.openapi import Described, operation_id
@@ -46,7 +58,7 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
     app.add_exception_handler(Exception, problems.told_otherwise)
     app.add_exception_handler(HTTPException, problems.told_otherwise)
     app.add_exception_handler(RequestValidationError, problems.told_otherwise)
-    for subject in (plans, looking, writing, runs, ending, vault, audit, people, care):
+    for subject in (plans, looking, writing, runs, cases, blobs, ending, vault, audit, people, care):
         app.include_router(subject.router)
     for page in (login, inbox, review, pictures, deciding, ui_runs):
         app.include_router(page.router)

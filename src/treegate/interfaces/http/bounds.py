@@ -6,9 +6,11 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from treegate.errors import UsageError
+from treegate.gate import uploading
 from treegate.interfaces.http import problems
 
 MOST = 256 << 20  # bytes: a plan of a million operations
+BLOBS = "/blobs/"  # whose bodies are never held: they have a bound of their own
 
 
 class TooLarge(UsageError):
@@ -31,8 +33,9 @@ class Bounds:
             await self._app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "0")
-        if length.isdigit() and int(length) > self._most:
-            await problems.answer(TooLarge(self._most))(scope, receive, send)
+        most = uploading.MOST if scope["path"].startswith(BLOBS) else self._most
+        if length.isdigit() and int(length) > most:
+            await problems.answer(TooLarge(most))(scope, receive, send)
             return
         came = 0
 
@@ -40,8 +43,8 @@ class Bounds:
             nonlocal came
             message = await receive()
             came += len(message.get("body", b""))
-            if came > self._most:
-                raise TooLarge(self._most)
+            if came > most:
+                raise TooLarge(most)
             return message
 
         await self._app(scope, counted, send)

@@ -20,7 +20,7 @@ from fastapi.routing import APIRoute
 from treegate.interfaces.http.problems import MEDIA, ProblemDocument
 from treegate.interfaces.http.repeating import REPEATABLE, REPLAYED
 
-JSON = "application/json"
+JSON, BYTES = "application/json", "application/octet-stream"
 REF = "#/components/schemas/{name}"
 ALWAYS = (401, 403, 422, 429, 500, 503)  # what anything that needs a token may be refused with
 REFUSALS = {
@@ -49,6 +49,8 @@ HEADERS = {
 TAGS = {
     "plans": "Handed in, looked at, decided on. An author proposes; a reviewer decides on exactly one digest.",
     "runs": "What was approved is carried out: asked for, watched, told of, taken back.",
+    "cases": "Which there are, and what is in them now: read only, and no link is followed.",
+    "blobs": "Contents that are sent before the plan that names them.",
     "vault": "What was deleted or replaced, and until when it is kept.",
     "audit": "What happened, and whether anybody changed the log of it.",
     "people": "Who one is, and who may propose, decide, carry out.",
@@ -69,7 +71,9 @@ def documented(
     *,
     gives: Any = None,
     takes: Any = None,
+    brings: str = "",
     status: int = 200,
+    also: Iterable[int] = (),
     refuses: Iterable[int] = (),
     media: Mapping[str, str] | None = None,
     headers: Iterable[str] = (),
@@ -78,27 +82,29 @@ def documented(
 ) -> dict[str, Any]:
     """What a route's decorator is told: the type it `gives` as JSON, that of the JSON it `takes`, what it `refuses`.
 
-    `media` names what else it gives, with a description each; `open` routes need no token;
-    one that `repeats` honours an Idempotency-Key, in a router of `Repeatable` routes.
+    `media` names what else it gives, with a description each; `also` are other statuses with which it gives the same;
+    a body of bytes is told of in words, which it `brings`. `open` routes need no token; one that `repeats` honours an
+    Idempotency-Key, in a router of `Repeatable` routes.
     """
     content = {JSON: {"schema": _ref(gives)}} if gives is not None else {}
-    content |= {name: {"schema": {"type": "string", "description": text}} for name, text in (media or {}).items()}
-    headers = (*headers, *((REPLAYED,) if repeats else ()))
-    told = {name: {"schema": {"type": "string"}, "description": HEADERS[name]} for name in headers}
-    given = {"description": "Done." if content else "Done; there is nothing to say.", "content": content}
-    codes = sorted(
-        {*refuses, *(() if open else ALWAYS), *((413,) if takes is not None else ()), *((409,) if repeats else ())}
-    )
+    content |= {name: {"schema": _text(name, text)} for name, text in (media or {}).items()}
+    given = _given(content, (*headers, *((REPLAYED,) if repeats else ())))
+    body = _body(takes) if takes is not None else _bytes(brings) if brings else None
+    codes = {*refuses, *(() if open else ALWAYS), *((413,) if body else ()), *((409,) if repeats else ())}
     return {
         "status_code": status,
         "response_class": Response,
         "dependencies": [REPEATABLE] if repeats else [],
-        "responses": {
-            status: given | ({"headers": told} if told else {}),
-            **{code: _refusal(code) for code in codes},
-        },
-        "openapi_extra": {"requestBody": _body(takes)} if takes is not None else {},
+        "responses": dict.fromkeys((status, *also), given) | {code: _refusal(code) for code in sorted(codes)},
+        "openapi_extra": {"requestBody": body} if body else {},
     }
+
+
+def _given(content: dict[str, Any], headers: Iterable[str]) -> dict[str, Any]:
+    """What is answered where all is well."""
+    told = {name: {"schema": {"type": "string"}, "description": HEADERS[name]} for name in headers}
+    made: dict[str, Any] = {"description": "Done." if content else "Done; there is nothing to say."}
+    return made | ({"content": content} if content else {}) | ({"headers": told} if told else {})
 
 
 class Described(FastAPI):
@@ -161,6 +167,14 @@ def _schemas(kinds: Iterable[Any]) -> tuple[tuple[dict[str, Any], ...], dict[str
 def _body(kind: Any) -> dict[str, Any]:
     needed = any(field.required for field in msgspec.structs.fields(kind))
     return {"required": needed, "content": {JSON: {"schema": _ref(kind)}}}
+
+
+def _bytes(told: str) -> dict[str, Any]:
+    return {"required": True, "content": {BYTES: {"schema": _text(BYTES, told)}}}
+
+
+def _text(media: str, told: str) -> dict[str, Any]:
+    return {"type": "string", "description": told} | ({"format": "binary"} if media == BYTES else {})
 
 
 def _refusal(code: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from treegate.engine.pauses import Pause
 from treegate.engine.store.records import Revision, Run, StoredPlan
 from treegate.engine.tokens import Token
 from treegate.gate import Applied
+from treegate.gate.files import Case
 from treegate.gate.jobs import Progress
 from treegate.model.actors import Role
 from treegate.model.effects import Effect
@@ -157,6 +158,19 @@ class TokenList(msgspec.Struct, frozen=True):
     """Tokens, without their texts."""
 
     tokens: list[Token]
+
+
+class Cases(msgspec.Struct, frozen=True):
+    """The cases that the actor sees, by name."""
+
+    cases: list[Case]
+
+
+class Blob(msgspec.Struct, frozen=True):
+    """A content that was sent: how a plan names it, and its size in bytes."""
+
+    blob: str
+    size: int
 
 
 JsonSchema = dict[str, Any]
