@@ -6,7 +6,6 @@ It says what the Markdown of the same preview says; the pages of the service, wh
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from html import escape
 
 from treegate.model.effects import untagged
 from treegate.model.preview import Pattern, Preview
@@ -18,6 +17,7 @@ from treegate.render.text import clip, cut, inert, name, sentence
 
 MOST = 200  # rows of one table, and problems that are listed
 PATH, SENTENCE = 400, 1000  # columns of a path and of a sentence that are shown
+_MEANT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 _GRAVE = ("path", "becomes", "size", "operation", "remark")
 _PATTERNS = ("effect", "pattern", "files", "size", "example")
 _HEAD = (
@@ -43,6 +43,11 @@ def preview(preview: Preview) -> str:
         "</body>\n</html>",
     ]
     return "".join(f"{part}\n" for part in parts if part)
+
+
+def escape(text: str) -> str:
+    """Text in which no character means anything to HTML."""
+    return text.translate(_MEANT)
 
 
 def _said(text: str, room: int = SENTENCE) -> str:
