@@ -50,7 +50,7 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-class Content(NamedTuple):
+class Opened(NamedTuple):
     """An open file, which whoever asked closes: its name, its size, and a mark of its state."""
 
     file: BinaryIO
@@ -93,7 +93,7 @@ def listing(
     return Files(case=tagged(case), prefix=tagged(folder), files=files, next=more)
 
 
-def content(core: Core, case: str, path: str, *, raw: bool = False) -> Content:
+def open_file(core: Core, case: str, path: str, *, raw: bool = False) -> Opened:
     """A regular file of a case, opened; never through a link."""
     with _tree(core, case, raw) as (tree, case):
         below = _path(path, raw)
@@ -101,7 +101,7 @@ def content(core: Core, case: str, path: str, *, raw: bool = False) -> Content:
             file = tree.open(f"{case}/{below}")
     found = os.fstat(file.fileno())
     mark = f"{found.st_ino:x}-{found.st_size:x}-{found.st_mtime_ns:x}-{found.st_ctime_ns:x}"
-    return Content(file, paths.split(below)[1], found.st_size, mark)
+    return Opened(file, paths.split(below)[1], found.st_size, mark)
 
 
 def _file(tree: WorldTree, folder: str, name: str) -> File | None:

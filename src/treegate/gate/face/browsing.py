@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from treegate.gate import files, uploading
 from treegate.gate.face.base import Face
-from treegate.gate.files import Case, Content, Files
+from treegate.gate.files import Case, Files, Opened
 from treegate.gate.uploading import Upload
 
 
@@ -19,9 +19,9 @@ class Browsing(Face):
         """What a folder of a case holds, in byte order, paged; with `raw`, paths are percent-encoded bytes."""
         return files.listing(self._core, case, prefix, cursor=cursor, limit=limit, raw=raw)
 
-    def content(self, case: str, path: str, *, raw: bool = False) -> Content:
+    def open_file(self, case: str, path: str, *, raw: bool = False) -> Opened:
         """A regular file of a case, opened for reading; it is closed by whoever asked."""
-        return files.content(self._core, case, path, raw=raw)
+        return files.open_file(self._core, case, path, raw=raw)
 
     def upload(self, sha256: str) -> Upload:
         """Takes a content in, bit by bit, under its SHA-256."""

@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from treegate.errors import UsageError
-from treegate.gate.files import Content
+from treegate.gate.files import Opened
 from treegate.interfaces.http.negotiation import unchanged
 
 CHUNK = 256 << 10  # bytes read at once
@@ -41,7 +41,7 @@ class Download(StreamingResponse):
             self._file.close()
 
 
-def send(request: Request, found: Content) -> Response:
+def send(request: Request, found: Opened) -> Response:
     """A file as an attachment, whole or the one part that `Range` asks for (RFC 9110, 14); raises OutOfRange."""
     try:
         headers = {
@@ -63,7 +63,7 @@ def send(request: Request, found: Content) -> Response:
         raise
 
 
-def _part(request: Request, found: Content) -> range | None:
+def _part(request: Request, found: Opened) -> range | None:
     """The bytes that are asked for; None for all of them, as also where several parts are, or it is another file."""
     asked = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
     if (

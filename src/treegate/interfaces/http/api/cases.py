@@ -66,4 +66,4 @@ async def content(
     No link is followed, neither of the file nor on the way to it.
     """
     gate = service.gate.acting_as(who)
-    return download.send(request, await asyncio.to_thread(gate.content, case, path, raw=raw))
+    return download.send(request, await asyncio.to_thread(gate.open_file, case, path, raw=raw))
