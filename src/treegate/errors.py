@@ -132,7 +132,8 @@ class Unreachable(TreegateError):
 
 def retold(told: Mapping[str, Any]) -> TreegateError:
     """The error that was told as a document at another door, in the class that its exit status names."""
-    kinds = {kind.exit_status: kind for kind in TreegateError.__subclasses__()}
+    ours = [kind for kind in TreegateError.__subclasses__() if kind.__module__ == __name__]
+    kinds = {kind.exit_status: kind for kind in ours}
     kind = kinds.get(told.get("exit_status", 1), TreegateError)
     said = {name: str(told.get(name) or "") for name in ("hint", "next")}
     return kind(str(told.get("message", "")), code=str(told.get("code") or kind.code), **said)

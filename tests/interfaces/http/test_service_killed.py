@@ -23,9 +23,9 @@ FILES = 3000
 class Serving:
     """A real service in a process group of its own."""
 
-    def __init__(self, office: Path, environ: dict[str, str]) -> None:
+    def __init__(self, office: Path, environ: dict[str, str], port: int = 0) -> None:
         program = str(Path(sys.executable).with_name("treegate"))
-        command = [program, "serve", "--port", "0", "--json", "--workspace", str(office)]
+        command = [program, "serve", "--port", str(port), "--json", "--workspace", str(office)]
         self.process = subprocess.Popen(
             command, env={**os.environ, **environ}, stdout=subprocess.PIPE, start_new_session=True
         )

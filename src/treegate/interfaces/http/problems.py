@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from msgspec import UNSET, UnsetType
 from starlette.exceptions import HTTPException
 
-from treegate.errors import TreegateError
+from treegate.errors import NotFound, TreegateError, UsageError
 from treegate.interfaces.http.ui import errorpage
 from treegate.model.effects import Text
 from treegate.render import jsons
@@ -66,15 +66,17 @@ async def told(request: Request, error: Exception) -> Response:
 
 async def told_otherwise(request: Request, error: Exception) -> Response:
     """The handler of what the framework refuses: no such page, no such method, a parameter that is none."""
+    found: TreegateError
     if isinstance(error, HTTPException):
         code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "request-invalid")
-        found = TreegateError(str(error.detail), code=code, hint="/openapi.json says what there is")
+        kind = NotFound if error.status_code == 404 else UsageError
+        found = kind(str(error.detail), code=code, hint="/openapi.json says what there is")
         found.http_status = error.status_code
     elif not isinstance(error, RequestValidationError):
         found = TreegateError(f"{type(error).__name__}: see the log of the service", hint="report it")
     else:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        found = TreegateError(f"{where}: {first['msg']}", code="request-invalid", hint="/openapi.json says what fits")
+        found = UsageError(f"{where}: {first['msg']}", code="request-invalid", hint="/openapi.json says what fits")
         found.http_status = 422
     return await told(request, found)

@@ -1,0 +1,360 @@
+"""One set of claims for both faces of a workspace: `Gate` on its folder, and `Client` on a service that has it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_service_killed import Serving
+
+import treegate
+from treegate.client import Client
+from treegate.gate import Gate
+from treegate.gate.writing import Pair
+from treegate.model.actors import Role
+from treegate.model.lifecycle import State
+from treegate.model.names import visible
+from treegate.model.worksheet import sheet
+
+# What the client does not have, and why.
+ABSENT = {
+    "init": "a workspace is made where it is",
+    "open": "`connect` is the client's",
+    "core": "the gate's own modules stand on it",
+    "root": "a path of another machine",
+    "state": "a path of another machine",
+    "acting_as": "who acts is said by the token",
+    "agent_openings": "part of `init`; `doctor` tells the same",
+    "ask": "what the service does on POST /plans/{id}/apply",
+    "approve_and_ask": "what the service does on POST /plans/{id}/approve",
+    "due": "of who runs the jobs",
+    "carry_out": "of who runs the jobs",
+    "take_up": "of who runs the jobs",
+    "log_in": "of the pages",
+    "log_in_once": "of the pages",
+    "invite": "of the pages",
+}
+ROLES = ("author", "reviewer", "operator", "admin")
+Door = Callable[[str], Any]
+
+
+def public(kind: type) -> set[str]:
+    return {name for name in dir(kind) if not name.startswith("_")}
+
+
+def test_the_client_has_what_the_gate_has():
+    """Every public method and property, but for those that make no sense from afar; and nothing else but `url`."""
+    assert public(Gate) - public(Client) == set(ABSENT)
+    assert public(Client) - public(Gate) == {"url"}
+
+
+@pytest.mark.parametrize("name", sorted(public(Gate) - set(ABSENT)))
+def test_both_are_called_alike(name: str):
+    """The same parameters with the same defaults, and the same type of answer."""
+    ours, theirs = inspect.getattr_static(Gate, name), inspect.getattr_static(Client, name)
+    if inspect.isfunction(ours):
+        assert inspect.signature(theirs) == inspect.signature(ours)
+
+
+@pytest.fixture(params=["gate", "client"])
+def door(
+    request: pytest.FixtureRequest, office: Path, environ: dict[str, str], token: Callable[..., str]
+) -> Iterator[Door]:
+    """The workspace as one of its people sees it, directly or through a service."""
+    (office / "projects/Smith/notes.txt").write_text("call the court\n")
+    tokens, opened = {role: token(role, role) for role in ROLES}, list[Any]()
+    served = Serving(office, environ) if request.param == "client" else None
+
+    def open_as(who: str) -> Any:
+        if served is None:
+            opened.append(Gate.open(office, {**environ, "TREEGATE_TOKEN": tokens[who]}))
+        else:
+            opened.append(treegate.connect(served.address, tokens[who]))
+        return opened[-1]
+
+    yield open_as
+    for one in opened:
+        one.close()
+    if served is not None:
+        assert served.end(signal.SIGTERM) == 0
+
+
+def plan(*operations: dict[str, Any], case: str = "Smith", **head: Any) -> bytes:
+    return json.dumps({"version": 1, "case": case, "operations": operations, **head}).encode()
+
+
+MOVE = {"op": "move", "match": "scan*.pdf", "to": "Scans/"}
+EDIT = {"op": "replace", "path": "notes.txt", "content": "call the court today\n"}
+DROP = {"op": "delete", "path": "scan0.pdf"}
+SORT = plan({**MOVE, "match": "scan[1-4].pdf"}, EDIT, DROP, title="Sort")
+
+
+def test_a_plan_is_checked_mended_and_handed_in(door: Door):
+    """A preview with its problems as values, a repair that takes the suggestion, a plan that is stored as it was."""
+    author = door("author")
+    wrong = plan({"op": "move", "from": "skan1.pdf", "to": "Scans/"})
+    (found,) = author.check(wrong).problems
+    assert (found.code, found.operation, found.suggestion["from"]) == ("source-missing", 1, "scan1.pdf")
+    mended = author.repair(wrong)
+    assert (mended.taken, list(mended.problems)) == (1, [])
+    invalid = author.submit(wrong)
+    assert (invalid.state, invalid.problems[0].code) == ("invalid", "source-missing")
+    made = author.revise(invalid.id, mended.document, 1)
+    assert (made.state, made.revision, made.waiting_for) == ("pending", 2, "a reviewer other than author")
+    with pytest.raises(treegate.Stale) as stale:
+        author.revise(invalid.id, mended.document, 1)
+    assert stale.value.code == "revision-not-current"
+    assert author.document(made.id).document == mended.document
+    assert author.diff(made.id, 1).after.digest == made.digest
+    assert author.waiting_for(made.id[:6]) == made.waiting_for
+    draft = author.submit(SORT, draft=True)
+    assert draft.state == "draft"
+    assert author.refresh(draft.id).state == "pending"
+    assert author.withdraw(draft.id, "no").state is State.WITHDRAWN
+
+
+def test_what_is_no_plan_is_told_in_full(door: Door):
+    """Malformed JSON, unknown keys: the same error with the same problems."""
+    author = door("author")
+    with pytest.raises(treegate.PlanError) as malformed:
+        author.submit(b'{"version": 1,')
+    assert malformed.value.code == "not-json" or malformed.value.problems
+    with pytest.raises(treegate.PlanError) as unknown:
+        author.submit(plan({"op": "move", "source": "a", "to": "b"}))
+    (problem,) = unknown.value.problems
+    assert (problem.operation, problem.suggestion) == (1, {"op": "move", "from": "a", "to": "b"})
+
+
+def test_a_preview_is_looked_at_from_all_sides(door: Door):
+    """Effects page by page, the text of a file, what leaving out comes to, folders, samples, overlaps, policy."""
+    author, reviewer = door("author"), door("reviewer")
+    made, other = author.submit(SORT), author.submit(plan(DROP, title="Drop"))
+    shown = reviewer.show(made.id)
+    assert (shown.plan.id, shown.preview.digest, shown.run) == (made.id, made.digest, None)
+    assert reviewer.plan(made.id) == shown.plan
+    every = list(reviewer.effects(made.id))
+    assert len(every) == shown.preview.counts.effects == 7
+    assert list(reviewer.effects(made.id, 2, 3)) == every[2:5]
+    edited = next(effect for effect in every if effect.effect == "replaced")
+    assert "+call the court today" in reviewer.text_difference(made.id, edited.id).lines
+    reduced = reviewer.reduction(made.id, [edited.id])
+    assert (reduced.id, [effect.id for effect in reduced.left_out]) == (made.id, [edited.id])
+    assert {overlap.plan.id for overlap in reviewer.overlaps(made.id)} == {other.id}
+    assert reviewer.folders(made.id).count >= 1
+    assert reviewer.destination(made.id, "Smith/scan1.pdf").to == "Smith/Scans/scan1.pdf"
+    assert len(reviewer.sample(made.id)) == 7
+    assert reviewer.survivors(made.id).deletions[0].files == 1
+    assert reviewer.moved_on(made.id) == []
+    assert (reviewer.since_approved(made.id), reviewer.since_seen(made.id)) == (None, None)
+    assert reviewer.note_seen(made.id, made.digest) is None
+    explained = reviewer.explain(made.id)
+    assert (explained.plan, explained.required) == (made.id, 1)
+    assert reviewer.explain_document(SORT).required == 1
+    assert reviewer.reduce(made.id, [edited.id], made.digest).revision == 2
+    assert [event.event for event in reviewer.events_of(made.id)][:2] == ["submitted", "previewed"]
+
+
+def test_plans_are_listed_page_by_page(door: Door):
+    """Newest first; a page says where the next one begins; a state and a case narrow it down."""
+    author = door("author")
+    ids = [author.submit(plan({"op": "mkdir", "path": f"New {n}"})).id for n in range(5)]
+    first, after = author.list_plans(limit=2)
+    second, rest = author.list_plans(limit=50, cursor=after)
+    assert [one.id for one in [*first, *second]] == ids[::-1]
+    assert rest is None
+    assert author.list_plans([State.APPLIED]) == ([], None)
+    assert author.list_plans([State.PENDING], "Jones")[0] == []
+    waiting = author.status().waiting
+    assert [item.plan.id for item in waiting] == ids
+    assert not any(item.mine for item in waiting)
+
+
+def test_each_decision_is_taken_and_told(door: Door):
+    """Approve, revoke, send back, reject; an author decides nothing; a digest that was rejected stays so."""
+    author, reviewer, operator = door("author"), door("reviewer"), door("operator")
+    operator.pause("Smith", "an audit")
+    made = author.submit(SORT)
+    with pytest.raises(treegate.Denied) as denied:
+        author.approve(made.id, made.digest)
+    assert denied.value.code == "role-not-allowed"
+    with pytest.raises(treegate.Stale) as stale:
+        reviewer.approve(made.id, "0" * 64)
+    assert stale.value.code == "digest-not-current"
+    assert reviewer.approve(made.id, made.digest[:12], "fine").state is State.APPROVED
+    assert reviewer.applies_on_approval()
+    with pytest.raises(treegate.Busy) as busy:
+        reviewer.apply(made.id)
+    assert busy.value.code == "paused"
+    assert reviewer.revoke(made.id, made.digest, "one more look").state is State.PENDING
+    asked = author.submit(plan(EDIT))
+    changed = reviewer.request_changes(asked.id, asked.digest, "not today", ["e1"])
+    assert changed.state is State.CHANGES_REQUESTED
+    refused = author.submit(plan(DROP))
+    assert reviewer.reject(refused.id, refused.digest, "keep it").state is State.REJECTED
+    with pytest.raises(treegate.Rejected) as again:
+        author.submit(plan(DROP))
+    assert again.value.code == "already-rejected"
+    with pytest.raises(treegate.Rejected):
+        author.wait(refused.id, "decided", 5)
+    with pytest.raises(treegate.Waiting) as still:
+        author.wait(made.id, "decided", 0)
+    assert "waits for a reviewer other than author" in still.value.message
+    assert [pause.case for pause in operator.pause()] == ["", "Smith"]
+    operator.resume()
+    assert operator.resume("Smith") == []
+
+
+def test_a_run_is_carried_out_watched_and_taken_back(door: Door, office: Path):
+    """Approved, applied, the same run when asked again; restored from the vault, undone, and told of."""
+    author, reviewer, operator = door("author"), door("reviewer"), door("operator")
+    made, told = author.submit(SORT), list[tuple[int, int]]()
+    reviewer.watch(lambda done, total: told.append((done, total)), lambda: False)
+    reviewer.approve(made.id, made.digest)
+    applied = reviewer.apply(made.id)
+    assert (applied.id, applied.state, applied.receipt.counts.moved) == (made.id, "applied", 4)
+    assert (office / "projects/Smith/Scans/scan1.pdf").read_text() == "Smith 1"
+    assert author.wait(made.id, "applied", 5).state is State.APPLIED
+    assert reviewer.apply(made.id).run == applied.run
+    assert reviewer.outcome(applied.run) == reviewer.run(applied.run[:8]) == applied
+    assert reviewer.progress(applied.run).ended
+    assert [run.id for run in reviewer.list_runs("Smith")] == [applied.run]
+    held = reviewer.list_vault()
+    assert {one.path for one in held} == {"Smith/scan0.pdf", "Smith/notes.txt"}
+    assert reviewer.undoable_until() > held[0].kept_at
+    back = operator.restore(applied.run, [one.entry for one in held if one.path.endswith("pdf")], "Smith/again.pdf")
+    assert back.state == "pending"
+    assert operator.prune(dry=True).entries == []
+    undo = operator.undo("", ["Smith/Scans/scan1.pdf"])
+    assert (undo.run, undo.submitted.state) == (applied.run, "pending")
+    reviewer.approve(undo.submitted.id, undo.submitted.digest)
+    assert reviewer.apply(undo.submitted.id).state == "applied"
+    assert (office / "projects/Smith/scan1.pdf").exists()
+    (life,) = reviewer.history("Smith/scan1.pdf")
+    assert [step.path for step in life.happened] == ["Smith/Scans/scan1.pdf", "Smith/scan1.pdf"]
+    assert operator.recover() == []
+
+
+def test_a_run_that_cannot_be_is_refused_alike(door: Door, office: Path):
+    """The tree moved on after the approval: Stale, with the path, and what to type; nothing is done."""
+    author, reviewer, operator = door("author"), door("reviewer"), door("operator")
+    operator.pause()
+    made = author.submit(plan({"op": "move", "from": "scan1.pdf", "to": "Scans/"}))
+    reviewer.approve(made.id, made.digest)
+    (office / "projects/Smith/scan1.pdf").write_text("edited")
+    operator.resume()
+    with pytest.raises(treegate.Stale) as stale:
+        reviewer.apply(made.id)
+    assert stale.value.next == f"treegate refresh {made.id}"
+    assert (office / "projects/Smith/scan1.pdf").read_text() == "edited"
+    with pytest.raises(treegate.Stale):
+        author.wait(made.id, "applied", 5)
+
+
+def test_a_run_is_proved_by_content(door: Door):
+    """`verify` hashes what is touched before and after."""
+    author, reviewer, operator = door("author"), door("reviewer"), door("operator")
+    operator.pause("Jones")
+    made = author.submit(SORT)
+    operator.pause("Smith")
+    reviewer.approve(made.id, made.digest)
+    operator.resume("Smith")
+    assert reviewer.apply(made.id, verify=True).state == "applied"
+
+
+def test_plans_are_written_without_json(door: Door):
+    """Pairs that swap, an edited sheet; a name that is not UTF-8 comes through as the bytes that it is."""
+    author = door("author")
+    swap = json.loads(author.write_moves("Smith", [Pair("scan1.pdf", "scan2.pdf"), Pair("scan2.pdf", "scan1.pdf")]))
+    assert len(swap["operations"]) == 3
+    rows = author.worksheet("Smith")
+    assert [(row.path, row.is_dir) for row in rows if row.path == "notes.txt"] == [("notes.txt", False)]
+    before = "".join(sheet(rows, "Smith"))
+    edited = author.read_sheet("Smith", before.replace("notes.txt", "Notes.txt"), before)
+    assert not edited.faults
+    document = author.write_changes("Smith", edited.changes, "Rename")
+    assert author.check(document).counts.moved == 1
+    with pytest.raises(treegate.NotFound) as missing:
+        author.worksheet("Smiht")
+    assert (missing.value.code, missing.value.hint) == ("case-not-found", "did you mean 'Smith'?")
+
+
+def test_names_that_are_not_utf8_come_through(door: Door, office: Path):
+    """In effects, in the vault, in a sheet: as the bytes that they are."""
+    name = os.fsdecode(b"caf\xe9.txt")
+    (office / "projects/Smith" / name).write_text("x")
+    author, reviewer = door("author"), door("reviewer")
+    made = author.submit(plan({"op": "delete", "path": "caf%E9.txt", "raw": True}))
+    reviewer.approve(made.id, made.digest)
+    reviewer.apply(made.id)
+    assert [one.path for one in reviewer.list_vault()] == [f"Smith/{name}"]
+    (office / "projects/Smith" / name).write_text("y")
+    assert name in {row.path for row in author.worksheet("Smith")}
+    assert visible(name)
+
+
+def test_the_log_is_read_verified_signed_and_exported(door: Door, tmp_path: Path):
+    """Newest first and page by page; against a checkpoint that was kept; every row of it as a line."""
+    author, operator = door("author"), door("operator")
+    for number in range(3):
+        author.submit(plan({"op": "mkdir", "path": f"New {number}"}))
+    newest = operator.log(limit=4)
+    assert [row.seq for row in newest] == list(range(operator.audit_head(), operator.audit_head() - 4, -1))
+    assert operator.log(limit=2, before=newest[1].seq) == newest[2:]
+    assert {row.event for row in operator.log("Smith")} == {"submitted", "previewed"}
+    kept = tmp_path / "checkpoint.json"
+    kept.write_bytes(json.dumps(json.loads(_json(operator.checkpoint()))).encode())
+    found = operator.verify_audit([kept])
+    assert (found.verified, found.vouched) == (True, newest[0].seq)
+    assert len(list(operator.export_audit(2))) == operator.audit_head() - 2
+    with pytest.raises(treegate.NotFound):
+        operator.verify_audit([tmp_path / "missing.json"])
+    with pytest.raises(treegate.Denied):
+        author.checkpoint()
+    assert door("admin").rekey().startswith("ed25519:")
+
+
+def test_the_workspace_is_looked_after(door: Door):
+    """doctor, fsck, settings, terms, for those who may; tokens made, listed and ended by admins."""
+    author, reviewer, operator, admin = (door(role) for role in ROLES)
+    assert [found.severity for found in reviewer.doctor()] == ["note"]
+    with pytest.raises(treegate.Denied):
+        author.doctor()
+    with pytest.raises(treegate.Denied):
+        reviewer.doctor(deep=True)
+    assert operator.doctor(deep=True)
+    assert operator.fsck(dry=True) == operator.fsck() == []
+    settings = operator.settings()
+    assert ("vault.keep", "default") in {(one.key, one.origin) for one in settings.settings}
+    assert settings.path.endswith("treegate.toml")
+    with pytest.raises(treegate.Denied):
+        author.settings()
+    assert reviewer.terms().apply_on_approval
+    assert (reviewer.asks_to_type(20), reviewer.asks_to_type(21)) == (False, True)
+    made, text = admin.create_token("nina", Role.REVIEWER, ["Smith"])
+    assert text.startswith("tg_")
+    assert made in admin.list_tokens()
+    with pytest.raises(treegate.Denied):
+        operator.create_token("eve", Role.ADMIN)
+    assert admin.revoke_token("nina").revoked_at is not None
+    with pytest.raises(treegate.NotFound):
+        admin.revoke_token("nobody")
+    assert (author.actor.name, author.actor.role, author.actor.via) == ("author", Role.AUTHOR, "token")
+
+
+@pytest.mark.parametrize("id", ["pl_nowhere", "..", "a/b", "%2e", "ünd"])
+def test_what_is_not_there_is_not_found(door: Door, id: str):
+    """Whatever an id looks like; also where a path could be read out of it."""
+    with pytest.raises(treegate.NotFound):
+        door("author").show(id)
+
+
+def _json(value: Any) -> str:
+    from treegate.render import jsons
+
+    return jsons.dumps(value)
