@@ -105,10 +105,40 @@ def proposed(ask: Scribe) -> None:
         ask(operation, "author", f"GET /plans/{plan}{path}")
     for kind in ("application/json", "text/markdown", "text/html", "text/plain"):
         ask("preview", "author", f"GET /plans/{plan}/preview", accept=kind)
+    looked_at(ask, plan)
     ask("plans", "author", "GET /plans")
     ask("validate", "author", f"POST /plans/{plan}/validate")
     ask("refresh", "author", f"POST /plans/{plan}/refresh")
     ask("withdraw", "author", f"POST /plans/{plan}/withdraw", {"comment": "handed in again with the notes"})
+
+
+def looked_at(ask: Scribe, plan: str) -> None:
+    """A plan from all sides."""
+    shown = ask("shown", "reviewer", f"GET /plans/{plan}/shown")
+    for operation, path in (
+        ("plan-document", "document"),
+        ("plan-log", "log"),
+        ("since-approved", "since-approved"),
+        ("since-seen", "since-seen"),
+        ("text-difference", "effects/e4/text"),
+        ("folders", "folders"),
+        ("destination", "destination?path=Smith-v-Jones/scan1.pdf"),
+        ("sample", "sample"),
+        ("overlaps", "overlaps"),
+        ("survivors", "survivors"),
+        ("moved-on", "moved-on"),
+        ("explain", "explain"),
+        ("waiting-for", "waiting-for"),
+    ):
+        ask(operation, "reviewer", f"GET /plans/{plan}/{path}")
+    digest = shown["preview"]["digest"]
+    ask("note-seen", "reviewer", f"POST /plans/{plan}/seen", {"digest": digest})
+    ask("reduction", "reviewer", f"POST /plans/{plan}/reduction", {"digest": digest, "leave_out": ["e4"]})
+    ask("explain-document", "author", "POST /policy/explain", PLAN)
+    ask("terms", "author", "GET /policy")
+    ask("case-worksheet", "author", "GET /cases/Smith-v-Jones/worksheet")
+    pairs = [{"from": "notes.txt", "to": "Notes/"}]
+    ask("write-moves", "author", "POST /cases/Smith-v-Jones/moves", {"pairs": pairs, "title": "Put the notes away"})
 
 
 def decided(ask: Scribe) -> None:
@@ -137,11 +167,34 @@ def carried_out(ask: Scribe) -> None:
     made = ask("submit", "author", "POST /plans", MENDED)
     ask("approve", "reviewer", f"POST /plans/{made['id']}/approve", {"digest": made["digest"], "comment": "Fine."})
     run = ask("apply", "operator", f"POST /plans/{made['id']}/apply")["run"]
-    for operation, path in (("run-events", "/events"), ("run", ""), ("receipt", "/receipt")):
+    for operation, path in (
+        ("run-events", "/events"),
+        ("run", ""),
+        ("receipt", "/receipt"),
+        ("applied", "/applied"),
+        ("outcome", "/outcome"),
+    ):
         ask(operation, "author", f"GET /runs/{run}{path}")
     ask("runs", "author", "GET /runs")
     ask("undo", "operator", f"POST /runs/{run}/undo", {"paths": ["Smith-v-Jones/Scans/2026-03/scan1.pdf"]})
+    ask("undo-last", "operator", "POST /undo", {"paths": ["Smith-v-Jones/Scans/2026-03/scan2.pdf"]})
     ask("recover", "operator", f"POST /runs/{run}/recover", {"back": False})
+    ask("recover-all", "operator", "POST /recover", {"back": False})
+    kept(ask)
+
+
+def kept(ask: Scribe) -> None:
+    """Something is deleted, proved, kept, put back."""
+    ask("pause", "operator", "POST /pause", {"case": "Smith-v-Jones", "comment": "an audit until noon"})
+    gone = {"version": 1, "case": "Smith-v-Jones", "operations": [{"op": "delete", "path": "notes.txt"}]}
+    made = ask("submit", "author", "POST /plans", gone)
+    ask("approve", "reviewer", f"POST /plans/{made['id']}/approve", {"digest": made["digest"], "comment": "Fine."})
+    ask("resume", "operator", "POST /resume", {"case": "Smith-v-Jones"})
+    run = ask("apply-verified", "operator", f"POST /plans/{made['id']}/apply-verified")["run"]
+    entry = ask("vault", "author", "GET /vault")["vault"][0]["entry"]
+    ask("restore", "operator", "POST /vault/restore", {"run": run, "entries": [entry]})
+    ask("prune", "operator", "POST /vault/prune", {"dry": True})
+    ask("history", "author", "GET /history?path=Smith-v-Jones/notes.txt")
 
 
 def besides(ask: Scribe) -> None:
@@ -157,16 +210,31 @@ def besides(ask: Scribe) -> None:
         ("schema", "schemas/plan"),
     ):
         ask(operation, "", f"GET /{path}")
-    for operation in ("whoami", "vault", "audit"):
+    for operation in ("whoami", "audit"):
         ask(operation, "author", f"GET /{operation}")
     ask("verify", "author", "GET /audit/verify")
+    ask("audit-head", "author", "GET /audit/head")
+    one = ask("checkpoint", "operator", "POST /audit/checkpoint")
+    given = {"name": "the checkpoint of March", "checkpoint": one}
+    ask("verify-against", "operator", "POST /audit/verify", {"checkpoints": [given]})
+    ask("export", "admin", "GET /audit/export")
+    ask("rekey", "admin", "POST /audit/rekey")
+    ask("create-token", "admin", "POST /tokens", {"name": "nina", "role": "reviewer", "cases": ["Smith-v-Jones"]})
+    ask("revoke-token", "admin", "DELETE /tokens/nina")
     ask("tokens", "admin", "GET /tokens")
+    ask("doctor", "reviewer", "POST /doctor", {"deep": False})
+    ask("fsck", "operator", "POST /fsck", {"dry": True})
+    ask("settings", "operator", "GET /config")
 
 
 def shorten(found: dict[str, Any]) -> None:
     """Leaves of what is long its beginning."""
     numbers, schema = found["numbers"]["gives"], found["schema"]["gives"]
     numbers["text/plain"] = "".join(numbers["text/plain"].splitlines(True)[:8])
+    lines = found["export"]["gives"]
+    lines["application/jsonl"] = "".join(lines["application/jsonl"].splitlines(True)[:2])
+    found["settings"]["gives"]["application/json"]["path"] = "/var/lib/treegate/office/treegate.toml"
+    found["create-token"]["gives"]["application/json"]["text"] = "tg_…"
     whole = schema["application/json"]
     schema["application/json"] = {key: whole[key] for key in ("$schema", "title", "$ref")}
 

@@ -22,7 +22,7 @@ Query = dict[str, Any]
 
 TIMES = httpx2.Timeout(connect=5, read=600, write=60, pool=5)  # a preview of 100,000 operations takes its time
 PAUSES = (0.1, 0.5, 1.0)  # seconds before each further try
-LONGEST_PAUSE = 30  # seconds that "ask again after" is heeded
+LATER = frozenset({409, 429, 503})  # with Retry-After: nothing was done, or it is being done
 MOST = 512 << 20  # bytes of an answer
 PATIENCE = 120.0  # seconds that a service may take to come back, for whoever was watching
 
@@ -115,10 +115,19 @@ class Wire:
         return told.body
 
     def _tried(self, method: str, address: str, body: bytes, headers: dict[str, str], again: bool) -> Told:
+        """One answer; a service that says when to ask again is asked again then, as long as patience lasts."""
+        end = time.monotonic() + PATIENCE
+        told = self._reached(method, address, body, headers, again)
+        while told.status in LATER and 0 < told.after < end - time.monotonic():
+            time.sleep(told.after)
+            told = self._reached(method, address, body, headers, again)
+        return told
+
+    def _reached(self, method: str, address: str, body: bytes, headers: dict[str, str], again: bool) -> Told:
         """One answer; tried again where nothing can have been done, or what was done is not done twice."""
         for pause in PAUSES:
             try:
-                told = self._sent(method, address, body, headers)
+                return self._sent(method, address, body, headers)
             except (httpx2.ConnectError, httpx2.ConnectTimeout):
                 time.sleep(pause)
             except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
@@ -127,10 +136,6 @@ class Wire:
                 time.sleep(pause)
             except httpx2.HTTPError as error:
                 raise _silent(self.url, error) from None
-            else:
-                if told.status != 429 or not 0 < told.after <= LONGEST_PAUSE:
-                    return told
-                time.sleep(told.after)
         with _reaching(self.url):
             return self._sent(method, address, body, headers)
 

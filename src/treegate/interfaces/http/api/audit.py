@@ -20,9 +20,10 @@ from treegate.interfaces.http.api.plans import Case, Cursor, Limit
 from treegate.interfaces.http.api.shapes import Short, Taken
 from treegate.interfaces.http.identity import Who
 from treegate.interfaces.http.openapi import documented
+from treegate.interfaces.http.repeating import Repeatable
 from treegate.interfaces.http.service import TheService
 
-router = APIRouter(tags=["audit"])
+router = APIRouter(tags=["audit"], route_class=Repeatable)
 After = Annotated[int, Query(ge=0, lt=1 << 53, description="Only the rows after this one.")]
 EverAt = Annotated[str, Query(description="Where a file is, or was; from the case's name on.", max_length=4096)]
 LINES = {"application/jsonl": "A row a line, as JSON, with its hash."}
@@ -96,7 +97,7 @@ async def verify_against(request: Request, who: Who, service: TheService) -> Res
     return answers.json(await service.crew.call(who, "verify_audit", given))
 
 
-@router.post("/audit/checkpoint", **documented(gives=Checkpoint, refuses=(409,)))
+@router.post("/audit/checkpoint", **documented(repeats=True, gives=Checkpoint, refuses=(409,)))
 async def checkpoint(who: Who, service: TheService) -> Response:
     """Signs the head of the log. Kept elsewhere, the checkpoint proves all that came before it."""
     return answers.json(await service.crew.call(who, "checkpoint"))

@@ -42,7 +42,7 @@ async def outcome(id: RunId, who: Who, service: TheService) -> Response:
     return answers.json(service.gate.acting_as(who).outcome(id))
 
 
-@router.post("/plans/{id}/apply-verified", **documented(gives=Applied, refuses=ENDS))
+@router.post("/plans/{id}/apply-verified", **documented(repeats=True, gives=Applied, refuses=ENDS))
 async def apply_verified(id: PlanId, who: Who, service: TheService) -> Response:
     """Carries out what was approved, and proves by content that nothing was lost; answers when it is done."""
     return answers.json(await service.crew.call(who, "apply", id, verify=True))

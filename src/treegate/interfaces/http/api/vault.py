@@ -49,7 +49,7 @@ class ToPrune(Taken, frozen=True, kw_only=True):
 
 
 class PrunedNow(msgspec.Struct, frozen=True):
-    """What was let go, and besides: vault folders (volume, run), files of the state directory."""
+    """What was let go, and besides: vault folders (volume, run), and files of the state directory, by name."""
 
     entries: list[Held]
     folders: list[tuple[str, str]]
@@ -79,9 +79,9 @@ async def restore(request: Request, who: Who, service: TheService) -> Response:
     return answers.json(made, 201, {"Location": f"/plans/{made.id}"})
 
 
-@router.post("/vault/prune", **documented(takes=ToPrune, gives=PrunedNow, refuses=(409,)))
+@router.post("/vault/prune", **documented(repeats=True, takes=ToPrune, gives=PrunedNow, refuses=(409,)))
 async def prune(request: Request, who: Who, service: TheService) -> Response:
     """Lets go what retention no longer keeps; never what a live plan or an unfinished run names."""
     asked = await answers.taken(request, ToPrune)
     gone, left = await service.crew.call(who, "prune", dry=asked.dry, trust_clock=asked.trust_clock)
-    return answers.json(PrunedNow(gone, left.folders, [str(file) for file in left.files]))
+    return answers.json(PrunedNow(gone, left.folders, [file.name for file in left.files]))

@@ -1,0 +1,238 @@
+"""The commands with --server: the same output as beside the workspace, for a whole story; and who may not."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from test_service_killed import Serving
+
+from treegate.gate import Gate
+from treegate.interfaces.cli import COMMANDS
+from treegate.model.actors import Role
+
+PROGRAM = str(Path(sys.executable).with_name("treegate"))
+ROLES = ("author", "reviewer", "operator", "admin")
+HERE = {"init", "demo", "completion", "serve", "schema"}  # what makes no sense from afar
+PLAN = [
+    {"op": "move", "match": "scan[1-4].pdf", "to": "Scans/"},
+    {"op": "replace", "path": "notes.txt", "content": "call the court today\n"},
+    {"op": "delete", "path": "scan0.pdf"},
+]
+# What is never the same twice: ids, digests, keys and signatures, times, durations, the door.
+PARTS = (
+    (r"\b(pl|run|ws|st|tok)_[0-9a-z]{8,16}\b", r"\1_ID"),
+    (r"\btg_[0-9A-Za-z_-]+", "tg_TOKEN"),
+    (r"\b[0-9a-f]{64}\b", "DIGEST"),
+    (r"\b[0-9a-f]{12}\b", "DIGEST"),
+    (r"ed25519:[A-Za-z0-9+/=]+", "KEY"),
+    (r"\b1[0-9]{12}\b", "MS"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC", "TIME"),
+    (r"\d{4}-\d\d-\d\d by age", "DAY by age"),
+    (r'"seconds":[0-9.e-]+', '"seconds":S'),
+    (r"\d+(\.\d+)? (ms|s)\b", "S"),
+    (r'"channel":"(cli|http)"', '"channel":DOOR'),
+    (r"\[(cli|http)\]", "[DOOR]"),
+    (r"\(?DIGEST\)?", "DIGEST"),
+)
+
+
+class Ended(NamedTuple):
+    """How a command line ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Shell:
+    """Somebody's shell, beside a workspace of its own or far from it."""
+
+    def __init__(self, folder: Path, *, far: bool) -> None:
+        self.root, self.away = folder / "office", folder / "elsewhere"
+        self.away.mkdir(parents=True)
+        self._environ = {"TREEGATE_STATE": str(folder / "state"), "PATH": os.environ["PATH"], "COLUMNS": "100"}
+        for case in ("Smith", "Jones"):
+            (self.root / "projects" / case).mkdir(parents=True)
+            for number in range(5):
+                (self.root / "projects" / case / f"scan{number}.pdf").write_text(f"{case} {number}")
+        (self.root / "projects/Smith/notes.txt").write_text("call the court\n")
+        with Gate.init(self.root, environ=self._environ) as gate:
+            self._tokens = {role: gate.create_token(role, Role(role))[1] for role in ROLES}
+        self.serving = Serving(self.root, self._environ) if far else None
+
+    def run(self, who: str, *args: str, given: str | None = None, **environ: str) -> Ended:
+        """One command, as whoever's token is meant."""
+        where, more = self.root, dict(self._environ)
+        if self.serving is not None:
+            where, more = self.away, {"PATH": os.environ["PATH"], "COLUMNS": "100"}
+            more["TREEGATE_SERVER"] = self.serving.address
+        if who:
+            more["TREEGATE_TOKEN"] = self._tokens[who]
+        done = subprocess.run(
+            [PROGRAM, *args], cwd=where, env=more | environ, input=given, capture_output=True, text=True, timeout=60
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def end(self) -> None:
+        if self.serving is not None:
+            assert self.serving.end(signal.SIGTERM) == 0
+
+
+@pytest.fixture
+def near(tmp_path: Path) -> Shell:
+    return Shell(tmp_path / "near", far=False)
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[Shell]:
+    shell = Shell(tmp_path / "far", far=True)
+    yield shell
+    shell.end()
+
+
+def document(*operations: dict[str, Any], **head: Any) -> str:
+    return json.dumps({"version": 1, "case": "Smith", "title": "Sort", "operations": operations, **head})
+
+
+def plain(text: str, shell: Shell) -> str:
+    """A text without what is never the same twice."""
+    text = text.replace(str(shell.root.parent), "FOLDER")
+    for pattern, instead in PARTS:
+        text = re.sub(pattern, instead, text)
+    return re.sub(r"[ ]{2,}", "  ", text)
+
+
+def story(shell: Shell) -> Iterator[tuple[str, Ended]]:
+    """What a small office types, and what it is answered."""
+
+    def do(who: str, *args: str, given: str | None = None, **environ: str) -> Ended:
+        ended = shell.run(who, *args, given=given, **environ)
+        told.append((f"{who}: treegate {' '.join(args)}", ended))
+        return ended
+
+    told: list[tuple[str, Ended]] = []
+    sort = document(*PLAN)
+    do("author", "check", "-", given=sort)
+    do("author", "check", "-", given=document({"op": "move", "from": "skan1.pdf", "to": "A/"}))
+    do("author", "submit", "-", given='{"version": 1, "operations": 7}')
+    do("operator", "pause", "--case", "Smith", "-c", "an audit")
+    id = json.loads(do("author", "submit", "-", "--json", given=sort).out)["id"]
+    do("author", "policy", "explain", id)
+    do("reviewer", "status")
+    do("reviewer", "list")
+    do("reviewer", "show", id)
+    do("reviewer", "show", id, "--effects", "--count", "3")
+    do("reviewer", "show", id, "--markdown")
+    do("author", "approve", id, "--digest", "000000000000")
+    digest = json.loads(do("reviewer", "show", id, "--json").out)["preview"]["digest"]
+    do("reviewer", "approve", id, "--digest", digest)
+    do("reviewer", "revoke", id)
+    do("operator", "resume", "--case", "Smith", "--json")
+    do("reviewer", "reduce", id, "--leave-out", "e2")
+    do("author", "revise", id, "-", "--from", "1", given=sort)
+    do("author", "revise", id, "-", given=sort)
+    do("author", "diff", id, "1")
+    do("author", "wait", id, "--until", "decided", "--timeout", "0")
+    do("reviewer", "approve", id, "--digest", "000000000000")
+    applied = json.loads(do("reviewer", "approve", id, "--digest", digest, "--json").out)
+    run = applied["run"]
+    do("author", "wait", id, "--until", "applied", "--timeout", "60s")
+    do("reviewer", "apply", id)
+    do("reviewer", "show", run)
+    do("reviewer", "vault", "list")
+    do("operator", "vault", "restore", run, "--to", "Smith/again.pdf")
+    do("operator", "undo", run, "--path", "Smith/Scans/scan1.pdf")
+    do("operator", "undo", run, "--now")
+    do("operator", "vault", "prune", "--dry-run")
+    do("operator", "recover")
+    other = json.loads(do("author", "submit", "-", "--json", given=document(PLAN[1], title="Notes")).out)
+    do("reviewer", "reject", other["id"], "-c", "not today")
+    do("author", "submit", "-", given=document(PLAN[1], title="Notes"))
+    do("author", "withdraw", id)
+    do("author", "log", "--limit", "8")
+    do("author", "log", "--path", "Smith/Scans/scan1.pdf")
+    do("author", "audit", "verify")
+    do("operator", "audit", "checkpoint")
+    do("operator", "audit", "export", "--after", "3")
+    do("reviewer", "doctor")
+    do("author", "doctor")
+    do("operator", "fsck")
+    do("operator", "config", "show")
+    do("admin", "token", "list")
+    do("admin", "token", "create", "--name", "nina", "--role", "reviewer")
+    do("admin", "token", "revoke", "nina")
+    do("author", "new", "Smith", "--mv", "scan1.pdf", "A/")
+    do("author", "new", "Smith", "--edit", EDITOR="sed -i s/notes.txt/Notes.txt/")
+    do("author", "show", "pl_nowhere")
+    yield from told
+
+
+def test_the_same_story_is_told_near_and_far(near: Shell, far: Shell):
+    """Each command ends with the same status, and prints the same on both streams, but for ids and times."""
+    for (line, ours), (_, theirs) in zip(story(near), story(far), strict=True):
+        for name in ("out", "err"):
+            here, there = plain(getattr(ours, name), near), plain(getattr(theirs, name), far)
+            assert here == there, line + "\n" + "\n".join(difflib.unified_diff(here.split("\n"), there.split("\n")))
+        assert ours.status == theirs.status, (line, ours, theirs)
+
+
+def test_every_command_on_a_workspace_takes_a_server(far: Shell):
+    """All but those that make no sense from afar; `rekey` and the like are no exception."""
+    for name in COMMANDS:
+        module = __import__(f"treegate.interfaces.cli.{COMMANDS[name].module}", fromlist=["x"])
+        command = getattr(module, f"{name.replace('-', '_')}_command")
+        for one in getattr(command, "commands", {"": command}).values():
+            takes = any("--server" in param.opts for param in one.params)
+            assert takes == (name not in HERE), (name, one.name)
+
+
+def test_a_server_that_is_not_there(near: Shell):
+    """Exit status 14, and the command that may help."""
+    ended = near.run("author", "list", "--server", "http://127.0.0.1:9", "--json")
+    error = json.loads(ended.out)["error"]
+    assert (ended.status, error["code"], error["exit_status"]) == (14, "server-unreachable", 14)
+
+
+@pytest.mark.parametrize(
+    ("args", "environ", "status", "code"),
+    [
+        (["--server", "http://127.0.0.1:9", "--workspace", "."], {}, 2, "server-and-workspace"),
+        (["--server", "http://example.org"], {}, 2, "insecure-server"),
+        (["--server", "nowhere"], {}, 2, "server-invalid"),
+        (["--server", "http://127.0.0.1:9"], {"TREEGATE_TOKEN": ""}, 4, "token-needed"),
+        ([], {"TREEGATE_SERVER": "http://127.0.0.1:9"}, 14, "server-unreachable"),
+    ],
+)
+def test_what_is_named_has_to_fit(near: Shell, args: list[str], environ: dict[str, str], status: int, code: str):
+    """A server or a workspace; an address that is one, and safe; a token."""
+    ended = near.run("author", "list", "--json", *args, **environ)
+    assert (ended.status, json.loads(ended.out)["error"]["code"]) == (status, code)
+
+
+def test_a_workspace_that_is_named_goes_before_the_environment(near: Shell):
+    """TREEGATE_SERVER is for those who name nothing."""
+    ended = near.run("author", "list", "--workspace", ".", TREEGATE_SERVER="http://127.0.0.1:9")
+    assert ended.status == 0
+
+
+def test_a_wrong_token_is_denied(far: Shell):
+    """Exit status 4; no token at all, too."""
+    assert far.run("", "list", TREEGATE_TOKEN="tg_" + "x" * 40).status == 4
+    ended = far.run("", "list", "--json")
+    assert (ended.status, json.loads(ended.out)["error"]["code"]) == (4, "token-needed")
+
+
+def test_completion_asks_nobody_on_the_network(far: Shell):
+    """With a server named, ids are not offered: a key at the shell waits for no network."""
+    asked = {"_TREEGATE_COMPLETE": "bash_complete", "COMP_WORDS": "treegate show ", "COMP_CWORD": "2"}
+    assert far.run("author", **asked).out.strip() == ""
