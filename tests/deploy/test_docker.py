@@ -1,0 +1,214 @@
+"""The image and the compose file, on a real Docker engine: a plan goes from a request to the host's own folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+import pytest
+
+TOP = Path(__file__).parents[2]
+DOCKER = TOP / "deploy/docker"
+LOCKS = [DOCKER / "service.lock", DOCKER / "build.lock"]
+COMPOSE = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
+UID = 1234
+PATIENCE = 60  # seconds
+
+
+def ran(*command: str, **environ: str) -> str:
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=TOP, env={**os.environ, **environ}, timeout=600
+    )
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def works(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, timeout=60).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def rows(lock: Path) -> set[str]:
+    """What a lock pins, each with its hashes."""
+    return {"".join(one.split()) for one in lock.read_text().replace("\\\n", " ").splitlines()}
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_the_image_installs_what_is_tested(lock: Path):
+    """Its locks are parts of requirements.lock, hashes and all."""
+    assert rows(lock) <= rows(TOP / "requirements.lock")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A base image: the one named in TREEGATE_BASE, else one made here, with the packages that the locks name."""
+    if not works("docker", "info"):
+        pytest.skip("needs a Docker engine that answers (`docker info`)")
+    if not works(*COMPOSE, "version"):
+        pytest.skip("needs docker-compose, or docker's compose plugin")
+    if named := os.environ.get("TREEGATE_BASE"):
+        return named
+    if not shutil.which("mmdebstrap") or os.geteuid():
+        pytest.skip("needs TREEGATE_BASE, an image with Python and venv; or mmdebstrap and root, to make one")
+    where = tmp_path_factory.mktemp("base")
+    made, wheels = where / "base.tar", where / "opt/wheels"
+    ran("mmdebstrap", "--quiet", "--variant=minbase", "--include=python3,python3-venv", "bookworm", str(made))
+    pip = (
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--require-hashes",
+        "--only-binary=:all:",
+        "-d",
+        str(wheels),
+    )
+    for lock in LOCKS:
+        ran(*pip, "-r", str(lock))
+    ran("tar", "-C", str(where), "--append", "-f", str(made), "./opt/wheels")
+    ran(
+        "docker",
+        "import",
+        "--change",
+        "ENV PIP_NO_INDEX=1 PIP_FIND_LINKS=/opt/wheels",
+        str(made),
+        "treegate-test-base",
+    )
+    made.unlink()
+    return "treegate-test-base"
+
+
+class Sidecar:
+    """The service as the compose file runs it, beside a workspace on the host."""
+
+    def __init__(self, base: str, workspace: Path) -> None:
+        with closing(socket()) as one:
+            one.bind(("127.0.0.1", 0))
+            self.port = one.getsockname()[1]
+        self.environ = {
+            "TREEGATE_BASE": base, "TREEGATE_WORKSPACE": str(workspace), "TREEGATE_UID": str(UID),
+            "TREEGATE_PORT": str(self.port), "COMPOSE_PROJECT_NAME": f"treegate-test-{os.getpid()}",
+        }  # fmt: skip
+
+    def compose(self, *arguments: str) -> str:
+        return ran(*COMPOSE, "-f", str(DOCKER / "compose.yaml"), *arguments, **self.environ)
+
+    def treegate(self, *arguments: str) -> Any:
+        """A command typed in the container, and the JSON that it prints."""
+        return json.loads(self.compose("exec", "-T", "treegate", "treegate", *arguments, "--json"))
+
+    def docker(self, *arguments: str) -> str:
+        return ran("docker", *arguments, self.compose("ps", "-q", "treegate").strip())
+
+    def ask(self, path: str, token: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {token}"}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def until_ready(self) -> None:
+        poll(lambda: self.ask("/readyz", "")["status"] == "ready")
+
+    def until_applied(self, plan: str, token: str) -> None:
+        poll(lambda: self.ask(f"/plans/{plan}", token)["state"] == "applied")
+
+
+def poll(true: Any) -> None:
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            if true():
+                return
+        except (urllib.error.URLError, ConnectionError) as error:
+            if time.monotonic() > end:
+                raise AssertionError("not in time") from error
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def sidecar(base: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    workspace = tmp_path_factory.mktemp("host") / "workspace"
+    case = workspace / "projects/Smith"
+    case.mkdir(parents=True)
+    for name in ("scan0.pdf", "scan1.pdf"):
+        (case / name).write_text(name)
+    for path in (workspace, *workspace.rglob("*")):
+        os.chown(path, UID, UID)
+    made = Sidecar(base, workspace)
+    try:
+        made.compose("build")
+        made.compose("run", "--rm", "treegate", "init", "/mnt/workspace")
+        made.compose("up", "-d")
+        made.until_ready()
+        yield made
+    finally:
+        made.compose("down", "-v", "-t", "20")
+
+
+def moved(name: str, into: str) -> dict[str, Any]:
+    return {"version": 1, "case": "Smith", "operations": [{"op": "move", "from": name, "to": into}]}
+
+
+def test_a_plan_is_handed_in_approved_and_seen_on_the_host(sidecar: Sidecar):
+    """One plan before a restart, one after: plans, tokens and runs are still there."""
+    author, reviewer = (
+        sidecar.treegate("token", "create", "--name", role, "--role", role)["token"]
+        for role in ("author", "reviewer")
+    )
+    first, second = (
+        sidecar.ask("/plans", author, moved(*what)) for what in (("scan0.pdf", "Scans/"), ("scan1.pdf", "Letters/"))
+    )
+    sidecar.ask(f"/plans/{first['id']}/approve", reviewer, {"digest": first["digest"]})
+    sidecar.until_applied(first["id"], author)
+    scans = Path(sidecar.environ["TREEGATE_WORKSPACE"]) / "projects/Smith/Scans"
+    assert (scans / "scan0.pdf").read_text() == "scan0.pdf"
+    assert (scans.stat().st_uid, (scans / "scan0.pdf").stat().st_uid) == (UID, UID)
+
+    sidecar.compose("restart")
+    sidecar.until_ready()
+    assert sidecar.ask(f"/plans/{first['id']}", author)["state"] == "applied"
+    assert sidecar.ask(f"/plans/{second['id']}", author)["state"] == "pending"
+    sidecar.ask(f"/plans/{second['id']}/approve", reviewer, {"digest": second["digest"]})
+    sidecar.until_applied(second["id"], author)
+    assert (scans.parent / "Letters/scan1.pdf").read_text() == "scan1.pdf"
+
+
+def test_the_container_may_write_what_it_must_and_nothing_else(sidecar: Sidecar):
+    """A read-only root, no capability, no new privileges, a user of its own, loopback."""
+    [found] = json.loads(sidecar.docker("inspect"))
+    held = found["HostConfig"]
+    assert (held["ReadonlyRootfs"], held["CapDrop"], held["Privileged"]) == (True, ["ALL"], False)
+    assert "no-new-privileges:true" in held["SecurityOpt"]
+    assert {one["HostIp"] for ports in held["PortBindings"].values() for one in ports} == {"127.0.0.1"}
+    status = sidecar.compose("exec", "-T", "treegate", "cat", "/proc/self/status")
+    said = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert (said["Uid"].split()[0], said["NoNewPrivs"], int(said["CapBnd"], 16)) == (str(UID), "1", 0)
+    tried = "import os; print([p for p in ('/', '/usr', '/opt/treegate', '/etc', '/mnt') if os.access(p, os.W_OK)])"
+    assert sidecar.compose("exec", "-T", "treegate", "python3", "-c", tried).strip() == "[]"
+
+
+def test_docker_sees_that_it_is_well(sidecar: Sidecar):
+    """The health check of the image holds."""
+    poll(lambda: sidecar.docker("inspect", "--format", "{{.State.Health.Status}}").strip() == "healthy")
+
+
+def test_pictures_are_drawn_in_the_container(sidecar: Sidecar):
+    """The process that draws is sealed there too."""
+    code = "from treegate.engine import confine; print(confine.seal())"
+    assert sidecar.compose("exec", "-T", "treegate", "/opt/treegate/bin/python", "-c", code).strip() == "True"
