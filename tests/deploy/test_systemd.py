@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
+import signal
+import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import httpx2
 import pytest
+from PIL import Image
+from unit import settings
 
-UNIT = Path(__file__).parents[2] / "deploy/systemd/treegate.service"
+TOP = Path(__file__).parents[2]
+UNIT = TOP / "deploy/systemd/treegate.service"
 analyzed = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze (Debian: systemd)")
 
 
@@ -47,3 +56,109 @@ def test_the_mount_is_that_of_the_workspace():
     assert {one or other for one, other in named} == {"/mnt/workspace"}
     assert bound is not None
     assert "/" + bound[1].replace("-", "/") == "/mnt/workspace"
+
+
+def confined(workspace: Path, state: Path, *command: str) -> list[str]:
+    """A command under what the unit takes away: all but two folders read-only, no capability, few system calls.
+
+    The user that it finds itself to be is no root, and owns the workspace.
+    """
+    user = ("--unshare-user", "--uid", "1234", "--gid", "1234", "--cap-drop", "ALL", "--die-with-parent")
+    root = ("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--ro-bind", TOP, TOP)
+    writable = ("--tmpfs", "/mnt", "--bind", workspace, "/mnt/workspace", "--tmpfs", "/var/lib", "--bind", state,
+                "/var/lib/treegate", "--remount-ro", "/mnt", "--remount-ro", "/var/lib", "--chdir", "/")  # fmt: skip
+    start = (sys.executable, Path(__file__).with_name("unit.py"), UNIT)
+    return [str(part) for part in ("bwrap", *user, *root, *writable, "--", *start, *command)]
+
+
+def environ() -> dict[str, str]:
+    """What the unit sets, and no more."""
+    [said] = settings(UNIT)["Environment"]
+    return {"PATH": "/usr/bin:/bin", **dict(one.split("=", 1) for one in said.split())}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> tuple[Path, Path]:
+    """A workspace whose case is a setgid folder, as shared ones are, and a folder for the state."""
+    if not works("bwrap", "--unshare-user", "--ro-bind", "/", "/", "true") or not shutil.which("systemd-analyze"):
+        pytest.skip("needs bwrap (Debian: bubblewrap), namespaces for users, and systemd-analyze (Debian: systemd)")
+    workspace, state = tmp_path / "workspace", tmp_path / "state"
+    case = workspace / "projects/Smith"
+    case.mkdir(parents=True)
+    state.mkdir(mode=0o700)
+    sheet = Image.new("RGB", (850, 1100), "white")
+    sheet.paste((200, 30, 30), (50, 50, 800, 500))
+    for name in ("scan0.png", "scan1.pdf"):
+        sheet.save(case / name)
+    case.chmod(0o2770)
+    return workspace, state
+
+
+def works(*command: str) -> bool:
+    return shutil.which(command[0]) is not None and subprocess.run(command, capture_output=True).returncode == 0
+
+
+def test_the_service_works_under_what_the_unit_takes_away(place: tuple[Path, Path]):
+    """The unit's own command: a plan is applied in a setgid folder, pictures are drawn, SIGTERM ends it well."""
+    program = str(Path(sys.executable).with_name("treegate"))
+    [start] = settings(UNIT)["ExecStart"]
+    command = start.replace("/opt/treegate/bin/treegate", program).replace("8473", "0").split()
+
+    def typed(*arguments: str) -> dict[str, str]:
+        done = subprocess.run(
+            confined(*place, program, *arguments, "--json"), capture_output=True, text=True, env=environ()
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    typed("init", "/mnt/workspace")
+    author, reviewer = (
+        typed("token", "create", "--name", role, "--role", role)["token"] for role in ("author", "reviewer")
+    )
+    service = subprocess.Popen(confined(*place, *command, "--json"), stdout=subprocess.PIPE, text=True, env=environ())
+    try:
+        assert service.stdout is not None
+        with httpx2.Client(base_url=json.loads(service.stdout.readline())["address"], timeout=30) as client:
+            _whole_story(client, bearer(author), bearer(reviewer), reviewer)
+        scans = place[0] / "projects/Smith/Scans"
+        assert sorted(path.name for path in scans.iterdir()) == ["scan0.png", "scan1.pdf"]
+        assert scans.stat().st_mode & stat.S_ISGID
+        [inside] = Path(f"/proc/{service.pid}/task/{service.pid}/children").read_text().split()
+        os.kill(int(inside), signal.SIGTERM)
+        assert service.wait(30) == 0
+    finally:
+        if service.poll() is None:
+            service.kill()
+            service.wait()
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _whole_story(client: httpx2.Client, author: dict[str, str], reviewer: dict[str, str], token: str) -> None:
+    operations = [{"op": "move", "match": "scan*", "to": "Scans/"}]
+    made = client.post("/plans", json={"version": 1, "case": "Smith", "operations": operations}, headers=author)
+    assert made.status_code == 201, made.text
+    plan, digest = made.json()["id"], made.json()["digest"]
+    client.post("/ui/login", data={"token": token})
+    effects = client.get(f"/plans/{plan}/effects", headers=author).json()["effects"]
+    for effect in [one["id"] for one in effects if one["kind"] == "file"]:
+        picture = client.get(f"/ui/plans/{plan}/effects/{effect}/picture")
+        assert (picture.status_code, picture.headers["content-type"]) == (200, "image/webp"), picture.text
+    said = client.post(f"/plans/{plan}/approve", json={"digest": digest}, headers=reviewer)
+    assert said.status_code == 200, said.text
+    end = time.monotonic() + 60
+    while client.get(f"/plans/{plan}", headers=author).json()["state"] != "applied":
+        assert time.monotonic() < end, client.get(f"/plans/{plan}", headers=author).text
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    "act",
+    ["open('/opt/x', 'w')", "open('/var/lib/x', 'w')", "os.chroot('/')", "os.setuid(0)", "mmap.mmap(-1, 9, prot=7)"],
+)
+def test_what_the_unit_takes_away_is_gone(place: tuple[Path, Path], act: str):
+    """The test above is not made under easier terms than it says."""
+    code = f"import mmap, os\ntry: {act}\nexcept OSError: raise SystemExit(9)"
+    assert subprocess.run(confined(*place, sys.executable, "-c", code), env=environ()).returncode == 9
