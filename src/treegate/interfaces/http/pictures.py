@@ -34,6 +34,8 @@ _WHY = {
     ),
 }
 
+_ANOTHER_TIME = {-signal.SIGALRM, -signal.SIGKILL}
+
 
 class NoPicture(NotFound):
     """There is no picture of a file, and why."""
@@ -92,11 +94,13 @@ async def _drawn(content: Content) -> bytes | str:
             data = await _sent(process)
             status = await process.wait()
     except TimeoutError:
-        raise NoPicture(_WHY[-signal.SIGALRM]) from None
+        status = -signal.SIGKILL
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
+    if status in _ANOTHER_TIME:
+        raise NoPicture(_WHY[status], hint="the machine was busy, or the file slow to come: load the page again")
     if status == 0 and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return data
     return _WHY.get(status, "it is damaged")
