@@ -13,8 +13,8 @@ from fastapi.testclient import TestClient
 Headers = dict[str, str]
 
 
-def plan(*operations: dict[str, Any], case: str = "Smith") -> str:
-    return json.dumps({"version": 1, "case": case, "operations": list(operations)})
+def plan(*operations: dict[str, Any], case: str = "Smith", **head: Any) -> str:
+    return json.dumps({"version": 1, "case": case, **head, "operations": list(operations)})
 
 
 SORT = plan({"op": "move", "match": "*.pdf", "to": "Scans/"})

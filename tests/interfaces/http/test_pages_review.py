@@ -1,0 +1,151 @@
+"""The review page without script: what it holds, what it is asked for besides, and the decisions that it sends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from test_pages import csrf
+from test_plans_over_http import plan, submitted
+
+Headers = dict[str, str]
+
+
+@pytest.fixture
+def page(service: TestClient, token: Callable[..., str]) -> TestClient:
+    """The service, with a reviewer logged in."""
+    assert service.post("/ui/login", data={"token": token("rita", "reviewer")}).status_code == 200
+    return service
+
+
+def form(page: TestClient, made: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """What the form of the page sends."""
+    text = page.get(f"/ui/plans/{made['id']}").text
+    return {"csrf": csrf(text), "digest": made["digest"], **more}
+
+
+def state(page: TestClient, made: dict[str, Any], author: Headers) -> str:
+    return str(page.get(f"/plans/{made['id']}", headers=author).json()["state"])
+
+
+def test_the_page_of_a_small_plan_holds_all_that_helps_to_decide(page: TestClient, author: Headers):
+    """The sentence, the request, folders, the sample, who has to say yes: without a script, without a link."""
+    document = plan({"op": "move", "match": "scan*.pdf", "to": "Scans/"}, reason="They lie about", requested_by="Ann")
+    text = page.get(f"/ui/plans/{submitted(page, author, document)['id']}").text
+    for words in ("for <strong>Ann</strong>", "Can be undone until", "They lie about", "afterwards", "1 needed"):
+        assert words in text
+    assert len(re.findall(r'/picture"', text)) == 5
+    assert 'name="sample" value="6"' in text
+
+
+def test_a_tree_that_moved_on_is_not_approved_and_the_page_says_what_is_different(
+    page: TestClient, author: Headers, office: Path
+):
+    """An edit after the page was shown: 409, the file by name, a button that previews it anew; undecided."""
+    made = submitted(page, author)
+    sent = form(page, made)
+    (office / "projects/Smith/scan1.pdf").write_text("it was edited since")
+    answer = page.post(f"/ui/plans/{made['id']}/approve", data=sent)
+    assert answer.status_code == 409
+    assert "Smith/scan1.pdf" in answer.text
+    assert "nothing was approved" in answer.text
+    assert state(page, made, author) == "pending"
+    assert "has moved on" in page.get(f"/ui/plans/{made['id']}").text
+
+
+def test_another_plan_of_the_same_entries_is_pointed_out_on_both(page: TestClient, author: Headers):
+    """By its title, with a link."""
+    first = submitted(page, author, plan({"op": "move", "from": "scan1.pdf", "to": "A/"}, title="First"))
+    second = submitted(page, author, plan({"op": "move", "from": "scan1.pdf", "to": "B/"}, title="Second"))
+    for one, other in ((first, second), (second, first)):
+        assert f'<a href="/ui/plans/{other["id"]}">' in page.get(f"/ui/plans/{one['id']}").text
+
+
+def test_what_is_ticked_is_what_a_request_for_changes_is_about(page: TestClient, author: Headers):
+    """The author reads which operation it came from; so does whoever looks at the page."""
+    made = submitted(page, author)
+    sent = form(page, made, leave=["e2"], comment="not this one")
+    assert page.post(f"/ui/plans/{made['id']}/request-changes", data=sent, follow_redirects=False).status_code == 303
+    text = page.get(f"/ui/plans/{made['id']}").text
+    assert "not this one" in text
+    assert "<code>e2</code>" in text
+
+
+def test_many_deletions_are_approved_only_with_their_number(
+    page: TestClient, author: Headers, office: Path, environ: dict[str, str]
+):
+    """Above policy's number a field asks for it; a wrong one decides nothing; thousands may be parted."""
+    folder = office / "projects/Smith/old"
+    folder.mkdir()
+    for number in range(25):
+        (folder / f"{number}.txt").write_text("x")
+    for number in range(200):
+        (office / f"projects/Smith/keep{number}.txt").write_text("x")
+    made = submitted(page, author, plan({"op": "delete", "path": "old", "recursive": True}))
+    assert 'name="typed"' in page.get(f"/ui/plans/{made['id']}").text
+    for typed in ("", "24", "x25"):
+        answer = page.post(f"/ui/plans/{made['id']}/approve", data=form(page, made, typed=typed))
+        assert answer.status_code == 422
+        assert state(page, made, author) == "pending"
+    sent = form(page, made, typed=" 25 ")
+    assert page.post(f"/ui/plans/{made['id']}/approve", data=sent, follow_redirects=False).status_code == 303
+
+
+def test_the_sample_that_was_seen_is_told_with_the_approval(page: TestClient, author: Headers):
+    """On the page, and in the log."""
+    made = submitted(page, author)
+    page.post(f"/ui/plans/{made['id']}/approve", data=form(page, made, sample="6"))
+    assert "having seen 6 by chance" in page.get(f"/ui/plans/{made['id']}").text
+
+
+def test_rows_are_sought_by_words_and_kind(page: TestClient, author: Headers):
+    """A page for whoever has no script, the rows alone for one that asks."""
+    made = submitted(page, author)
+    for headers, whole in (({}, True), ({"HX-Request": "true"}, False)):
+        text = page.get(f"/ui/plans/{made['id']}/rows?q=scan3&kind=moved", headers=headers).text
+        assert "1 row" in text
+        assert "scan3.pdf" in text
+        assert "scan2.pdf" not in text
+        assert ("<html" in text) is whole
+
+
+def test_a_part_alone_is_asked_for_by_script(page: TestClient, author: Headers):
+    """Each part has an address; one that there is not is told."""
+    made = submitted(page, author, plan({"op": "delete", "path": "scan1.pdf"}))
+    bare = page.get(f"/ui/plans/{made['id']}/parts/copies", headers={"HX-Request": "true"}).text
+    assert "no copy stays" in bare
+    assert "<html" not in bare
+    assert "<html" in page.get(f"/ui/plans/{made['id']}/parts/copies").text
+    assert page.get(f"/ui/plans/{made['id']}/parts/nothing").status_code == 404
+
+
+def test_it_is_told_where_something_goes(page: TestClient, author: Headers):
+    """By a form that needs no script."""
+    made = submitted(page, author)
+    text = page.get(f"/ui/plans/{made['id']}/where", params={"path": "Smith/scan2.pdf"}).text
+    assert "Smith/Scans/scan2.pdf" in re.sub(r"<[^>]*>", "", text)
+
+
+def test_a_draft_is_previewed_from_its_page(page: TestClient, author: Headers):
+    """It has nothing to show yet, and says so."""
+    made = page.post("/plans?draft=1", content=plan({"op": "mkdir", "path": "New"}), headers=author).json()
+    text = page.get(f"/ui/plans/{made['id']}").text
+    assert "Nobody has looked yet" in text
+    page.post(f"/ui/plans/{made['id']}/refresh", data={"csrf": csrf(text)})
+    assert state(page, made, author) == "pending"
+
+
+def test_what_changed_since_one_looked_stays_until_it_is_read(page: TestClient, author: Headers):
+    """A revision after the first look; the button makes it go away."""
+    made = submitted(page, author)
+    page.get(f"/ui/plans/{made['id']}")
+    page.put(f"/plans/{made['id']}", content=plan({"op": "mkdir", "path": "New"}), headers=author)
+    text = page.get(f"/ui/plans/{made['id']}").text
+    assert "I have read this" in text
+    now = page.get(f"/plans/{made['id']}", headers=author).json()
+    page.post(f"/ui/plans/{made['id']}/seen", data={"csrf": csrf(text), "digest": now["digest"]})
+    assert "Nothing is different" in page.get(f"/ui/plans/{made['id']}").text
