@@ -58,7 +58,10 @@ class Scribe:
         if kind == "application/json":
             kept["gives"][kind] = answer.json()
             return answer.json()
-        if answer.text:
+        if kind == "text/event-stream":
+            lines = answer.text.partition("\n\n")[0].splitlines()
+            kept["gives"][kind] = dict(line.split(": ", 1) for line in lines)
+        elif answer.text:
             kept["gives"][kind] = answer.text
         return answer.text
 

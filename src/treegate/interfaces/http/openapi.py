@@ -20,7 +20,7 @@ from fastapi.routing import APIRoute
 from treegate.interfaces.http.problems import MEDIA, ProblemDocument
 from treegate.interfaces.http.repeating import REPEATABLE, REPLAYED
 
-JSON, BYTES = "application/json", "application/octet-stream"
+JSON, BYTES, EVENTS = "application/json", "application/octet-stream", "text/event-stream"
 REF = "#/components/schemas/{name}"
 ALWAYS = (401, 403, 422, 429, 500, 503)  # what anything that needs a token may be refused with
 REFUSALS = {
@@ -76,18 +76,20 @@ def documented(
     also: Iterable[int] = (),
     refuses: Iterable[int] = (),
     media: Mapping[str, str] | None = None,
+    streams: Any = None,
     headers: Iterable[str] = (),
     open: bool = False,
     repeats: bool = False,
 ) -> dict[str, Any]:
     """What a route's decorator is told: the type it `gives` as JSON, that of the JSON it `takes`, what it `refuses`.
 
-    `media` names what else it gives, with a description each; `also` are other statuses with which it gives the same;
+    `media` names what else it gives, with a description each; `streams` is the type of its events; `also` are other statuses with which it gives the same;
     a body of bytes is told of in words, which it `brings`. `open` routes need no token; one that `repeats` honours an
     Idempotency-Key, in a router of `Repeatable` routes.
     """
     content = {JSON: {"schema": _ref(gives)}} if gives is not None else {}
     content |= {name: {"schema": _text(name, text)} for name, text in (media or {}).items()}
+    content |= {EVENTS: {"schema": _event(streams)}} if streams is not None else {}
     given = _given(content, (*headers, *((REPLAYED,) if repeats else ())))
     body = _body(takes) if takes is not None else _bytes(brings) if brings else None
     codes = {*refuses, *(() if open else ALWAYS), *((413,) if body else ()), *((409,) if repeats else ())}
@@ -167,6 +169,14 @@ def _schemas(kinds: Iterable[Any]) -> tuple[tuple[dict[str, Any], ...], dict[str
 def _body(kind: Any) -> dict[str, Any]:
     needed = any(field.required for field in msgspec.structs.fields(kind))
     return {"required": needed, "content": {JSON: {"schema": _ref(kind)}}}
+
+
+def _event(kind: Any) -> dict[str, Any]:
+    """One event of a stream (WHATWG HTML, 9.2), whose data is JSON."""
+    data = {"type": "string", "contentMediaType": JSON, "contentSchema": _ref(kind)}
+    about = "Each event: `id` is what to resume behind, `event` the kind, `data` JSON."
+    properties = {"id": {"type": "string"}, "event": {"type": "string"}, "data": data}
+    return {"type": "object", "description": about, "properties": properties, "required": list(properties)}
 
 
 def _bytes(told: str) -> dict[str, Any]:

@@ -7,9 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Request, Response
 from msgspec import UNSET
 
+from treegate.engine.audit import AuditRow
 from treegate.engine.receipts import Receipt
 from treegate.errors import NotFound
 from treegate.gate import Undo
+from treegate.gate.jobs import Progress
 from treegate.interfaces.http import answers, events, negotiation
 from treegate.interfaces.http.api.plans import Case, IfNoneMatch, Limit, PlanId
 from treegate.interfaces.http.api.shapes import AskedRun, Recover, Recovered, RunNow, Runs, UndoPart
@@ -24,7 +26,6 @@ LastEvent = Annotated[
     str | None,
     Header(alias="Last-Event-ID", description="The id of the event that was seen last: what follows is sent."),
 ]
-STREAM = {"text/event-stream": "Events: `id` is what to resume behind, `event` the kind, `data` JSON."}
 
 
 @router.post(
@@ -64,7 +65,7 @@ async def receipt(id: RunId, request: Request, who: Who, service: TheService, _:
     return negotiation.tagged(request, answers.json(found))
 
 
-@router.get("/runs/{id}/events", **documented(media=STREAM, refuses=(404, 409)))
+@router.get("/runs/{id}/events", **documented(streams=Progress, refuses=(404, 409)))
 async def run_events(id: RunId, who: Who, service: TheService, last: LastEvent = None) -> Response:
     """Server-sent: how far the run is, until it has ended."""
     gate = service.gate.acting_as(who)
@@ -72,7 +73,7 @@ async def run_events(id: RunId, who: Who, service: TheService, last: LastEvent =
     return events.stream(events.of_run(gate, id, events.last_seen(last)))
 
 
-@router.get("/plans/{id}/events", **documented(media=STREAM, refuses=(404, 409)))
+@router.get("/plans/{id}/events", **documented(streams=AuditRow, refuses=(404, 409)))
 async def plan_events(id: PlanId, who: Who, service: TheService, last: LastEvent = None) -> Response:
     """Server-sent: what is logged of the plan."""
     gate = service.gate.acting_as(who)

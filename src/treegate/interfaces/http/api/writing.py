@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Path, Request, Response
+from msgspec import Meta
 
 from treegate.gate.writing import Pair
 from treegate.interfaces.http import answers
@@ -32,7 +33,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class WantedMoves(Taken, frozen=True, kw_only=True):
     """What a plan is to move."""
 
-    pairs: list[Wanted]
+    pairs: Annotated[list[Wanted], Meta(min_length=1)]
     title: str = ""
     reason: str = ""
 
