@@ -98,12 +98,18 @@ class Reader(ABC):
         case: str | None = None,
         limit: int = 50,
         cursor: int | None = None,
+        within: Iterable[str] | None = None,
     ) -> tuple[list[StoredPlan], int | None]:
-        """Plans, newest first, and the cursor of the next page (None: that was all)."""
-        table = schema.plans
+        """Plans, newest first, and the cursor of the next page (None: that was all).
+
+        With `within`, only those that touch none but these cases.
+        """
+        table, of = schema.plans, schema.plan_cases
         query = _plans_in(table.select(), states, case).order_by(table.c.seq.desc()).limit(limit + 1)
         if cursor is not None:
             query = query.where(table.c.seq < cursor)
+        if within is not None:
+            query = query.where(table.c.id.not_in(_beyond(of.c.plan, within)))
         found = self.all(query, StoredPlan)
         return found[:limit], found[limit - 1].seq if len(found) > limit else None
 
@@ -241,8 +247,10 @@ class Reader(ABC):
         plan: str | None = None,
         case: str | None = None,
         limit: int | None = None,
+        cursor: int | None = None,
+        within: Iterable[str] | None = None,
     ) -> list[Run]:
-        """Runs, newest first."""
+        """Runs, newest first: with `cursor`, those before that one; with `within`, of none but these cases."""
         table, wanted = schema.runs, [state.value for state in states]
         query = table.select().order_by(table.c.seq.desc()).limit(limit)
         if wanted:
@@ -251,6 +259,10 @@ class Reader(ABC):
             query = query.where(table.c.plan == plan)
         if case is not None:
             query = query.where(table.c.id.in_(_of_case(schema.run_cases.c.run, case)))
+        if cursor is not None:
+            query = query.where(table.c.seq < cursor)
+        if within is not None:
+            query = query.where(table.c.id.not_in(_beyond(schema.run_cases.c.run, within)))
         return self.all(query, Run)
 
     def unfinished(self, cases: Iterable[str] | None = None) -> list[Run]:
@@ -390,6 +402,11 @@ def _plans_in(query: Select[Any], states: Iterable[State], case: str | None) -> 
 
 def _of_case(column: Any, case: str) -> Select[Any]:
     return select(column).where(column.table.c.case == case)
+
+
+def _beyond(column: Any, within: Iterable[str]) -> Select[Any]:
+    """Whatever touches another case than these."""
+    return select(column).where(column.table.c.case.not_in(list(within)))
 
 
 def _found(record: Record | None, word: str, id: str) -> Record:

@@ -106,8 +106,8 @@ class Proposing(Face):
         self, states: Iterable[State] = (), case: str | None = None, limit: int = 50, cursor: int | None = None
     ) -> tuple[list[StoredPlan], int | None]:
         """Plans, newest first, and the cursor of the next page."""
-        found, after = self._core.store.list_plans(states, case, limit, cursor)
-        return [plans.settled(self._core, plan) for plan in found if self._core.actor.sees(plan.cases)], after
+        found, after = self._core.store.list_plans(states, case, limit, cursor, self._core.actor.cases)
+        return [plans.settled(self._core, plan) for plan in found], after
 
     def diff(self, plan: str, revision: int | None = None, to: int | None = None) -> Comparison:
         """How a revision differs from the newest (or from `to`); without one, what was approved from now."""

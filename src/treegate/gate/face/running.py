@@ -11,6 +11,7 @@ from treegate.gate.ending import Applied
 from treegate.gate.face.base import Face
 from treegate.gate.jobs import Progress
 from treegate.gate.undoing import Undo
+from treegate.model.lifecycle import State
 
 
 class Running(Face):
@@ -66,7 +67,21 @@ class Running(Face):
 
     def list_runs(self, case: str | None = None, limit: int = 50) -> list[Run]:
         """Runs, newest first: those all of whose cases the actor may see."""
-        return [run for run in self._core.store.runs(case=case, limit=limit) if self._core.actor.sees(run.cases)]
+        return self._core.store.runs(case=case, limit=limit, within=self._core.actor.cases)
+
+    def page_runs(
+        self,
+        states: Iterable[State] = (),
+        plan: str | None = None,
+        case: str | None = None,
+        limit: int = 50,
+        cursor: int | None = None,
+    ) -> tuple[list[Run], int | None]:
+        """Runs as `list_runs`, of a plan or in some states if need be, and the cursor of the next page."""
+        store, within = self._core.store, self._core.actor.cases
+        of = None if plan is None else store.find_plan(plan).id
+        found = store.runs(states, of, case, limit + 1, cursor, within)
+        return found[:limit], found[limit - 1].seq if len(found) > limit else None
 
     def run(self, prefix: str) -> Applied:
         """What is to be said of a run."""

@@ -83,9 +83,9 @@ def documented(
 ) -> dict[str, Any]:
     """What a route's decorator is told: the type it `gives` as JSON, that of the JSON it `takes`, what it `refuses`.
 
-    `media` names what else it gives, with a description each; `streams` is the type of its events; `also` are other statuses with which it gives the same;
-    a body of bytes is told of in words, which it `brings`. `open` routes need no token; one that `repeats` honours an
-    Idempotency-Key, in a router of `Repeatable` routes.
+    `media` names what else it gives, with a description each, and `streams` the type of its events; `also` are other
+    statuses with which it gives the same; a body of bytes is told of in words, which it `brings`. `open` routes need
+    no token; one that `repeats` honours an Idempotency-Key, in a router of `Repeatable` routes.
     """
     content = {JSON: {"schema": _ref(gives)}} if gives is not None else {}
     content |= {name: {"schema": _text(name, text)} for name, text in (media or {}).items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from msgspec import UNSET
 
 from treegate.engine.audit import AuditRow
@@ -13,7 +13,7 @@ from treegate.errors import NotFound
 from treegate.gate import Undo
 from treegate.gate.jobs import Progress
 from treegate.interfaces.http import answers, events, negotiation
-from treegate.interfaces.http.api.plans import Case, IfNoneMatch, Limit, PlanId
+from treegate.interfaces.http.api.plans import Case, Cursor, IfNoneMatch, Limit, PlanId, States
 from treegate.interfaces.http.api.shapes import AskedRun, Recover, Recovered, RunNow, Runs, UndoPart
 from treegate.interfaces.http.identity import Who
 from treegate.interfaces.http.openapi import documented
@@ -22,6 +22,7 @@ from treegate.interfaces.http.service import TheService
 
 router = APIRouter(tags=["runs"], route_class=Repeatable)
 RunId = Annotated[str, Path(description="A run's id, or a beginning of it that no other has.", max_length=64)]
+OfPlan = Annotated[str | None, Query(max_length=64, description="Only those of this plan.")]
 LastEvent = Annotated[
     str | None,
     Header(alias="Last-Event-ID", description="The id of the event that was seen last: what follows is sent."),
@@ -39,10 +40,19 @@ async def apply(id: PlanId, who: Who, service: TheService) -> Response:
     return answers.json(AskedRun(id=job.plan, run=job.run, state=job.state), 202, {"Location": f"/runs/{job.run}"})
 
 
-@router.get("/runs", **documented(gives=Runs))
-async def runs(who: Who, service: TheService, case: Case = None, limit: Limit = 50) -> Response:
-    """Runs, newest first."""
-    return answers.json(Runs(service.gate.acting_as(who).list_runs(case, limit)))
+@router.get("/runs", **documented(gives=Runs, refuses=(400, 404)))
+async def runs(
+    who: Who,
+    service: TheService,
+    state: States = None,
+    plan: OfPlan = None,
+    case: Case = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Response:
+    """Runs, newest first; `next` is the cursor of the page after this one."""
+    found, after = service.gate.acting_as(who).page_runs(state or (), plan, case, limit, cursor)
+    return answers.json(Runs(found, after))
 
 
 @router.get("/runs/{id}", **documented(gives=RunNow, refuses=(404, 409)))
