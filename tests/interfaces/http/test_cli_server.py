@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import io
 import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import pytest
 from test_service_killed import Serving
 
 from treegate.gate import Gate
-from treegate.interfaces.cli import COMMANDS
+from treegate.interfaces.cli import COMMANDS, cli, completing, failures
 from treegate.model.actors import Role
 
-PROGRAM = str(Path(sys.executable).with_name("treegate"))
 ROLES = ("author", "reviewer", "operator", "admin")
 HERE = {"init", "demo", "completion", "serve", "schema"}  # what makes no sense from afar
 PLAN = [
@@ -70,22 +70,34 @@ class Shell:
             self._tokens = {role: gate.create_token(role, Role(role))[1] for role in ROLES}
         self.serving = Serving(self.root, self._environ) if far else None
 
-    def run(self, who: str, *args: str, given: str | None = None, **environ: str) -> Ended:
-        """One command, as whoever's token is meant."""
+    def run(self, who: str, *args: str, given: str = "", near: bool = False, **environ: str) -> Ended:
+        """One command, as whoever's token is meant; `near`: beside the workspace, although there is a service."""
         where, more = self.root, dict(self._environ)
-        if self.serving is not None:
+        if self.serving is not None and not near:
             where, more = self.away, {"PATH": os.environ["PATH"], "COLUMNS": "100"}
             more["TREEGATE_SERVER"] = self.serving.address
         if who:
             more["TREEGATE_TOKEN"] = self._tokens[who]
-        done = subprocess.run(
-            [PROGRAM, *args], cwd=where, env=more | environ, input=given, capture_output=True, text=True, timeout=60
-        )
-        return Ended(done.returncode, done.stdout, done.stderr)
+        out, err, stdin = (io.TextIOWrapper(io.BytesIO(text), "utf-8") for text in (b"", b"", given.encode()))
+        with (
+            mock.patch.dict(os.environ, more | environ, clear=True),
+            mock.patch("sys.stdin", stdin),
+            contextlib.chdir(where),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            status = failures.guarded(cli, list(args))
+        return Ended(status, *(_text(stream) for stream in (out, err)))
 
     def end(self) -> None:
         if self.serving is not None:
             assert self.serving.end(signal.SIGTERM) == 0
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    assert isinstance(stream.buffer, io.BytesIO)
+    return stream.buffer.getvalue().decode()
 
 
 @pytest.fixture
@@ -115,7 +127,7 @@ def plain(text: str, shell: Shell) -> str:
 def story(shell: Shell) -> Iterator[tuple[str, Ended]]:
     """What a small office types, and what it is answered."""
 
-    def do(who: str, *args: str, given: str | None = None, **environ: str) -> Ended:
+    def do(who: str, *args: str, given: str = "", **environ: str) -> Ended:
         ended = shell.run(who, *args, given=given, **environ)
         told.append((f"{who}: treegate {' '.join(args)}", ended))
         return ended
@@ -159,11 +171,7 @@ def story(shell: Shell) -> Iterator[tuple[str, Ended]]:
     do("reviewer", "reject", other["id"], "-c", "not today")
     do("author", "submit", "-", given=document(PLAN[1], title="Notes"))
     do("author", "withdraw", id)
-    do("author", "log", "--limit", "8")
     do("author", "log", "--path", "Smith/Scans/scan1.pdf")
-    do("author", "audit", "verify")
-    do("operator", "audit", "checkpoint")
-    do("operator", "audit", "export", "--after", "3")
     do("reviewer", "doctor")
     do("author", "doctor")
     do("operator", "fsck")
@@ -184,6 +192,63 @@ def test_the_same_story_is_told_near_and_far(near: Shell, far: Shell):
             here, there = plain(getattr(ours, name), near), plain(getattr(theirs, name), far)
             assert here == there, line + "\n" + "\n".join(difflib.unified_diff(here.split("\n"), there.split("\n")))
         assert ours.status == theirs.status, (line, ours, theirs)
+
+
+LOOKS = [
+    "list",
+    "list --json",
+    "show PLAN",
+    "show PLAN --json",
+    "show PLAN --effects",
+    "show PLAN --operations",
+    "show PLAN --markdown",
+    "show RUN",
+    "show RUN --json",
+    "status",
+    "status --json",
+    "review",
+    "diff PLAN",
+    "diff PLAN 1 --json",
+    "vault list",
+    "vault list --json",
+    "log",
+    "log --json",
+    "log --case Smith --limit 3",
+    "log --path Smith/Scans/scan1.pdf",
+    "log --path Smith/notes.txt --json",
+    "audit verify",
+    "audit verify --json",
+    "audit export",
+    "audit export --json",
+    "doctor",
+    "doctor --deep",
+    "fsck --dry-run",
+    "config show",
+    "config path",
+    "config show --json",
+    "token list",
+    "policy explain PLAN",
+    "policy explain PLAN --json",
+    "apply PLAN",
+    "wait PLAN --until applied",
+    "vault prune --dry-run --json",
+    "recover --json",
+    "new Smith --mv Scans/scan1.pdf A/",
+    "show nothing",
+    "list --limit 1",
+]
+
+
+def test_one_workspace_looks_the_same_near_and_far(far: Shell):
+    """Byte by byte, for people and for programs; also what is refused, and to whom."""
+    far.run("author", "submit", "-", given=document(*PLAN))
+    made = json.loads(far.run("author", "submit", "-", "--json", given=document(*PLAN[:2])).out)
+    done = far.run("reviewer", "approve", made["id"], "--digest", made["digest"], "--json")
+    named = {"PLAN": made["id"], "RUN": json.loads(done.out)["run"]}
+    for look in LOOKS:
+        args = [named.get(word, word) for word in look.split()]
+        for who in ("admin", "author"):
+            assert far.run(who, *args, near=True) == far.run(who, *args), (who, look)
 
 
 def test_every_command_on_a_workspace_takes_a_server(far: Shell):
@@ -234,5 +299,13 @@ def test_a_wrong_token_is_denied(far: Shell):
 
 def test_completion_asks_nobody_on_the_network(far: Shell):
     """With a server named, ids are not offered: a key at the shell waits for no network."""
-    asked = {"_TREEGATE_COMPLETE": "bash_complete", "COMP_WORDS": "treegate show ", "COMP_CWORD": "2"}
-    assert far.run("author", **asked).out.strip() == ""
+    made = json.loads(far.run("author", "submit", "-", "--json", given=document(*PLAN)).out)
+    asked = {"COMP_WORDS": "treegate show ", "COMP_CWORD": "2", "TREEGATE_STATE": str(far.root.parent / "state")}
+    for environ, offered in (({}, True), ({"TREEGATE_SERVER": "http://127.0.0.1:9"}, False)):
+        with (
+            mock.patch.dict(os.environ, {**asked, **environ}),
+            contextlib.chdir(far.root),
+            contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())) as out,
+        ):
+            completing.answer("bash_complete")
+        assert (made["id"] in _text(out)) == offered
