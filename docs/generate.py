@@ -25,14 +25,13 @@ DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 SOURCE = Path(treegate.__file__).parent
 _PART = re.compile(r"(?<=<!-- made: )([a-z-]+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
-_QUIET = {"--json", "--workspace", "--state", "--help"}  # every command has them; said once
+_QUIET = {"--json", "--workspace", "--state", "--server", "--help"}  # every command has them; said once
 
 
 # --- exit statuses ---------------------------------------------------------------------------------------------
 
 _NO_ERROR = {
     0: "done",
-    14: "server unreachable: kept for working over HTTP, which this version does not",
     130: "interrupted with Ctrl-C before a run began; in a run, Ctrl-C takes the run back and the status is 6",
 }
 
