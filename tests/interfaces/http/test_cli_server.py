@@ -9,9 +9,10 @@ import json
 import os
 import re
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 from unittest import mock
 
 import pytest
@@ -78,26 +79,28 @@ class Shell:
             more["TREEGATE_SERVER"] = self.serving.address
         if who:
             more["TREEGATE_TOKEN"] = self._tokens[who]
-        out, err, stdin = (io.TextIOWrapper(io.BytesIO(text), "utf-8") for text in (b"", b"", given.encode()))
         with (
+            tempfile.TemporaryFile("w+", encoding="utf-8") as out,
+            tempfile.TemporaryFile("w+", encoding="utf-8") as err,
             mock.patch.dict(os.environ, more | environ, clear=True),
-            mock.patch("sys.stdin", stdin),
+            mock.patch("sys.stdin", io.TextIOWrapper(io.BytesIO(given.encode()))),
             contextlib.chdir(where),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
             status = failures.guarded(cli, list(args))
-        return Ended(status, *(_text(stream) for stream in (out, err)))
+            return Ended(status, _text(out), _text(err))
 
     def end(self) -> None:
         if self.serving is not None:
             assert self.serving.end(signal.SIGTERM) == 0
 
 
-def _text(stream: io.TextIOWrapper) -> str:
+def _text(stream: TextIO) -> str:
+    """What was printed: a file, so that an editor can print there, too."""
     stream.flush()
-    assert isinstance(stream.buffer, io.BytesIO)
-    return stream.buffer.getvalue().decode()
+    stream.seek(0)
+    return stream.read()
 
 
 @pytest.fixture
@@ -305,7 +308,8 @@ def test_completion_asks_nobody_on_the_network(far: Shell):
         with (
             mock.patch.dict(os.environ, {**asked, **environ}),
             contextlib.chdir(far.root),
-            contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())) as out,
+            tempfile.TemporaryFile("w+") as out,
+            contextlib.redirect_stdout(out),
         ):
             completing.answer("bash_complete")
-        assert (made["id"] in _text(out)) == offered
+            assert (made["id"] in _text(out)) == offered
