@@ -11,9 +11,10 @@ import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from treegate.errors import Busy
 from treegate.model.effects import tagged
@@ -164,3 +165,37 @@ def _case_busy(case: str) -> Callable[[str], Busy]:
         )
 
     return busy
+
+
+class Holding(NamedTuple):
+    """Somebody at work: on a case ("" is the whole workspace), which process, and whether as the one writer."""
+
+    case: str
+    process: int
+    writes: bool
+
+
+def holders(locks_dir: Path, cases: Iterable[str]) -> list[Holding]:
+    """Who holds what just now, as the kernel tells it (proc(5), /proc/locks); nobody is held up by the question.
+
+    Empty where the kernel does not tell, as of processes outside a container.
+    """
+    files = {"": _workspace_file(locks_dir), **{case: _case_file(locks_dir, case) for case in cases}}
+    by_inode = {}
+    for case, path in files.items():
+        with suppress(FileNotFoundError):
+            by_inode[path.stat().st_ino] = case
+    try:
+        told = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return []
+    found = [_holding(line.split(), by_inode) for line in told]
+    return sorted(one for one in found if one is not None and (one.case or one.writes))
+
+
+def _holding(words: list[str], by_inode: Mapping[int, str]) -> Holding | None:
+    """One line of /proc/locks: `3: FLOCK  ADVISORY  WRITE 812 08:01:1310728 0 EOF`."""
+    if len(words) < 6 or words[1] != "FLOCK":
+        return None
+    case = by_inode.get(int(words[5].rpartition(":")[2]))
+    return None if case is None else Holding(case, int(words[4]), words[3] == "WRITE")

@@ -9,7 +9,8 @@ from treegate.engine.pauses import Pause
 from treegate.engine.probe import Finding
 from treegate.engine.store import Touched
 from treegate.engine.tokens import Token
-from treegate.gate import agentuser, fsck, health, logins, pausing, projections, terms
+from treegate.gate import agentuser, condition, fsck, health, logins, pausing, projections, terms
+from treegate.gate.condition import Condition
 from treegate.gate.face.base import Face
 from treegate.gate.terms import Settings, Terms
 from treegate.model.actors import Action, Role
@@ -37,6 +38,14 @@ class Tending(Face):
     def report(self, touched: Touched) -> None:
         """Writes the reports of what was written elsewhere; what cannot be written is warned of, never raised."""
         projections.note(self._core, touched)
+
+    def condition(self) -> Condition:
+        """How the workspace does: jobs, locks, what is unfinished or paused, the log, how large it is."""
+        return condition.condition(self._core)
+
+    def needs_a_person(self) -> bool:
+        """Whether something stands still until somebody sees to it: a run to be recovered, a database that is old."""
+        return condition.needs_a_person(self._core)
 
     def doctor(self, *, deep: bool = False) -> list[Finding]:
         """What may go wrong here, with advice; `deep` looks at every entry that the agent's user may change."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -12,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from treegate.model.actors import Actor
 from treegate.model.effects import Text, untagged
 from treegate.model.names import visible
-from treegate.render import words
+from treegate.render import history, words
 
 
 def _text(path: Text) -> str:
@@ -34,13 +35,53 @@ def _day(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).strftime("%d %b %Y").lstrip("0")
 
 
-_environment = Environment(
-    loader=PackageLoader("treegate.interfaces.http.ui"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+def _clock(at: int) -> str:
+    """A time (ms) in full, for people; what is no time (any more) as it is."""
+    return history.moment(at)
+
+
+def case_page(case: str) -> str:
+    """The address of a case's page; whatever bytes its name is of, the address is readable."""
+    return f"/ui/cases/{quote(visible(case), safe='')}"
+
+
+PLACES = (  # where the head of every page leads: the address, its name, the key after `g`
+    ("/ui/", "Inbox", "i"),
+    ("/ui/runs", "Runs", "r"),
+    ("/ui/cases", "Cases", "c"),
+    ("/ui/audit", "Audit", "a"),
+    ("/ui/health", "Health", "h"),
 )
-_environment.filters |= {"visible": visible, "text": _text, "ago": _ago, "moment": _moment, "day": _day}
+
+_environment = Environment(
+    loader=PackageLoader("treegate.interfaces.http.ui"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+)
+_environment.filters |= {
+    "visible": visible,
+    "text": _text,
+    "ago": _ago,
+    "moment": _moment,
+    "day": _day,
+    "clock": _clock,
+    "case_page": case_page,
+    "number": words.number,
+    "size": words.size,
+    "query": urlencode,
+}
+_environment.globals |= {"places": PLACES, "words": words}
 
 
 def render(request: Request, who: Actor | None, template: str, http: int = 200, **values: Any) -> HTMLResponse:
     """A page for somebody; `csrf` is what each form in it sends back."""
-    values = {"who": who, "csrf": getattr(request.state, "csrf", ""), "path": request.url.path} | values
-    return HTMLResponse(_environment.get_template(template).render(values), http)
+    path = request.url.path
+    shared = {"who": who, "csrf": getattr(request.state, "csrf", ""), "path": path, "here": _place(path)}
+    shared["attention"] = who is not None and request.app.state.service.gate.acting_as(who).needs_a_person()
+    return HTMLResponse(_environment.get_template(template).render(shared | values), http)
+
+
+def _place(path: str) -> str:
+    """Which of the places a page belongs to; a plan is of the inbox."""
+    return next((place for place, _, _ in PLACES[1:] if path.startswith(place)), PLACES[0][0])
