@@ -38,6 +38,19 @@ MOST_LISTED = 1000  # plans of a status; the others are counted
 _SHORTEST, _LONGEST = 0.05, 1.0  # seconds between two looks at a plan that is waited for
 
 
+class Risk(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a plan wants a careful look, counted; all 0 for one that is not previewed."""
+
+    effects: int = 0
+    bytes: int = 0  # what is touched holds
+    deleted: int = 0
+    deleted_files: int = 0  # with what folders hold
+    replaced: int = 0
+    crossing: int = 0  # leave their case
+    errors: int = 0
+    odd: int = 0
+
+
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """A plan that waits, for whom, and whether for the one who asks."""
 
@@ -45,6 +58,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     waiting_for: str
     mine: bool
+    risk: Risk
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +76,7 @@ def status(core: Core, case: str | None = None) -> Status:
     seen = [plans.settled(core, plan) for plan in found if core.actor.sees(plan.cases)]
     unfinished = core.store.unfinished(None if case is None else [case])
     return Status(
-        paused=pauses.pauses(core.store),
+        paused=[one for one in pauses.pauses(core.store) if not one.case or core.actor.sees([one.case])],
         unrecovered=[run for run in unfinished if core.actor.sees(run.cases)],
         waiting=[_item(core, plan) for plan in reversed(seen)],
         more=0 if after is None else core.store.count_plans(OPEN, case) - MOST_LISTED,
@@ -76,6 +90,21 @@ def _item(core: Core, plan: StoredPlan) -> Item:
         summary=preview.summary if preview is not None else "",
         waiting_for=plans.waiting_for(core, plan, preview),
         mine=_mine(core, plan, preview),
+        risk=_risk(preview) if preview is not None else Risk(),
+    )
+
+
+def _risk(preview: Preview) -> Risk:
+    counts = preview.counts
+    return Risk(
+        effects=counts.effects,
+        bytes=counts.bytes,
+        deleted=counts.deleted,
+        deleted_files=counts.deleted_files,
+        replaced=counts.replaced,
+        crossing=counts.crossing,
+        errors=preview.errors,
+        odd=preview.oddity_count,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -132,6 +133,12 @@ _SPECIAL: dict[str, Callable[[Any, dict[str, Any]], str]] = {
 TOLD = (*_SAYINGS, *_SPECIAL)  # events that there are words for
 
 
+def told_with(word: str) -> list[str]:
+    """The events that are told with a word, which need not stand in the log itself: `approved` is an `approve`."""
+    low = word.lower()
+    return [event for event, saying in _SAYINGS.items() if low in re.sub(r"{\w+}", " ", saying)]
+
+
 # --- a file's life ---------------------------------------------------------------------------------------------
 
 
@@ -201,3 +208,21 @@ def _now(one: Any) -> str:
     if one.where == "aside":
         return f"set aside by rollback.sh: {path}"
     return f"not at {path} any more, and no run took it from there"
+
+
+class Moment(NamedTuple):
+    """One thing in the life of a file: when, what, and the run behind it."""
+
+    when: str
+    said: str
+    under: str = ""
+    run: str = ""
+
+
+def life(one: Any) -> Iterator[Moment]:
+    """One file's life, as rows: what was before, each thing that happened, where it is now."""
+    if not one.happened or one.happened[0].source is not None:
+        yield Moment("before", f"was there already: {inert(one.began)}")
+    for happening in one.happened:
+        yield Moment(moment(happening.at), _did(happening), _under(happening), happening.run)
+    yield Moment("now", _now(one).partition(": treegate ")[0])

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator
 
 from treegate.engine.audit import AuditRow
 from treegate.engine.checkpoints import Checkpoint
-from treegate.gate import auditing, chronicle, keeping
+from treegate.gate import auditing, casebook, chronicle, keeping, searching
 from treegate.gate.auditing import Audited, Given
+from treegate.gate.casebook import CaseLine
 from treegate.gate.chronicle import History
 from treegate.gate.face.base import Face
 from treegate.gate.keeping import Held, Pruned
 from treegate.gate.plans import Submitted
+from treegate.gate.searching import LogPage
 
 
 class Keeping(Face):
@@ -20,6 +22,14 @@ class Keeping(Face):
     def list_vault(self, run: str = "", case: str | None = None) -> list[Held]:
         """What the vault keeps, and when each entry goes."""
         return keeping.listing(self._core, run, case)
+
+    def list_cases(self) -> list[CaseLine]:
+        """The cases at a glance, by name."""
+        return casebook.cases(self._core)
+
+    def vault_page(self, case: str, start: int = 0, count: int = 100) -> tuple[list[Held], int]:
+        """Some of what the vault keeps of a case, newest run first, and how much there is."""
+        return casebook.kept_page(self._core, case, start, count)
 
     def restore(self, run: str, entries: Iterable[int] = (), to: str = "") -> Submitted:
         """Submits a plan that puts kept entries back."""
@@ -32,6 +42,31 @@ class Keeping(Face):
     def log(self, case: str = "", limit: int = 50, before: int | None = None) -> list[AuditRow]:
         """The newest events, newest first; `before`: only those before a row."""
         return chronicle.events(self._core, case, limit, before)
+
+    def search_log(
+        self,
+        words: str = "",
+        *,
+        case: str = "",
+        by: str = "",
+        event: str = "",
+        since: int | None = None,
+        until: int | None = None,
+        before: int | None = None,
+        count: int = 100,
+    ) -> LogPage:
+        """A page of the events that fit, newest first; `until` is not included."""
+        return searching.search(
+            self._core,
+            words,
+            case=case,
+            by=by,
+            event=event,
+            since=since,
+            until=until,
+            before=before,
+            count=count,
+        )
 
     def events_of(self, plan: str, after: int = 0) -> list[AuditRow]:
         """What is logged of a plan after a row, oldest first."""

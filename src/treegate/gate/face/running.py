@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from treegate.engine.jobs import Job
 from treegate.engine.store.records import Run, StoredPlan
-from treegate.gate import ending, jobs, proof, recovery, runs, undoing
+from treegate.gate import ending, jobs, proof, recovery, runbook, runs, undoing
 from treegate.gate.ending import Applied
 from treegate.gate.face.base import Face
 from treegate.gate.jobs import Progress
+from treegate.gate.runbook import RunPage, RunRecord
 from treegate.gate.undoing import Undo
 from treegate.model.lifecycle import State
 
@@ -82,6 +83,18 @@ class Running(Face):
         of = None if plan is None else store.find_plan(plan).id
         found = store.runs(states, of, case, limit + 1, cursor, within)
         return found[:limit], found[limit - 1].seq if len(found) > limit else None
+
+    def runs_page(self, case: str = "", state: str = "", before: int | None = None, count: int = 50) -> RunPage:
+        """Runs of a case, in a state, newest first, page by page."""
+        return runbook.page(self._core, case, state, before, count)
+
+    def run_record(self, run: str) -> RunRecord:
+        """What the store knows of a run besides its receipt, also of one that has not begun."""
+        return runbook.record(self._core, run)
+
+    def places_of(self, run: str, effects: Iterable[str]) -> list[str]:
+        """The paths of some effects of a run, by their ids: for `undo`."""
+        return runbook.places(self._core, run, effects)
 
     def run(self, prefix: str) -> Applied:
         """What is to be said of a run."""
