@@ -32,7 +32,9 @@ from treegate.interfaces.http.bounds import Bounds
 from treegate.interfaces.http.headers import Headers
 from treegate.interfaces.http.openapi import Described, operation_id
 from treegate.interfaces.http.service import Service
-from treegate.interfaces.http.ui import deciding, inbox, login, pictures, review
+from treegate.interfaces.http.ui import audit as ui_audit
+from treegate.interfaces.http.ui import cases as ui_cases
+from treegate.interfaces.http.ui import deciding, health, inbox, login, pictures, review
 from treegate.interfaces.http.ui import runs as ui_runs
 
 
@@ -60,7 +62,7 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
     app.add_exception_handler(RequestValidationError, problems.told_otherwise)
     for subject in (plans, looking, writing, runs, cases, blobs, ending, vault, audit, people, care):
         app.include_router(subject.router)
-    for page in (login, inbox, review, pictures, deciding, ui_runs):
+    for page in (login, inbox, review, pictures, deciding, ui_runs, ui_cases, ui_audit, health):
         app.include_router(page.router)
     app.mount("/ui/static", StaticFiles(packages=[("treegate.interfaces.http.ui", "static")]))
     for layer in (Bounds, Account, Headers):  # the last is the outermost

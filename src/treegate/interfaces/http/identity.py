@@ -59,7 +59,7 @@ async def person(request: Request, service: TheService) -> Actor:
     actor = sessions.who(core.store, text, core.clock()) if text else None
     if actor is None:
         raise LoginNeeded("log in to see this", hint="your session has ended, or there was none")
-    request.state.csrf = csrf(text)
+    request.state.csrf, request.state.who = csrf(text), actor
     if request.method not in SAFE:
         refuse_foreign(request)
         given = (await request.form()).get("csrf") or request.headers.get("x-csrf-token", "")

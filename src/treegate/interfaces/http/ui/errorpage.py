@@ -27,4 +27,5 @@ def answer(request: Request, error: TreegateError) -> Response:
     title = "The plan or the tree moved on" if isinstance(error, Stale) else TITLES.get(error.http_status, "An error")
     back = request.url.path.rpartition("/")[0] + "/" if request.method != "GET" else "/ui/"
     back = back.rstrip("/") if back.count("/") > 2 else back
-    return pages.render(request, None, "error.html", error.http_status, error=error, title=title, back=back)
+    who = getattr(request.state, "who", None)
+    return pages.render(request, who, "error.html", error.http_status, error=error, title=title, back=back)
