@@ -43,8 +43,10 @@ HOMES = {
     "jinja2": "interfaces.http.ui.pages",
     "pypdfium2": "interfaces.http.picturing",
     "prometheus_client": "interfaces.http.metrics",
-    "uvicorn": "interfaces.http.serving",
-    "httpx2": "client.wire",
+    "uvicorn": "interfaces.http.wire",
+    "limits": "interfaces.http.rates",
+    "authlib": "interfaces.http.oidc",
+    "joserfc": "interfaces.http.oidc",
 }
 # Known in more than one place: msgspec is the language of the values themselves; click is the command line's, and
 # `render` borrows its colours; sqlalchemy stays in the schema, which gives the store its words, and in migrations,
@@ -56,6 +58,7 @@ SHARED = {
     "fastapi": ("interfaces.http.",),
     "starlette": ("interfaces.http.",),
     "PIL": ("interfaces.demo.scans", "interfaces.http.picturing"),  # one draws pages, the other reads them
+    "httpx2": ("client.wire", "interfaces.http.oidc"),
 }
 HEAVY = (
     "sqlalchemy",

@@ -8,14 +8,27 @@ field there and its row here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
+from treegate.engine.netvalues import a_host, an_address, file, host, port, roles, text, url
 from treegate.engine.rules import groups, rules
 from treegate.engine.values import Kind, among, choice, count, flag, folder, list_of, login, measure, pattern, share
-from treegate.model.measures import DAY, SECOND, parse_duration, parse_size, write_duration, write_size
-from treegate.model.names import RULES
+from treegate.model.actors import Role
+from treegate.model.measures import (
+    DAY,
+    HOUR,
+    KIB,
+    MIB,
+    MINUTE,
+    SECOND,
+    parse_duration,
+    parse_size,
+    write_duration,
+    write_size,
+)
+from treegate.model.names import RULES, visible
 from treegate.model.policy import NOT_YET, Policy
 
 
@@ -43,6 +56,39 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
 
 
+class Oidc(msgspec.Struct, frozen=True, kw_only=True):
+    """Who says who people are (OpenID Connect), and what each may do; "" for an issuer is nobody."""
+
+    issuer: str = ""
+    title: str = ""  # of the button; "" is the issuer's host
+    client_id: str = ""
+    client_secret_file: str = ""
+    scopes: tuple[str, ...] = ("openid", "email", "profile")
+    name_claim: str = "email"
+    groups_claim: str = "groups"
+    people: Mapping[str, Role] = {}
+    groups: Mapping[str, Role] = {}
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the service listens, whom it believes, and how much it takes from anybody; durations in ms."""
+
+    host: str = "127.0.0.1"
+    port: int = 8473
+    public_url: str = ""
+    hosts: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    requests_per_minute: int = 6000
+    logins_per_minute: int = 10
+    body: int = 256 * MIB
+    upload_pace: int = 4 * KIB  # bytes a second
+    session: int = 12 * HOUR
+    session_idle: int = 2 * HOUR
+    metrics: Literal["loopback", "token", "open"] = "loopback"
+    shutdown_grace: int = MINUTE
+    oidc: Oidc = Oidc()
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """All settings of a workspace, and where each that is not a default came from."""
 
@@ -50,6 +96,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     vault: Vault = Vault()
     policy: Policy = Policy()
     agent: Agent = Agent()
+    service: Service = Service()
     lock_wait: int = 10 * SECOND  # ms
     origins: Mapping[str, str] = {}  # key -> "treegate.toml, line 12" or "TREEGATE_LOCK_WAIT"
 
@@ -82,6 +129,12 @@ class Setting(NamedTuple):
 def variable_of(key: str) -> str:
     """The variable of the environment that sets a key."""
     return "TREEGATE_" + key.upper().replace(".", "_")
+
+
+def _word(item: str) -> None:
+    """A check for `list_of`: each item is one word."""
+    if not item or not item.isascii() or not item.isprintable() or " " in item:
+        raise ValueError(f"holds '{visible(item)}', which is not one word")
 
 
 _PATTERNS = list_of("a list of patterns", pattern)
@@ -137,6 +190,9 @@ SETTINGS = (
     ),
     Setting("policy.limits.replacements", count(0), "Files whose content one plan replaces."),
     Setting(
+        "policy.limits.open_plans", count(1), "Plans of one author that wait; with so many, no other is taken in."
+    ),
+    Setting(
         "policy.limits.per_day.deletes",
         count(0),
         "Files that one author deletes in one case in 24 hours; what waits counts too, and what was undone does not.",
@@ -181,6 +237,72 @@ SETTINGS = (
         login(),
         "The user of the operating system that agents run as; doctor says what it could change behind the gate.",
     ),
+    Setting("service.host", host(), "The address that the service listens at; `serve --host` wins."),
+    Setting("service.port", port(), "The port that it listens at; `serve --port` wins."),
+    Setting(
+        "service.public_url",
+        url(path=False),
+        'How people reach it, behind a proxy say; with https, cookies go over https alone. "" is as it listens.',
+    ),
+    Setting(
+        "service.hosts",
+        list_of("a list of names and addresses", a_host),
+        "What a request may call it by, besides localhost, service.host and public_url: anything else is refused.",
+    ),
+    Setting(
+        "service.proxies",
+        list_of("a list of addresses", an_address),
+        "Proxies that are believed when they say whom they speak for (X-Forwarded-For, X-Forwarded-Proto).",
+    ),
+    Setting(
+        "service.requests_per_minute",
+        count(1),
+        "Requests of one token, and of one address that shows none that holds.",
+    ),
+    Setting("service.logins_per_minute", count(1), "Attempts to log in from one address."),
+    Setting(
+        "service.body",
+        measure('a size such as "256 MiB"', parse_size, write_size),
+        "The largest body of a plan; of anything else that is sent it is 4 MiB.",
+    ),
+    Setting(
+        "service.upload_pace",
+        measure('a size such as "4 KiB"', parse_size, write_size),
+        "What must come in of a body each second, on average, once 30 seconds are over.",
+    ),
+    Setting("service.session", _DURATION, "How long somebody stays logged in to the pages at most."),
+    Setting("service.session_idle", _DURATION, "How long somebody stays logged in who does nothing."),
+    Setting(
+        "service.metrics",
+        choice("loopback", "token", "open"),
+        "Who may read /metrics: this machine and operators' tokens, such tokens alone, or anybody.",
+    ),
+    Setting(
+        "service.shutdown_grace",
+        _DURATION,
+        "How long a run may go on once the service is told to stop; then it is taken back.",
+    ),
+    Setting(
+        "service.oidc.issuer",
+        url(path=True),
+        'Who says who people are (OpenID Connect); "" is nobody. See service.md.',
+    ),
+    Setting("service.oidc.title", text(), 'What the button says after "Log in with"; "" is the issuer\'s host.'),
+    Setting("service.oidc.client_id", text(), "What the issuer calls this service."),
+    Setting(
+        "service.oidc.client_secret_file",
+        file(),
+        "The file that holds the secret shared with the issuer; or TREEGATE_SERVICE_OIDC_CLIENT_SECRET does.",
+    ),
+    Setting("service.oidc.scopes", list_of("a list of scopes", _word), "What is asked of the issuer."),
+    Setting(
+        "service.oidc.name_claim",
+        text(),
+        "The claim that is a person's name here; an `email` counts only if the issuer has verified it.",
+    ),
+    Setting("service.oidc.groups_claim", text(), "The claim that lists a person's groups."),
+    Setting("service.oidc.people", roles(), "The role of each person. Whoever is in neither table is not let in."),
+    Setting("service.oidc.groups", roles(), "The role of each group, for whoever `people` does not name."),
 )
 BY_KEY = {setting.key: setting for setting in SETTINGS}
 

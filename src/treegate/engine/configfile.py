@@ -18,6 +18,7 @@ from treegate.model.names import nearest, visible
 from treegate.model.policy import NOT_YET
 
 FILE = "treegate.toml"
+SECRETS = frozenset({"TREEGATE_SERVICE_OIDC_CLIENT_SECRET"})  # read by who needs them, never part of `Config`
 
 
 class _Given(NamedTuple):
@@ -105,7 +106,9 @@ def _from_file(text: str, path: Path) -> Iterator[_Given]:
             yield _Given(dotted, value, f"{FILE}, line {lines[key]}", partial(_line_of, lines, key))
 
 
-_TABLES = frozenset({("groups",)})  # keys whose value is a table, with names of its own
+_TABLES = frozenset(
+    {("groups",), ("service", "oidc", "people"), ("service", "oidc", "groups")}
+)  # keys whose value is a table, with names of its own
 
 
 def _leaves(prefix: Way, value: object, tables: Set[Way] = frozenset()) -> Iterator[tuple[Way, object]]:
@@ -161,10 +164,10 @@ def _numbered(section: Way, items: dict[Way, int], new: bool) -> Way:
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
     keys = {setting.variable: setting.key for setting in SETTINGS}
-    ours = tuple(f"{variable_of(section)}_" for section in ("policy", "vault", "workspace", "lock"))
+    ours = tuple(f"{variable_of(section)}_" for section in ("policy", "vault", "workspace", "lock", "service"))
     for name in sorted(environ):
         known = keys.get(name)
-        if known or name.startswith(ours):
+        if known or (name.startswith(ours) and name not in SECRETS):
             value = BY_KEY[known].kind.from_text(environ[name]) if known else None
             yield _Given(known or _meant_by(name), value, name, partial(_by_variable, name))
 

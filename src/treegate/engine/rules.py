@@ -40,7 +40,7 @@ def rules() -> Kind:
 
     def read(value: object) -> tuple[Rule, ...]:
         items = of_type(list, value, described)
-        return tuple(_all({item_key(n): partial(_rule, item) for n, item in enumerate(items, 1)}).values())
+        return tuple(all_of({item_key(n): partial(_rule, item) for n, item in enumerate(items, 1)}).values())
 
     def write(value: object) -> str:
         return f"[{', '.join(map(_written_rule, value))}]" if isinstance(value, tuple) else "[]"
@@ -59,11 +59,11 @@ def groups() -> Kind:
 
     def read(value: object) -> dict[str, tuple[str, ...]]:
         table = of_type(dict, value, described)
-        return _all({name: partial(_group, name, people) for name, people in table.items()})
+        return all_of({name: partial(_group, name, people) for name, people in table.items()})
 
     def write(value: object) -> str:
         named = value if isinstance(value, Mapping) else {}
-        return _inline({name: _texts(people) or "[]" for name, people in named.items()}) or "{}"
+        return inline({name: _texts(people) or "[]" for name, people in named.items()}) or "{}"
 
     return Kind(described, read, write, as_toml)
 
@@ -71,7 +71,7 @@ def groups() -> Kind:
 # --- reading ---------------------------------------------------------------------------------------------------
 
 
-def _all(reads: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+def all_of(reads: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
     """What each reads; raises Wrong with all that is wrong."""
     found, findings = {}, []
     for key, read in reads.items():
@@ -90,7 +90,7 @@ def _table(value: object, fields: Mapping[str, Read], what: str) -> dict[str, An
     """A table whose keys are known."""
     if not isinstance(value, dict):
         raise ValueError(f"must be a table, not {type_of(value)}")
-    return _all(
+    return all_of(
         {key: partial(fields.get(key) or partial(_unknown, key, fields, what), at) for key, at in value.items()}
     )
 
@@ -211,10 +211,10 @@ def _written_rule(rule: Rule) -> str:
     when |= {key: _texts(getattr(rule.when, key)) for key in ("only", "any", "paths", "case", "author")}
     if rule.when.mount_weak is not None:
         when["mount_weak"] = str(rule.when.mount_weak).lower()
-    return _inline(
+    return inline(
         {
             "name": quoted(rule.name) if rule.name else "",
-            "when": _inline(when),
+            "when": inline(when),
             "required": str(rule.required),
             "from": _texts(rule.people),
         }
@@ -227,7 +227,7 @@ def _texts(items: Iterable[str]) -> str:
     return f"[{found}]" if found else ""
 
 
-def _inline(values: Mapping[str, str]) -> str:
+def inline(values: Mapping[str, str]) -> str:
     """A table on one line, of values as TOML; empty ones are left out, and an empty table is ""."""
     found = ", ".join(f"{_key(key)} = {value}" for key, value in values.items() if value)
     return f"{{ {found} }}" if found else ""

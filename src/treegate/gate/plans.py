@@ -14,7 +14,7 @@ from treegate.engine.store import Transaction
 from treegate.engine.store.records import Run, StoredPlan, StoredPreview
 from treegate.engine.unhurried import unhurried_gc
 from treegate.errors import Denied, NeedsRecovery, NotFound, PlanError, Stale, TreegateError
-from treegate.gate import approving
+from treegate.gate import approving, openplans
 from treegate.gate.core import Core
 from treegate.gate.daily import day_of
 from treegate.model.actors import Action
@@ -137,8 +137,12 @@ def submit(core: Core, plan: Plan, *, undo_of: str = "", draft: bool = False) ->
     core.actor.require(Action.PROPOSE, [plan.case] if plan.case else [])
     core.check_age()
     id = core.new_id("pl")
+    if not undo_of:
+        openplans.refuse_over(core, core.store)  # before the work, and once more where nobody can come in between
 
     def enter(transaction: Transaction, cases: list[str]) -> None:
+        if not undo_of:
+            openplans.refuse_over(core, transaction)
         transaction.add_plan(
             id,
             cases=cases,

@@ -50,13 +50,13 @@ ALLOWED: dict[Role, frozenset[Action]] = {
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """Someone at one of the doors: the OS user at a shell, or whoever a token names."""
+    """Someone at one of the doors: the OS user at a shell, or whoever a token or the firm's OpenID Connect names."""
 
     name: str
     role: Role
     cases: tuple[str, ...] | None = None  # None: all
     channel: str = "cli"  # the door: cli, http, slack, queue, mcp
-    via: Literal["os", "token"] = "os"
+    via: Literal["os", "token", "oidc"] = "os"  # who says so: the system, a token, the firm's OpenID Connect
 
     def sees(self, cases: Collection[str]) -> bool:
         """Whether all of `cases` are within what this actor may touch."""

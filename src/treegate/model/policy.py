@@ -38,6 +38,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     delete_share_from: int = 5  # deletions in a case from which the share is looked at: small cases stay usable
     delete_bytes: int = 5 * GIB
     replacements: int = 100
+    open_plans: int = 1000  # of one author, that wait for somebody
     per_day: PerDay = PerDay()
 
 

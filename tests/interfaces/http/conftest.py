@@ -52,7 +52,7 @@ def token(office: Path, environ: dict[str, str]) -> Callable[..., str]:
 @pytest.fixture
 def service(office: Path, environ: dict[str, str]) -> Iterator[TestClient]:
     """The service, running; nobody is logged in."""
-    with TestClient(create_app(office, environ)) as client:
+    with TestClient(create_app(office, environ), "http://127.0.0.1", client=("127.0.0.1", 50000)) as client:
         yield client
 
 

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from test_plans_over_http import submitted
 
-from treegate.interfaces.http import bounds
+from treegate.engine.config import Config
 
 Headers = dict[str, str]
 
@@ -49,9 +49,9 @@ def test_a_token_says_who_it_is(service: TestClient, author: Headers):
     assert "decide" not in answer["may"]
 
 
-def test_a_body_that_is_too_large_is_refused(service: TestClient, author: Headers, monkeypatch: pytest.MonkeyPatch):
-    """By what it says of itself, and by what comes in."""
-    size = str(bounds.MOST + 1)
+def test_a_body_that_is_too_large_is_refused(service: TestClient, author: Headers):
+    """By what it says of itself, before any of it has come."""
+    size = str(Config().service.body + 1)
     answer = service.post("/plans", content=b"x", headers={**author, "Content-Length": size})
     assert (answer.status_code, answer.json()["code"]) == (413, "body-too-large")
 

@@ -126,9 +126,9 @@ def test_reading_needs_no_key_and_keeps_none(service: TestClient, author: Header
 
 def test_an_answer_outlives_the_service(office: Path, environ: dict[str, str], author: Headers):
     """Started anew, the service answers what it answered before."""
-    with TestClient(create_app(office, environ)) as before:
+    with TestClient(create_app(office, environ), "http://127.0.0.1") as before:
         first = before.post("/plans", content=SORT, headers=keyed(author))
-    with TestClient(create_app(office, environ)) as after:
+    with TestClient(create_app(office, environ), "http://127.0.0.1") as after:
         again = after.post("/plans", content=SORT, headers=keyed(author))
     assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from treegate.engine import tokens
 from treegate.engine.pauses import Pause
@@ -13,7 +13,7 @@ from treegate.gate import agentuser, condition, fsck, health, logins, pausing, p
 from treegate.gate.condition import Condition
 from treegate.gate.face.base import Face
 from treegate.gate.terms import Settings, Terms
-from treegate.model.actors import Action, Role
+from treegate.model.actors import Action, Actor, Role
 
 
 class Tending(Face):
@@ -67,9 +67,17 @@ class Tending(Face):
         """Logs in by an address that does it once; the session's secret."""
         return logins.once(self._core, text)
 
-    def log_out(self, session: str) -> None:
-        """Ends a session."""
-        logins.out(self._core, session)
+    def log_in_by_oidc(self, name: str, groups: Collection[str]) -> str:
+        """Logs in whom the issuer of the configuration names; the session's secret."""
+        return logins.by_oidc(self._core, name, groups)
+
+    def logged_in(self, text: str) -> Actor | None:
+        """Who a session's secret stands for."""
+        return logins.logged_in(self._core, text)
+
+    def log_out(self, text: str, *, everywhere: bool = False) -> None:
+        """Ends a session, or all that the actor has."""
+        logins.log_out(self._core, text, everywhere=everywhere)
 
     def invite(self) -> str:
         """The secret of an address that logs the actor in, once."""

@@ -30,8 +30,11 @@ from treegate.interfaces.http.api import (
 )
 from treegate.interfaces.http.bounds import Bounds
 from treegate.interfaces.http.headers import Headers
+from treegate.interfaces.http.hosts import Hosts
 from treegate.interfaces.http.openapi import Described, operation_id
+from treegate.interfaces.http.rates import Limited
 from treegate.interfaces.http.service import Service
+from treegate.interfaces.http.stopping import Stopping
 from treegate.interfaces.http.ui import audit as ui_audit
 from treegate.interfaces.http.ui import cases as ui_cases
 from treegate.interfaces.http.ui import deciding, health, inbox, login, pictures, review
@@ -57,7 +60,6 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
         generate_unique_id_function=operation_id,
     )
     app.add_exception_handler(TreegateError, problems.told)
-    app.add_exception_handler(Exception, problems.told_otherwise)
     app.add_exception_handler(HTTPException, problems.told_otherwise)
     app.add_exception_handler(RequestValidationError, problems.told_otherwise)
     for subject in (plans, looking, writing, runs, cases, blobs, ending, vault, audit, people, care):
@@ -65,6 +67,6 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
     for page in (login, inbox, review, pictures, deciding, ui_runs, ui_cases, ui_audit, health):
         app.include_router(page.router)
     app.mount("/ui/static", StaticFiles(packages=[("treegate.interfaces.http.ui", "static")]))
-    for layer in (Bounds, Account, Headers):  # the last is the outermost
+    for layer in (Bounds, Limited, Hosts, Stopping, Account, Headers):  # the last is the outermost
         app.add_middleware(layer)
     return app

@@ -10,18 +10,19 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
-from treegate.errors import Busy
+from treegate.errors import Busy, TreegateError
 from treegate.gate import Gate
 from treegate.model.actors import Actor
 
 BEHIND = 5  # niceness: on a machine with little to spare, the process that answers goes first
+_SPAWN = get_context("spawn")  # not fork: the process that answers has threads and an open database
 _gate: Gate | None = None  # of this worker process
 _busy = threading.Lock()
 
@@ -31,22 +32,37 @@ class Crew:
 
     def __init__(self, root: Path, environ: Mapping[str, str], size: int = 2, patience: float | None = None) -> None:
         self._root, self._environ, self._size, self._patience = root, dict(environ), size, patience
+        # One byte that all of them see. It has no lock, for a worker that is killed would keep it.
+        self._cancelled = _SPAWN.RawValue("b", 0)
+        self.busy = 0  # calls that are not answered yet
+        self.timed: Callable[[str, float, str], None] = lambda method, seconds, code: None
         self._pool = self._made()
 
     def _made(self) -> ProcessPoolExecutor:
-        context = get_context("spawn")  # not fork: this process has threads and an open database
-        return ProcessPoolExecutor(self._size, context, _begin, (self._root, self._environ, self._patience))
+        given = (self._root, self._environ, self._patience, self._cancelled)
+        return ProcessPoolExecutor(self._size, _SPAWN, _begin, given)
 
     async def call(self, actor: Actor, method: str, *args: Any, **named: Any) -> Any:
         """What `Gate.method` answers; its errors are raised here as they were there."""
         loop, pool = asyncio.get_running_loop(), self._pool
+        self.busy, began, code = self.busy + 1, time.monotonic(), ""
         try:
             return await loop.run_in_executor(pool, _call, actor, method, args, named)
+        except TreegateError as error:
+            code = error.code
+            raise
         except BrokenProcessPool as error:
             if pool is self._pool:
                 self._pool = self._made()
             text, hint = "the worker process that did this has died", "ask again; treegate recover mends what it left"
             raise Busy(text, code="worker-died", hint=hint) from error
+        finally:
+            self.busy -= 1
+            self.timed(method, time.monotonic() - began, code)
+
+    def cancel(self) -> None:
+        """Runs that they are in the middle of are taken back, and so is each that they begin from now on."""
+        self._cancelled.value = 1
 
     def begin(self, actor: Actor, method: str, *args: Any) -> Future[Any]:
         """Has `Gate.method` called some time soon; nobody waits for it."""
@@ -66,15 +82,21 @@ class Crew:
         self._pool.shutdown(wait=True, cancel_futures=not finish)
 
 
-def _begin(root: Path, environ: dict[str, str], patience: float | None) -> None:
-    """What each worker does first; Ctrl-C is for the process that answers, which tells its workers."""
+def _begin(root: Path, environ: dict[str, str], patience: float | None, cancelled: Any) -> None:
+    """What each worker does first; signals to end are for the process that answers, which tells its workers."""
     global _gate
     os.nice(BEHIND)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the terminal and systemd send them to all of us
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_outlived, daemon=True).start()
     _gate = Gate.open(root, environ)
+    _gate.watch(_silent, lambda: bool(cancelled.value))
     if patience is not None:
         _gate.core.store.patience = patience
+
+
+def _silent(done: int, total: int) -> None:
+    """Progress is read from the journal, by whoever wants to know."""
 
 
 def _awake() -> None:

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from treegate.engine import sessions, tokens
+from treegate.engine import tokens
 from treegate.errors import Denied
-from treegate.interfaces.http.service import TheService
+from treegate.interfaces.http.service import Service, TheService
 from treegate.model.actors import Actor
 
 COOKIE = "treegate_session"
@@ -38,7 +38,7 @@ class LoginNeeded(Unknown):
     code = "login-needed"
 
 
-async def who(shown: Shown, service: TheService) -> Actor:
+async def who(request: Request, shown: Shown, service: TheService) -> Actor:
     """The actor that the bearer token (RFC 6750) names; raises Unknown."""
     if shown is None or not shown.credentials:
         raise Unknown(
@@ -46,17 +46,18 @@ async def who(shown: Shown, service: TheService) -> Actor:
             hint="send `Authorization: Bearer TOKEN`",
             next="treegate token create --name NAME --role reviewer",
         )
-    core = service.gate.core
+    core, text = service.gate.core, shown.credentials.strip()
     try:
-        return tokens.authenticate(core.store, shown.credentials.strip(), at=core.clock(), channel="http")
+        actor = tokens.authenticate(core.store, text, at=core.clock(), channel="http")
     except Denied as error:
         raise Unknown(error.message, code=error.code, hint=error.hint, next=error.next) from None
+    return _known(request, service, text, actor)
 
 
 async def person(request: Request, service: TheService) -> Actor:
     """Who looks at a page, or sends one of its forms; raises LoginNeeded, or Denied "cross-site"."""
-    core, text = service.gate.core, request.cookies.get(COOKIE, "")
-    actor = sessions.who(core.store, text, core.clock()) if text else None
+    text = request.cookies.get(cookie(service), "")
+    actor = service.gate.logged_in(text) if text else None
     if actor is None:
         raise LoginNeeded("log in to see this", hint="your session has ended, or there was none")
     request.state.csrf, request.state.who = csrf(text), actor
@@ -65,7 +66,24 @@ async def person(request: Request, service: TheService) -> Actor:
         given = (await request.form()).get("csrf") or request.headers.get("x-csrf-token", "")
         if not hmac.compare_digest(str(given).encode("utf-8", "replace"), request.state.csrf.encode()):
             raise _foreign("this form was not made for your session")
+    return _known(request, service, text, actor)
+
+
+def _known(request: Request, service: Service, credential: str, actor: Actor) -> Actor:
+    """An actor, noted for the account of the request, and for how often they may ask."""
+    request.state.who = actor.name
+    service.rates.learn(credential, actor.name)
     return actor
+
+
+def secure(service: Service) -> bool:
+    """Whether people reach the service over https, by what its configuration says."""
+    return service.config.public_url.startswith("https:")
+
+
+def cookie(service: Service) -> str:
+    """The name of the session's cookie: over https, one that no other machine of the domain can set."""
+    return f"__Host-{COOKIE}" if secure(service) else COOKIE
 
 
 def csrf(text: str) -> str:
@@ -77,7 +95,8 @@ def refuse_foreign(request: Request) -> None:
     """Raises Denied "cross-site" for what another site makes a browser send (Fetch Metadata; RFC 6454)."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin")
-    if site not in {"same-origin", "none"} or (origin and urlsplit(origin).netloc != request.headers.get("host")):
+    ours = {request.headers.get("host"), urlsplit(request.app.state.service.config.public_url).netloc or None}
+    if site not in {"same-origin", "none"} or (origin and urlsplit(origin).netloc not in ours):
         raise _foreign("this was sent from another site")
 
 

@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from msgspec import UNSET, UnsetType
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from treegate.errors import NotFound, TreegateError, UsageError
 from treegate.interfaces.http.ui import errorpage
@@ -51,17 +52,31 @@ def document(error: TreegateError, status: int) -> ProblemDocument:
 
 def answer(error: TreegateError) -> Response:
     """The response that tells an error."""
+    return Response(jsons.dumps(document(error, error.http_status)), error.http_status, _headers(error), MEDIA)
+
+
+def _headers(error: TreegateError) -> dict[str, str]:
+    """What a client has to know at once: how to say who it is, or when to ask again."""
     headers = {"WWW-Authenticate": "Bearer"} if error.http_status == 401 else {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    return Response(jsons.dumps(document(error, error.http_status)), error.http_status, headers, MEDIA)
+    return headers | getattr(error, "headers", {})
 
 
 async def told(request: Request, error: Exception) -> Response:
     """The handler of every TreegateError: a problem document, or, of the pages, a page."""
     assert isinstance(error, TreegateError)
     request.app.state.service.metrics.problems.labels(error.code).inc()
-    return errorpage.answer(request, error) if request.url.path.startswith("/ui/") else answer(error)
+    if not request.url.path.startswith("/ui/"):
+        return answer(error)
+    page = errorpage.answer(request, error)
+    page.headers.update({name: value for name, value in _headers(error).items() if name != "WWW-Authenticate"})
+    return page
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, error: TreegateError) -> None:
+    """Answers a request with an error before the application has seen it."""
+    await (await told(Request(scope), error))(scope, receive, send)
 
 
 async def told_otherwise(request: Request, error: Exception) -> Response:
@@ -72,9 +87,8 @@ async def told_otherwise(request: Request, error: Exception) -> Response:
         kind = NotFound if error.status_code == 404 else UsageError
         found = kind(str(error.detail), code=code, hint="/openapi.json says what there is")
         found.http_status = error.status_code
-    elif not isinstance(error, RequestValidationError):
-        found = TreegateError(f"{type(error).__name__}: see the log of the service", hint="report it")
     else:
+        assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         found = UsageError(f"{where}: {first['msg']}", code="request-invalid", hint="/openapi.json says what fits")

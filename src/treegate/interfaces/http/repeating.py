@@ -72,7 +72,7 @@ def _fits(key: str) -> bool:
 
 async def _once(request: Request, key: str, plain: Handler) -> Response:
     service: Service = request.app.state.service
-    core = service.gate.acting_as(await identity.who(await identity.BEARER(request), service)).core
+    core = service.gate.acting_as(await identity.who(request, await identity.BEARER(request), service)).core
     asked = await asyncio.to_thread(_hash, request, await request.body())
     known = await asyncio.to_thread(repeating.begin, core, key, asked, service.started)
     if known is not None:

@@ -34,10 +34,15 @@ class Runner:
         """Something was asked for: looks at once."""
         self._wake.set()
 
-    async def stop(self) -> None:
-        """Takes no more jobs, and waits for those under way."""
+    def rest(self) -> None:
+        """Takes no more jobs; they wait for whoever runs jobs next."""
         if self._task is not None:
             self._task.cancel()
+
+    async def stop(self) -> None:
+        """Takes no more jobs, and waits for those under way."""
+        self.rest()
+        if self._task is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         await asyncio.gather(*self._working.values(), return_exceptions=True)

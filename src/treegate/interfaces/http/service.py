@@ -12,14 +12,18 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from treegate.engine.configfile import SECRETS
 from treegate.engine.store import Touched
-from treegate.gate import Gate
+from treegate.gate import Gate, logins
+from treegate.interfaces.http import hosts, oidc
 from treegate.interfaces.http.crew import Crew
 from treegate.interfaces.http.desk import PATIENCE, Desk
 from treegate.interfaces.http.effects import Effects
 from treegate.interfaces.http.metrics import Metrics
 from treegate.interfaces.http.pictures import Pictures
+from treegate.interfaces.http.rates import Rates
 from treegate.interfaces.http.runner import OURSELVES, Runner
+from treegate.interfaces.http.stopping import Streams
 
 _log = logging.getLogger("treegate.service")
 
@@ -28,18 +32,26 @@ class Service:
     """One open workspace, and the crew that works on it; `gate` is only ever used as somebody (`acting_as`)."""
 
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
-        self.environ = {key: value for key, value in environ.items() if key != "TREEGATE_TOKEN"}
+        hidden = {"TREEGATE_TOKEN", *SECRETS}
+        self.environ = {key: value for key, value in environ.items() if key not in hidden}
         self.gate = Gate.open(root, self.environ)
         self.gate.core.store.patience = PATIENCE
+        self.config = self.gate.core.config.service
+        self.names = hosts.names(self.config)
+        self.rates = Rates(self.config.requests_per_minute, self.config.logins_per_minute)
+        self.streams = Streams()
+        self.oidc = oidc.of(self.config.oidc, environ)
+        logins.forget_foreign(self.gate.core)
         self.started = self.gate.core.clock()  # ms
         self.gate.core.store.remember()
-        self.metrics = Metrics(self.gate)
         self.desk = Desk()
         self.pictures = Pictures()
         self.crew = Crew(root, self.environ, patience=PATIENCE)
         self.effects = Effects(self.gate.core.store, self.crew)
         self._hands = Crew(root, self.environ)  # of the runner: no preview waits behind a run, nor a run behind one
         self.runner = Runner(self.gate, self._hands)
+        self.metrics = Metrics(self.gate, self.rates, {"previews": self.crew, "runs": self._hands})
+        self._loop = asyncio.get_running_loop()
         self._scribe = Crew(root, self.environ, size=1)
         self.gate.core.store.told = self._told
         for crew in (self.crew, self._hands, self._scribe):
@@ -49,6 +61,20 @@ class Service:
         """Has the scribe make the reports of what was written here: some hold whole plans, on slow mounts."""
         if touched.plans:
             self._scribe.begin(OURSELVES, "report", touched).add_done_callback(_warn)
+
+    def told(self, times: int) -> None:
+        """A signal came, for the first time or again; whoever calls this may be anywhere."""
+        self._loop.call_soon_threadsafe(self.stop if times == 1 else self.take_back)
+
+    def stop(self) -> None:
+        """Told to end: nothing new is begun, and what runs is finished, for as long as `shutdown_grace` says."""
+        self.runner.rest()
+        self.streams.end()
+        self._loop.call_later(self.config.shutdown_grace / 1000, self.take_back)
+
+    def take_back(self) -> None:
+        """Told to end now: what runs is taken back."""
+        self._hands.cancel()
 
     async def close(self) -> None:
         """Ends what is under way, and lets go of the workspace."""

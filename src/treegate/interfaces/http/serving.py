@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
-import uvicorn
-
+from treegate.engine.config import Service as Config
 from treegate.errors import UsageError
+from treegate.interfaces.http import logs, wire
 from treegate.interfaces.http.app import create_app
+from treegate.interfaces.http.service import Service
 
 
 def listen(host: str, port: int, more: int = 0) -> socket.socket:
@@ -36,22 +36,28 @@ def listen(host: str, port: int, more: int = 0) -> socket.socket:
     )
 
 
-def serve(root: Path, environ: Mapping[str, str], found: socket.socket, said: Callable[[str], None]) -> None:
-    """Answers until SIGINT or SIGTERM; `said` is told the address once it is listened at."""
+def address_of(found: socket.socket) -> str:
+    """The address of the web that a socket is."""
     host, port = found.getsockname()[:2]
-    logging.getLogger("treegate").setLevel(logging.INFO)
-    config = uvicorn.Config(
-        create_app(root, environ),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-        timeout_keep_alive=30,
-    )
-    signal.signal(signal.SIGTERM, _ended)  # uvicorn ends what is under way, then raises the signal once more
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(
+    root: Path, environ: Mapping[str, str], config: Config, found: socket.socket, said: Callable[[], None]
+) -> None:
+    """Answers until SIGINT or SIGTERM; `said` is told once it is listened. A second signal takes a run back."""
+    signal.signal(signal.SIGTERM, _ended)  # until the server is there to hear of it
+    logs.begin()
+    app = create_app(root, environ)
+
+    def told(times: int) -> None:
+        service: Service | None = getattr(app.state, "service", None)
+        if service is not None:
+            service.told(times)
+
     found.listen(512)
-    said(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
-    uvicorn.Server(config).run([found])
+    said()
+    wire.run(app, found, config, told)
 
 
 def _ended(*_: object) -> NoReturn:

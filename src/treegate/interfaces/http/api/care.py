@@ -11,7 +11,7 @@ from treegate.engine.probe import Finding
 from treegate.errors import NotFound, TreegateError
 from treegate.gate.terms import Settings
 from treegate.gate.waiting import Status
-from treegate.interfaces.http import answers, metrics
+from treegate.interfaces.http import answers, identity, metrics
 from treegate.interfaces.http.api.plans import Case
 from treegate.interfaces.http.api.shapes import JsonSchema, Paused, Said, Taken, ToPause, ToResume
 from treegate.interfaces.http.identity import Who
@@ -68,8 +68,11 @@ async def readyz(service: TheService) -> Response:
 
 
 @router.get("/metrics", **documented(media={"text/plain": "The text format of Prometheus."}, open=True))
-async def numbers(service: TheService) -> Response:
-    """The workspace in numbers, for Prometheus; no names, no paths."""
+async def numbers(request: Request, shown: identity.Shown, service: TheService) -> Response:
+    """The workspace in numbers, for Prometheus; no names, no paths. Who may read them, service.metrics says."""
+    here = service.config.metrics == "loopback" and metrics.is_loopback(request, service.config)
+    if not here and service.config.metrics != "open":
+        metrics.require(await identity.who(request, shown, service))
     return Response(service.metrics.text(), media_type=metrics.MEDIA)
 
 

@@ -1,0 +1,117 @@
+"""The service told to stop: a run is finished, or, told twice, taken back; it is never left midway."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+import pytest
+from test_plans_over_http import plan
+from test_service_killed import Serving
+
+from treegate.gate import Gate
+
+FILES = 20_000
+PATIENCE = 120  # seconds
+
+
+@pytest.fixture
+def running(office: Path, environ: dict[str, str], token: Callable[..., str]) -> tuple[Serving, str, dict[str, str]]:
+    """A service in the middle of a run of many steps, the run's id, and a reviewer's token."""
+    for number in range(FILES):
+        (office / f"projects/Smith/f{number:05}.txt").touch()
+    reviewer = {"Authorization": f"Bearer {token('rita', 'reviewer')}"}
+    author = {"Authorization": f"Bearer {token('ann', 'author')}"}
+    serving = Serving(office, environ)
+    document = plan({"op": "move", "match": "f*.txt", "to": "Sorted/"})
+    ask = httpx2.Client(base_url=serving.address, timeout=PATIENCE)
+    made = ask.post("/plans", content=document, headers=author).json()
+    ask.post(f"/plans/{made['id']}/approve", json={"digest": made["digest"]}, headers=reviewer)
+    run = ask.post(f"/plans/{made['id']}/apply", headers=reviewer).json()["run"]
+    until = time.monotonic() + PATIENCE
+    while not any((office / "projects/Smith/Sorted").glob("*")):
+        assert time.monotonic() < until
+    return serving, run, reviewer
+
+
+def ended(office: Path, environ: dict[str, str], run: str) -> tuple[str, int, int]:
+    """How the run ended, and how many files are where they were and where they were to go."""
+    case = office / "projects/Smith"
+    with Gate.open(office, environ) as gate:
+        assert gate.core.store.unfinished() == []
+        return gate.progress(run).state, len(list(case.glob("f*.txt"))), len(list(case.glob("Sorted/*.txt")))
+
+
+def test_told_once_the_run_is_finished_and_streams_end_at_once(
+    running: tuple[Serving, str, dict[str, str]], office: Path, environ: dict[str, str]
+):
+    """SIGTERM to the service and all its workers, as systemd does: applied, exit status 0, the stream ends whole."""
+    serving, run, reviewer = running
+    whole = threading.Event()
+
+    def watch() -> None:
+        with httpx2.stream(
+            "GET", f"{serving.address}/runs/{run}/events", headers=reviewer, timeout=PATIENCE
+        ) as stream:
+            watching.set()
+            for _ in stream.iter_raw():  # raises where the answer is cut off
+                pass
+        whole.set()
+
+    watching = threading.Event()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    assert watching.wait(PATIENCE)
+    os.killpg(serving.process.pid, signal.SIGTERM)
+    assert serving.process.wait(PATIENCE) == 0
+    watcher.join(PATIENCE)
+    assert whole.is_set()
+    assert ended(office, environ, run) == ("applied", 0, FILES)
+
+
+def test_told_twice_the_run_is_taken_back(
+    running: tuple[Serving, str, dict[str, str]], office: Path, environ: dict[str, str]
+):
+    """The tree is as before, and nothing waits for a recovery."""
+    serving, run, _ = running
+    serving.process.send_signal(signal.SIGTERM)
+    serving.process.send_signal(signal.SIGINT)
+    assert serving.process.wait(PATIENCE) == 0
+    assert ended(office, environ, run) == ("rolled-back", FILES, 0)
+
+
+def test_only_a_worker_holds_the_lock_of_a_case(running: tuple[Serving, str, dict[str, str]], office: Path):
+    """While a run is under way, one process has the lock's file open: not the service, nor any process it starts."""
+    serving, _, reviewer = running
+    httpx2.get(f"{serving.address}/audit/verify", headers=reviewer, timeout=PATIENCE)  # starts another worker
+    holders = {pid for pid in _family(serving.process.pid) if any("/locks/" in one for one in _open_files(pid))}
+    assert serving.process.pid not in holders
+    assert len(holders) <= 1
+    serving.end(signal.SIGKILL)
+
+
+def _family(pid: int) -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _group(int(name)) == pid]
+
+
+def _group(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def _open_files(pid: int) -> list[str]:
+    folder = f"/proc/{pid}/fd"
+    found = []
+    for name in os.listdir(folder):
+        try:
+            found.append(os.readlink(f"{folder}/{name}"))
+        except FileNotFoundError:
+            continue
+    return found
