@@ -79,8 +79,7 @@ def authenticate(reader: Reader, text: str, *, at: int, channel: str = "cli") ->
 def shown(reader: Reader, text: str, *, at: int) -> Token:
     """The token that somebody shows; raises as `authenticate` does."""
     hash = _hash(text)
-    query = schema.select(*_COLUMNS).where(schema.tokens.c.hash == hash)
-    token = reader.recalled(("token", hash), lambda: reader.first(query, Token))
+    token = reader.recalled(("token", hash), lambda: _of_hash(reader, hash))
     if token is None:
         raise _denied("unknown", "is not known in this workspace; it may be another one's")
     if token.revoked_at is not None:
@@ -88,6 +87,10 @@ def shown(reader: Reader, text: str, *, at: int) -> Token:
     if not holds(token, at):
         raise _denied("expired", "has expired")
     return token
+
+
+def _of_hash(reader: Reader, hash: str) -> Token | None:
+    return reader.first(schema.select(*_COLUMNS).where(schema.tokens.c.hash == hash), Token)
 
 
 def of_id(reader: Reader, id: str) -> Token | None:
