@@ -82,7 +82,8 @@ class Core:
             yield
 
     def world(self) -> DiskWorld:
-        """The world as it is now, for a simulation."""
+        """The world as it is now, for a simulation; raises NotFound or NotVerified where it is not mounted."""
+        self.workspace.check_marker()
         return DiskWorld(self.workspace, self._kept, self.blobs.size)
 
     def _kept(self, run: str, entry: int) -> tuple[str, str] | None:

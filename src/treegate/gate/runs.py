@@ -13,7 +13,7 @@ from treegate.engine.store import Transaction
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
 from treegate.engine.workspace import note_generation
-from treegate.errors import NeedsRecovery, RolledBack, Stale, TreegateError
+from treegate.errors import NeedsRecovery, NotFound, RolledBack, Stale, TreegateError
 from treegate.gate import approving, daily, ending, plans, recovery, skipping, surroundings
 from treegate.gate.core import Core
 from treegate.gate.ending import Applied
@@ -119,7 +119,7 @@ def _carry_out(core: Core, plan: StoredPlan, run: Run) -> Applied:
         raise (ending.rolled_back(run, error) if isinstance(error, RolledBack) else error) from error
     try:
         return ending.conclude(core, plan, run, context, result)
-    except OSError as error:
+    except (OSError, NotFound) as error:  # the latter: the workspace was unmounted just now
         text = f"run {run.id} is carried out, and its record could not be written: {error}"
         hint = "put right what the message names, then recover: nothing else of the tree is touched"
         raise NeedsRecovery(text, code="record-unwritten", hint=hint, next="treegate recover") from error
