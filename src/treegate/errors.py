@@ -20,6 +20,8 @@ A problem *in a plan* is a value (model/problems.py), not an exception.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -145,3 +147,16 @@ def _again(kind: type[TreegateError], message: str, holds: dict[str, Any]) -> Tr
     error.args = (message,)
     error.__dict__.update(holds)
     return error
+
+
+def of_system(error: OSError) -> TreegateError:
+    """What the system refused, as an error of ours; 507 (RFC 4918, section 11.5) where a disk is full."""
+    path = os.fsdecode(error.filename) if error.filename is not None else ""
+    text = error.strerror or str(error)
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return TreegateError(f"{path}: {text}" if path else text, code="system-error", next="treegate doctor")
+    where = f" at {path}" if path else ""
+    hint = "make room there, or in the state directory, and ask again; nothing of the tree was changed by this"
+    full = RolledBack(f"the disk is full{where}", code="disk-full", hint=hint, next="treegate doctor", path=path)
+    full.http_status = 507
+    return full

@@ -74,9 +74,6 @@ def read_marker(root: Path) -> Marker:
         hint = "is the bucket mounted? An unmounted one looks like an empty folder; if it is none yet, make it one"
         text = f"{root} has no {AREA}/{MARKER}"
         raise NotFound(text, code="marker-missing", hint=hint, next="treegate init --help") from None
-    except OSError as error:  # a mount whose server is gone, say
-        text, hint = f"{path} cannot be read: {error.strerror}", "mount the workspace again"
-        raise NotFound(text, code="workspace-unreachable", hint=hint, next="treegate doctor") from None
     except msgspec.MsgspecError as error:
         raise NotVerified(f"{path} cannot be read: {error}", code="marker-damaged") from None
     except OSError as error:

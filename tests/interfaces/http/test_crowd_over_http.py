@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Barrier
 
@@ -35,7 +36,7 @@ def client(address: str, token: str) -> httpx2.Client:
 
 
 def test_fifty_decide_one_plan_each_once_and_it_runs_once(address: str, office: Path, environ: dict[str, str]):
-    """Item 39: each of fifty decides exactly once whatever they sent twice; one run; nothing lost, in the log neither."""
+    """Item 39: each of fifty decides once, whatever they sent twice; one run; nothing lost, in the log neither."""
     with Gate.open(office, environ) as gate:
         author = client(address, gate.create_token("ann", Role.AUTHOR)[1])
         crowd = [client(address, gate.create_token(f"r{n}", Role.REVIEWER)[1]) for n in range(CROWD)]
@@ -75,7 +76,7 @@ def test_approvals_and_a_rejection_at_once_leave_one_truth(address: str, office:
         body = {"digest": made["digest"], "comment": "x"}
         told = at_once(
             *(
-                lambda one=one, verb=verb: patient(lambda: one.post(f"/plans/{made['id']}/{verb}", json=body))
+                partial(patient, partial(one.post, f"/plans/{made['id']}/{verb}", json=body))
                 for one, verb in zip(crowd, ["approve", "reject"] * 5, strict=True)
             )
         )

@@ -89,7 +89,7 @@ def test_nothing_is_written_into_the_empty_folder_by_any_request(
 def test_a_run_that_is_due_touches_nothing_until_the_workspace_is_there_again(
     service: TestClient, author: Headers, reviewer: Headers, unmounted: Callable[[], Path]
 ):
-    """Approved while it is away: the run is told as failed, the approval stands, and it is applied when asked again."""
+    """Approved while it is away: the run is told as failed, the approval stands, and the next run is made."""
     made = submitted(service, author)
     office = unmounted()
     answer = service.post(f"/plans/{made['id']}/approve", json={"digest": made["digest"]}, headers=reviewer)

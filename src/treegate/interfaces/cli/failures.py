@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import errno
 import os
 import sys
 import traceback
@@ -11,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from treegate.errors import RolledBack, TreegateError, UsageError
+from treegate.errors import TreegateError, UsageError, of_system
 from treegate.model.names import restated, visible
 from treegate.render import jsons
 
@@ -35,7 +34,7 @@ def guarded(command: click.Command, args: list[str]) -> int:
         tell(UsageError("interrupted", code="interrupted"), as_json)
         return 130
     except OSError as error:
-        return tell(_system(error), as_json)
+        return tell(of_system(error), as_json)
     except Exception as error:
         if os.environ.get("TREEGATE_DEBUG"):
             traceback.print_exc()
@@ -49,16 +48,6 @@ def _usage(error: click.ClickException) -> UsageError:
         command = error.ctx.command_path
     next = f"{command} --help" if command else "treegate --help"
     return UsageError(error.format_message(), next=next)
-
-
-def _system(error: OSError) -> TreegateError:
-    path = os.fsdecode(error.filename) if error.filename is not None else ""
-    text = error.strerror or str(error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        where = f" at {path}" if path else ""
-        hint = "make room there, or in the state directory, and ask again; nothing of the tree was changed by this"
-        return RolledBack(f"the disk is full{where}", code="disk-full", hint=hint, next="treegate doctor", path=path)
-    return TreegateError(f"{path}: {text}" if path else text, code="system-error", next="treegate doctor")
 
 
 def unknown_command(word: str, known: list[str]) -> NoReturn:

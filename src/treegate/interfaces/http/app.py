@@ -60,6 +60,7 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
         generate_unique_id_function=operation_id,
     )
     app.add_exception_handler(TreegateError, problems.told)
+    app.add_exception_handler(OSError, problems.told_of_system)
     app.add_exception_handler(HTTPException, problems.told_otherwise)
     app.add_exception_handler(RequestValidationError, problems.told_otherwise)
     for subject in (plans, looking, writing, runs, cases, blobs, ending, vault, audit, people, care):

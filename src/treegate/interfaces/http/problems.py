@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import msgspec
@@ -11,11 +12,12 @@ from msgspec import UNSET, UnsetType
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from treegate.errors import NotFound, TreegateError, UsageError
+from treegate.errors import NotFound, TreegateError, UsageError, of_system
 from treegate.interfaces.http.ui import errorpage
 from treegate.model.effects import Text
 from treegate.render import jsons
 
+_log = logging.getLogger("treegate.service")
 MEDIA = "application/problem+json"
 
 
@@ -77,6 +79,13 @@ async def told(request: Request, error: Exception) -> Response:
 async def refuse(scope: Scope, receive: Receive, send: Send, error: TreegateError) -> None:
     """Answers a request with an error before the application has seen it."""
     await (await told(Request(scope), error))(scope, receive, send)
+
+
+async def told_of_system(request: Request, error: Exception) -> Response:
+    """The handler of what the system refused, a full disk above all; the log says where."""
+    assert isinstance(error, OSError)
+    _log.error("the system refused: %s", error, exc_info=error)
+    return await told(request, of_system(error))
 
 
 async def told_otherwise(request: Request, error: Exception) -> Response:
