@@ -10,7 +10,7 @@ import msgspec
 from treegate.engine import sessions, tokens
 from treegate.engine.store import Transaction
 from treegate.engine.store.records import By
-from treegate.errors import Busy, Denied
+from treegate.errors import Denied, TreegateError
 from treegate.gate.core import Core
 from treegate.model.actors import ALLOWED, WEB, Actor
 
@@ -68,7 +68,7 @@ def logged_in(core: Core, text: str) -> Actor | None:
     actor = sessions.who(core.store, session, now)
     until = min(now + core.config.service.session_idle, session.created_at + core.config.service.session)
     if actor is not None and until - session.expires_at > core.config.service.session_idle // SELDOM:
-        with suppress(Busy), core.store.write() as transaction:  # a database that is locked logs nobody out
+        with suppress(TreegateError), core.store.write(patience=0) as transaction:  # nobody waits for it
             sessions.prolong(transaction, text, until)
     return actor
 

@@ -83,7 +83,7 @@ def _tell(scope: Scope, status: int, seconds: float) -> None:
         "status": status,
         "ms": round(seconds * 1000, 1),
         "address": address_of(scope),
-        "who": scope["state"].get("who", ""),
+        "who": getattr(scope["state"].get("who"), "name", ""),
     }
     _log.info("request", extra={"facts": facts})
 

@@ -22,7 +22,10 @@ from treegate.gate import Gate
 from treegate.model.actors import Actor
 
 BEHIND = 5  # niceness: on a machine with little to spare, the process that answers goes first
-_SPAWN = get_context("spawn")  # not fork: the process that answers has threads and an open database
+# Not fork, for the process that answers has threads and an open database: workers are forked by a small process of
+# their own, which has loaded what they need, has no threads, and never holds a case's lock.
+_FORKS = get_context("forkserver")
+_FORKS.set_forkserver_preload(["__main__", __name__])
 _gate: Gate | None = None  # of this worker process
 _busy = threading.Lock()
 
@@ -33,14 +36,14 @@ class Crew:
     def __init__(self, root: Path, environ: Mapping[str, str], size: int = 2, patience: float | None = None) -> None:
         self._root, self._environ, self._size, self._patience = root, dict(environ), size, patience
         # One byte that all of them see. It has no lock, for a worker that is killed would keep it.
-        self._cancelled = _SPAWN.RawValue("b", 0)
+        self._cancelled = _FORKS.RawValue("b", 0)
         self.busy = 0  # calls that are not answered yet
         self.timed: Callable[[str, float, str], None] = lambda method, seconds, code: None
         self._pool = self._made()
 
     def _made(self) -> ProcessPoolExecutor:
         given = (self._root, self._environ, self._patience, self._cancelled)
-        return ProcessPoolExecutor(self._size, _SPAWN, _begin, given)
+        return ProcessPoolExecutor(self._size, _FORKS, _begin, given)
 
     async def call(self, actor: Actor, method: str, *args: Any, **named: Any) -> Any:
         """What `Gate.method` answers; its errors are raised here as they were there."""

@@ -60,18 +60,19 @@ async def person(request: Request, service: TheService) -> Actor:
     actor = service.gate.logged_in(text) if text else None
     if actor is None:
         raise LoginNeeded("log in to see this", hint="your session has ended, or there was none")
-    request.state.csrf, request.state.who = csrf(text), actor
+    request.state.csrf = csrf(text)
+    _known(request, service, text, actor)  # an error that is told as a page is told to them
     if request.method not in SAFE:
         refuse_foreign(request)
         given = (await request.form()).get("csrf") or request.headers.get("x-csrf-token", "")
         if not hmac.compare_digest(str(given).encode("utf-8", "replace"), request.state.csrf.encode()):
             raise _foreign("this form was not made for your session")
-    return _known(request, service, text, actor)
+    return actor
 
 
 def _known(request: Request, service: Service, credential: str, actor: Actor) -> Actor:
     """An actor, noted for the account of the request, and for how often they may ask."""
-    request.state.who = actor.name
+    request.state.who = actor
     service.rates.learn(credential, actor.name)
     return actor
 
