@@ -8,6 +8,7 @@ from typing import Self
 
 import msgspec
 
+from treegate.client.browsing import Browsing
 from treegate.client.deciding import Deciding
 from treegate.client.keeping import Keeping
 from treegate.client.running import Running
@@ -24,7 +25,7 @@ class _Myself(msgspec.Struct):
     cases: tuple[str, ...] | None
 
 
-class Client(Deciding, Running, Keeping, Tending):
+class Client(Browsing, Deciding, Running, Keeping, Tending):
     """A workspace behind a service, as whoever the token names; answers and errors are those of `Gate`."""
 
     def __init__(self, url: str, token: str) -> None:
