@@ -78,8 +78,9 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str = ""
     hosts: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ()
-    requests_per_minute: int = 6000
-    logins_per_minute: int = 10
+    reads_per_minute: int = 300_000
+    writes_per_minute: int = 6_000
+    logins_per_minute: int = 30
     body: int = 256 * MIB
     upload_pace: int = 4 * KIB  # bytes a second
     session: int = 12 * HOUR
@@ -255,10 +256,11 @@ SETTINGS = (
         "Proxies that are believed when they say whom they speak for (X-Forwarded-For, X-Forwarded-Proto).",
     ),
     Setting(
-        "service.requests_per_minute",
+        "service.reads_per_minute",
         count(1),
-        "Requests of one token, and of one address that shows none that holds.",
+        "Requests that only read, of one token or of one address that shows none that holds.",
     ),
+    Setting("service.writes_per_minute", count(1), "All other requests, counted alike."),
     Setting("service.logins_per_minute", count(1), "Attempts to log in from one address."),
     Setting(
         "service.body",

@@ -116,7 +116,7 @@ def test_an_upload_that_stops_is_refused(service: TestClient, author: Headers, m
 @pytest.fixture
 def strict(office: Path, environ: dict[str, str]) -> Iterator[TestClient]:
     """A service that lets anybody ask five times a minute, and try to log in three times."""
-    few = {"TREEGATE_SERVICE_REQUESTS_PER_MINUTE": "5", "TREEGATE_SERVICE_LOGINS_PER_MINUTE": "3"}
+    few = {"TREEGATE_SERVICE_READS_PER_MINUTE": "5", "TREEGATE_SERVICE_LOGINS_PER_MINUTE": "3"}
     with TestClient(create_app(office, {**environ, **few}), "http://127.0.0.1") as client:
         yield client
 

@@ -24,6 +24,7 @@ from treegate.interfaces.http import problems
 BUCKETS = 4096  # of addresses
 MOST_KNOWN = 4096  # credentials whose owners are remembered
 COOKIES = frozenset({"treegate_session", "__Host-treegate_session"})
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
 FREE = frozenset({"/healthz", "/readyz"})
 
 
@@ -44,9 +45,9 @@ class TooMany(Busy):
 class Rates:
     """Counts what each asked within a minute; `known` are credentials that were found to hold, and whose."""
 
-    def __init__(self, requests: int, logins: int) -> None:
+    def __init__(self, reads: int, writes: int, logins: int) -> None:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._requests, self._logins = RateLimitItemPerMinute(requests), RateLimitItemPerMinute(logins)
+        self._reads, self._writes, self._logins = map(RateLimitItemPerMinute, (reads, writes, logins))
         self._known: OrderedDict[bytes, str] = OrderedDict()
         self.refused = 0
 
@@ -58,10 +59,11 @@ class Rates:
         while len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
 
-    def take(self, credential: str, address: str) -> None:
-        """Counts a request; raises TooMany."""
+    def take(self, credential: str, address: str, *, reads: bool) -> None:
+        """Counts a request, which reads only, or does more; raises TooMany."""
         name = self._known.get(_digest(credential)) if credential else None
-        self._count(self._requests, *(("name", name) if name is not None else ("address", _bucket(address))))
+        kind, key = ("name", name) if name is not None else ("address", _bucket(address))
+        self._count(self._reads if reads else self._writes, f"{'reads' if reads else 'writes'} {kind}", key)
 
     def log_in(self, address: str) -> None:
         """Counts an attempt to log in; raises TooMany."""
@@ -105,7 +107,8 @@ class Limited:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in FREE:
             try:
-                scope["app"].state.service.rates.take(_shown(Headers(scope=scope)), address_of(scope))
+                rates: Rates = scope["app"].state.service.rates
+                rates.take(_shown(Headers(scope=scope)), address_of(scope), reads=scope["method"] in READS)
             except TooMany as error:
                 await problems.refuse(scope, receive, send, error)
                 return

@@ -38,7 +38,7 @@ class Service:
         self.gate.core.store.patience = PATIENCE
         self.config = self.gate.core.config.service
         self.names = hosts.names(self.config)
-        self.rates = Rates(self.config.requests_per_minute, self.config.logins_per_minute)
+        self.rates = Rates(self.config.reads_per_minute, self.config.writes_per_minute, self.config.logins_per_minute)
         self.streams = Streams()
         self.oidc = oidc.of(self.config.oidc, environ)
         logins.forget_foreign(self.gate.core)
