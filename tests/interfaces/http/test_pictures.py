@@ -24,7 +24,7 @@ from test_plans_over_http import plan, submitted
 from treegate.gate.looking import Content
 from treegate.interfaces.demo import pdf, scans
 from treegate.interfaces.demo.items import Bill, Letter, Scan
-from treegate.interfaces.http import picturing
+from treegate.interfaces.http import pictures, picturing
 from treegate.interfaces.http.pictures import MOST_BYTES, NoPicture, Pictures
 
 Headers = dict[str, str]
@@ -127,13 +127,13 @@ SCAN = Scan(heading="Inventory", lines=("one piano", "one stair"))
 # -- drawing, without a service
 
 
-def drawn(data: bytes, where: Path, pictures: Pictures | None = None) -> Image.Image:
+def drawn(data: bytes, where: Path, by: Pictures | None = None) -> Image.Image:
     """The picture of a file that holds these bytes; raises NoPicture."""
     path = where / "file"
     path.write_bytes(data)
     mark = str(zlib.crc32(data))
     with path.open("rb", buffering=0) as file:
-        made = asyncio.run((pictures or Pictures()).of(Content(file, len(data), mark)))
+        made = asyncio.run((by or Pictures()).of(Content(file, len(data), mark)))
     return Image.open(io.BytesIO(made))
 
 
@@ -281,15 +281,38 @@ def test_a_file_that_is_too_large_is_not_looked_at(tmp_path: Path):
 
 def test_what_was_drawn_is_kept_and_so_is_why_not(tmp_path: Path):
     """The second time no process is started: the file may be gone."""
-    pictures, empty = Pictures(), (tmp_path / "empty").open("wb+", buffering=0)
+    kept, empty = Pictures(), (tmp_path / "empty").open("wb+", buffering=0)
     data = saved("PNG")
-    first = drawn(data, tmp_path, pictures)
-    again = asyncio.run(pictures.of(Content(empty, len(data), str(zlib.crc32(data)))))
+    first = drawn(data, tmp_path, kept)
+    again = asyncio.run(kept.of(Content(empty, len(data), str(zlib.crc32(data)))))
     assert Image.open(io.BytesIO(again)).tobytes() == first.tobytes()
     for _ in range(2):
         with pytest.raises(NoPicture, match="images only"):
-            asyncio.run(pictures.of(Content(empty, 0, "empty")))
+            asyncio.run(kept.of(Content(empty, 0, "empty")))
     empty.close()
+
+
+def test_who_does_not_end_is_ended_and_asked_anew_the_next_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A mount that hangs, say: an answer all the same, nothing is left running, nothing is held against the file."""
+    kept, pid = Pictures(), tmp_path / "pid"
+    with monkeypatch.context() as hanging:
+        hanging.setattr(pictures, "SECONDS", -3)  # two are left
+        hanging.setattr(pictures, "_PROGRAM", ("/bin/sh", "-c", f"echo $$ > {pid}; exec sleep 60"))
+        with pytest.raises(NoPicture, match="takes too long"):
+            drawn(saved("PNG"), tmp_path, kept)
+    assert not Path(f"/proc/{int(pid.read_text())}").exists()
+    assert drawn(saved("PNG"), tmp_path, kept).size == (400, 517)
+
+
+@pytest.mark.parametrize("sends", ["exec yes", "echo '<svg><script>1</script></svg>'", "printf RIFF1234JUNK; exit 1"])
+def test_of_a_process_that_was_taken_over_nothing_is_believed(
+    sends: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Neither without end, nor anything but a WebP."""
+    monkeypatch.setattr(pictures, "_PROGRAM", ("/bin/sh", "-c", sends))
+    before = holds_memory()
+    assert why(saved("PNG"), tmp_path)
+    assert holds_memory() - before < 16 << 20
 
 
 def test_the_service_itself_can_read_neither_images_nor_pdfs():

@@ -6,6 +6,7 @@ Of what such a process sends back only a WebP of modest size is believed; no sou
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -98,7 +99,9 @@ async def _drawn(content: Content) -> bytes | str:
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await process.communicate()  # what was on its way: only at its end is a pipe closed
     if status in _ANOTHER_TIME:
         raise NoPicture(_WHY[status], hint="the machine was busy, or the file slow to come: load the page again")
     if status == 0 and data[:4] == b"RIFF" and data[8:12] == b"WEBP":
