@@ -27,8 +27,9 @@ lint: $(VENV)/ready
 types: $(VENV)/ready
 	$(VENV)/bin/mypy
 
-bench: $(VENV)/ready  ## ratios against a bare loop of renames, interleaved in one run
+bench: $(VENV)/ready  ## ratios against a bare loop of renames, interleaved in one run; then the service under readers
 	$(PY) bench/run.py
+	$(PY) bench/serve.py
 
 docs: $(VENV)/ready  ## the pages that are made from the code's own tables
 	$(PY) docs/generate.py

@@ -54,8 +54,7 @@ class Service:
         self._loop = asyncio.get_running_loop()
         self._scribe = Crew(root, self.environ, size=1)
         self.gate.core.store.told = self._told
-        for crew in (self.crew, self._hands, self._scribe):
-            crew.warm()
+        self.crew.warm()
 
     def _told(self, touched: Touched) -> None:
         """Has the scribe make the reports of what was written here: some hold whole plans, on slow mounts."""
