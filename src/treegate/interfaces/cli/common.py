@@ -86,7 +86,7 @@ def server(ctx: click.Context, workspace: str | None, state: str | None) -> str:
     named = ctx.meta.get(SERVER)
     if named and (workspace or state):
         text, hint = "--server and a workspace of this machine are named", "name one of them"
-        raise UsageError(text, code="server-and-workspace", hint=hint, next=f"{ctx.command_path} --help")
+        raise UsageError(text, code="server-and-workspace", hint=hint)
     return str(named or ("" if workspace or state else os.environ.get(SERVER, "")))
 
 
