@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,10 @@ def test_they_tell_of_previews_runs_and_what_is_kept(service: TestClient, author
     run = service.post(f"/plans/{made['id']}/apply", headers=reviewer).json()["run"]
     service.get(f"/runs/{run}/events", headers=author)  # until it has ended
     service.get("/no/such/path", headers=author)
-    text = service.get("/metrics").text
+    deadline, text = time.monotonic() + 30, ""
+    while "treegate_run_seconds_count" not in text:  # counted once its worker has answered, after the run has ended
+        assert time.monotonic() < deadline
+        text = service.get("/metrics").text
     for line in (
         'treegate_plans{state="applied"} 1.0',
         "treegate_preview_seconds_count 1.0",

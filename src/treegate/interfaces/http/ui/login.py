@@ -67,9 +67,8 @@ async def come_back(request: Request, service: TheService) -> Response:
     brought = request.cookies.get(PENDING, "")
     try:
         person, next = await _oidc(service).finish(_back(request, service), request.query_params, brought)
-        answer = _entered(
-            request, service, await service.desk.do(service.gate.log_in_by_oidc, person.name, person.groups), next
-        )
+        session = await service.desk.do(service.gate.log_in_by_oidc, person.name, person.groups)
+        answer = _entered(request, service, session, next)
     except NotFound:
         raise
     except TreegateError as error:
