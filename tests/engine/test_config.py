@@ -99,9 +99,8 @@ def test_each_key_is_set_by_file_and_by_variable_alike(setting, tmp_path: Path) 
 
 def test_show_says_where_each_value_comes_from(tmp_path: Path) -> None:
     text = '[policy.limits]\ndeletes = 7\nfiles = 9\n[policy.allow]\npaths = [\n  "a",\n]\n'
-    shown = {
-        each.key: each[1:] for each in show(load(written(tmp_path, text), {"TREEGATE_POLICY_LIMITS_FILES": "8"}))
-    }
+    found = show(load(written(tmp_path, text), {"TREEGATE_POLICY_LIMITS_FILES": "8"}))
+    shown = {each.key: (each.value, each.origin) for each in found}
     assert list(shown) == [setting.key for setting in SETTINGS]
     assert shown["policy.limits.deletes"] == ("7", f"{FILE}, line 2")
     assert shown["policy.limits.files"] == ("8", "TREEGATE_POLICY_LIMITS_FILES")

@@ -26,7 +26,7 @@ def transactions(monkeypatch):
     real = Store.write
 
     @contextmanager
-    def watched(self):
+    def watched(self, **named):
         tables: list[str] = []
 
         def note(connection, cursor, statement, *_):
@@ -35,7 +35,7 @@ def transactions(monkeypatch):
 
         event.listen(self._engine, "before_cursor_execute", note)
         try:
-            with real(self) as transaction:
+            with real(self, **named) as transaction:
                 yield transaction
         finally:
             event.remove(self._engine, "before_cursor_execute", note)

@@ -9,12 +9,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from browsing import SIZES, in_browser, log_in, serious
 from pagework import NAMES, Token
-from test_browser import CHROMIUM, SIZES, address, browser, log_in, serious
 from test_plans_over_http import plan
 
-__all__ = ["address", "browser"]
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed (apt-get install chromium)")
+pytestmark = in_browser
 
 
 @pytest.fixture
