@@ -27,9 +27,10 @@ lint: $(VENV)/ready
 types: $(VENV)/ready
 	$(VENV)/bin/mypy
 
-bench: $(VENV)/ready  ## ratios against a bare loop of renames, interleaved in one run; then the service under readers
+bench: $(VENV)/ready  ## ratios against a bare loop of renames, interleaved in one run; then the service under readers, and its page in a browser
 	$(PY) bench/run.py
 	$(PY) bench/serve.py
+	$(PY) bench/page.py
 
 docs: $(VENV)/ready  ## the pages that are made from the code's own tables
 	$(PY) docs/generate.py

@@ -1,6 +1,6 @@
 """The pictures of the pages, taken of the sample office in a real browser.
 
-`python docs/pictures.py` writes docs/img/review.png and docs/img/run.png; with a FOLDER, the pages in both themes and two
+`python docs/pictures.py` writes docs/img/review.png and run.png; with a FOLDER, the pages in both themes and two
 sizes into it, to be looked at. It wants Chromium at /usr/bin/chromium.
 """
 

@@ -111,7 +111,7 @@ def test_an_upload_that_is_cut_off_leaves_nothing(
     try:
         until(lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
-        head = f"PUT /blobs/{NAME} HTTP/1.1\r\nHost: x\r\nAuthorization: {author['Authorization']}\r\n"
+        head = f"PUT /blobs/{NAME} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {author['Authorization']}\r\n"
         with socket.create_connection(("127.0.0.1", port)) as connection:
             connection.sendall(f"{head}Content-Length: {len(DATA)}\r\n\r\n".encode() + DATA[: len(DATA) // 2])
             until(lambda: len(kept()) == 1)
