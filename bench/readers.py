@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import sys
 import time
@@ -63,7 +64,9 @@ class Reader(asyncio.Protocol):
             head, found, body = self._head.partition(b"\r\n\r\n")
             if not found:
                 return
-            assert head.startswith(b"HTTP/1.1 200"), self._head
+            if not head.startswith(b"HTTP/1.1 200"):
+                print(self._head.decode(), file=sys.stderr)
+                os._exit(1)  # a loop would go on without this reader
             length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
             self._missing, self._head = int(length.partition(b":")[2]) - len(body), b""
         if self._missing == 0:

@@ -59,7 +59,8 @@ def measure(root: Path, options: argparse.Namespace) -> None:
     workspace, most = root / "ws", str(max(options.cases * options.files, 100_000))
     office.build(workspace / "projects", options.cases, options.files)
     environ = {"TREEGATE_STATE": str(root / "state"), "TREEGATE_POLICY_LIMITS_OPERATIONS": most,
-               "TREEGATE_POLICY_LIMITS_FILES": most}  # fmt: skip
+               "TREEGATE_POLICY_LIMITS_FILES": most,
+               "TREEGATE_SERVICE_REQUESTS_PER_MINUTE": "1000000000"}  # fmt: skip
     document = office.moves(options.cases, options.files)
     with Gate.init(workspace, solo=True, environ=environ) as gate, serving(workspace, environ) as address:
         headers = {"Authorization": f"Bearer {gate.create_token('rita', Role.REVIEWER)[1]}"}
@@ -77,7 +78,8 @@ def measure(root: Path, options: argparse.Namespace) -> None:
 def serving(workspace: Path, environ: dict[str, str]) -> Iterator[str]:
     """The address of a service on the workspace."""
     command = [Path(sys.executable).with_name("treegate"), "serve", "--port", "0", "--json", "--workspace", workspace]
-    process = subprocess.Popen(command, env={**os.environ, **environ}, stdout=subprocess.PIPE)
+    with Path(environ["TREEGATE_STATE"]).with_name("log").open("wb") as log:
+        process = subprocess.Popen(command, env={**os.environ, **environ}, stdout=subprocess.PIPE, stderr=log)
     assert process.stdout is not None
     try:
         yield json.loads(process.stdout.readline())["address"]
