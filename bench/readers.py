@@ -54,7 +54,7 @@ class Reader(asyncio.Protocol):
     def _ask(self) -> None:
         self._kind, path = self._path()
         self._asked = self._due if self._between else time.perf_counter()
-        self._transport.write(f"GET {path} HTTP/1.1\r\nHost: bench\r\n{self._rest}\r\n".encode())
+        self._transport.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{self._rest}\r\n".encode())
 
     def data_received(self, data: bytes) -> None:
         if self._missing:
