@@ -48,7 +48,7 @@ def served(office: Path, environ: dict[str, str]) -> tuple[TestClient, Headers, 
     """A service on an office, an author and a reviewer."""
     with Gate.open(office, environ) as gate:
         author, reviewer = (gate.create_token(role.value, role)[1] for role in (Role.AUTHOR, Role.REVIEWER))
-    client = TestClient(create_app(office, environ), raise_server_exceptions=True)
+    client = TestClient(create_app(office, environ), base_url="http://127.0.0.1")
     return client, {"Authorization": f"Bearer {author}"}, {"Authorization": f"Bearer {reviewer}"}
 
 
