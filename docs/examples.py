@@ -79,7 +79,7 @@ def office() -> Iterator[tuple[TestClient, dict[str, str]]]:
         Gate.init(root, environ=environ).close()
         with Gate.open(root, environ) as gate:
             tokens = {role: gate.create_token(name, Role(role))[1] for name, role in PEOPLE.items()}
-        with TestClient(create_app(root, environ)) as client:
+        with TestClient(create_app(root, environ), "http://127.0.0.1") as client:
             yield client, tokens
 
 

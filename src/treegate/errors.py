@@ -93,7 +93,11 @@ class Busy(TreegateError):
     """Another process holds the lock, or work is paused."""
 
     code, exit_status, http_status = "locked", 8, 409
-    retry_after: int | None = 2
+
+    def __init__(self, message: str, **named: str) -> None:
+        super().__init__(message, **named)
+        if self.retry_after is None and self.code in _SOON_OVER:
+            self.retry_after = 2
 
 
 class NotFound(TreegateError):
@@ -139,6 +143,10 @@ def retold(told: Mapping[str, Any]) -> TreegateError:
     kind = kinds.get(told.get("exit_status", 1), TreegateError)
     said = {name: str(told.get(name) or "") for name in ("hint", "next")}
     return kind(str(told.get("message", "")), code=str(told.get("code") or kind.code), **said)
+
+
+# What passes by itself within seconds; a pause, say, does not.
+_SOON_OVER = frozenset({"locked", "case-locked", "workspace-locked", "database-locked", "too-busy", "worker-died"})
 
 
 def _again(kind: type[TreegateError], message: str, holds: dict[str, Any]) -> TreegateError:

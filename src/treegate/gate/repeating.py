@@ -33,7 +33,7 @@ class UnderWay(Busy):
 class NotKept(Busy):
     """The same request was answered, and its answer was too large to be kept."""
 
-    code, retry_after = "answer-not-kept", None
+    code = "answer-not-kept"
 
 
 def begin(core: Core, key: str, request: str, started: int) -> Answer | None:

@@ -106,7 +106,7 @@ def test_a_case_whose_name_means_harm_has_a_page(office: Path, environ: dict[str
 
     for name in (b"<script>alert(1)", b"caf\xe9", "\u202eevil".encode(), b"50% #1?", b"red\x1b[31m"):
         os.mkdir(os.path.join(os.fsencode(office / "projects"), name))
-    with TestClient(create_app(office, environ)) as service:
+    with TestClient(create_app(office, environ), "http://127.0.0.1") as service:
         page = log_in(service, token("olga", "operator"))
         text = page.get("/ui/cases").text
         assert inert(text)

@@ -41,7 +41,7 @@ def test_what_is_set_is_named_and_never_its_value(office: Path, environ: dict[st
     """Where a setting comes from; what it is may be a secret."""
     from treegate.interfaces.http.app import create_app
 
-    with TestClient(create_app(office, {**environ, "TREEGATE_LOCK_WAIT": "17m"})) as service:
+    with TestClient(create_app(office, {**environ, "TREEGATE_LOCK_WAIT": "17m"}), "http://127.0.0.1") as service:
         text = log_in(service, token("olga", "operator")).get("/ui/health").text
     assert "TREEGATE_LOCK_WAIT" in text
     assert "17m" not in text

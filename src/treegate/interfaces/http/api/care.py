@@ -67,7 +67,7 @@ async def readyz(service: TheService) -> Response:
     return answers.json(Said("ready"))
 
 
-@router.get("/metrics", **documented(media={"text/plain": "The text format of Prometheus."}, open=True))
+@router.get("/metrics", **documented(media={"text/plain": "The text format of Prometheus."}))
 async def numbers(request: Request, shown: identity.Shown, service: TheService) -> Response:
     """The workspace in numbers, for Prometheus; no names, no paths. Who may read them, service.metrics says."""
     here = service.config.metrics == "loopback" and metrics.is_loopback(request, service.config)
