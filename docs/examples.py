@@ -209,10 +209,10 @@ def besides(ask: Scribe) -> None:
     for operation, path in (
         ("healthz", "healthz"),
         ("readyz", "readyz"),
-        ("numbers", "metrics"),
         ("schema", "schemas/plan"),
     ):
         ask(operation, "", f"GET /{path}")
+    ask("numbers", "operator", "GET /metrics")
     for operation in ("whoami", "audit"):
         ask(operation, "author", f"GET /{operation}")
     ask("verify", "author", "GET /audit/verify")
