@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
+from collections.abc import Iterable
 from contextlib import closing
 from typing import BinaryIO, NamedTuple
 
 import msgspec
 
 from treegate.engine.world import DiskWorld
-from treegate.errors import NotFound
+from treegate.errors import NotFound, TreegateError
 from treegate.gate import plans
 from treegate.gate.core import Core
 from treegate.model import texts
@@ -80,6 +82,16 @@ def content(core: Core, prefix: str, id: str, *, old: bool = False) -> Content:
     facts = os.fstat(file.fileno())
     same = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
     return Content(file, facts.st_size, hashlib.sha256(repr(same).encode()).hexdigest()[:32])
+
+
+def excerpts(core: Core, prefix: str, ids: Iterable[str]) -> dict[str, str]:
+    """The first lines of those files of some effects that are texts, by the effects' ids."""
+    found = {}
+    for id in ids:
+        with contextlib.suppress(TreegateError), content(core, prefix, id).file as file:
+            if text := texts.beginning(file.read(texts.BEGINNING)):
+                found[id] = text
+    return found
 
 
 def _seen(core: Core, prefix: str, id: str) -> _Seen:

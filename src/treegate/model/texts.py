@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 MOST_BYTES = 256 << 10  # of each content; what is longer is compared as far as that
 MOST_LINES = 2_000  # of a difference
+BEGINNING = 2_000  # bytes of a content of which `beginning` shows some
 _CONTEXT = 3
 
 
@@ -26,6 +27,17 @@ def difference(old: bytes | None, new: bytes | None) -> tuple[list[str], str]:
     if not lines:
         notes.append("both are the same")
     return lines[:MOST_LINES], "; ".join(notes)
+
+
+def beginning(content: bytes) -> str:
+    """The first lines of a content, of which BEGINNING bytes are given; "" for one that is no text."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        if error.start < len(content) - 3:  # else it was cut within a character
+            return ""
+        text = content[: error.start].decode()
+    return "" if "\0" in text else "\n".join(line[:60] for line in text.splitlines()[:12])
 
 
 def _unified(before: str, after: str) -> Iterator[str]:

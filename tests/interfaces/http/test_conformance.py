@@ -55,6 +55,7 @@ ABSENT = {
             "is_own",
             "condition",
             "needs_a_person",
+            "excerpts",
             "list_cases",
             "vault_page",
             "search_log",

@@ -38,7 +38,7 @@ def test_the_page_of_a_small_plan_holds_all_that_helps_to_decide(page: TestClien
     text = page.get(f"/ui/plans/{submitted(page, author, document)['id']}").text
     for words in ("for <strong>Ann</strong>", "Can be undone until", "They lie about", "afterwards", "1 needed"):
         assert words in text
-    assert len(re.findall(r'/picture"', text)) == 5
+    assert len(re.findall(r'class="excerpt"', text)) == 5
     assert 'name="sample" value="6"' in text
 
 
@@ -100,6 +100,16 @@ def test_the_sample_that_was_seen_is_told_with_the_approval(page: TestClient, au
     made = submitted(page, author)
     page.post(f"/ui/plans/{made['id']}/approve", data=form(page, made, sample="6"))
     assert "having seen 6 by chance" in page.get(f"/ui/plans/{made['id']}").text
+
+
+def test_of_a_text_the_sample_shows_the_first_lines(page: TestClient, author: Headers, office: Path):
+    """As text that does nothing; what is no text has a picture, or none."""
+    (office / "projects/Smith/note.txt").write_text("Dear Ms Jones,\n<script>alert(1)</script>\n\x1b[2J")
+    (office / "projects/Smith/blob.bin").write_bytes(b"\0\1\2")
+    document = plan({"op": "move", "from": "note.txt", "to": "N/"}, {"op": "move", "from": "blob.bin", "to": "N/"})
+    text = page.get(f"/ui/plans/{submitted(page, author, document)['id']}").text
+    excerpts = re.findall(r'<span class="excerpt">(.*?)</span>', text, re.DOTALL)
+    assert excerpts == ["Dear Ms Jones,\n&lt;script&gt;alert(1)&lt;/script&gt;\n\\x1b[2J\n"]
 
 
 def test_rows_are_sought_by_words_and_kind(page: TestClient, author: Headers):

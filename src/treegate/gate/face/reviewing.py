@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from treegate.engine.store.records import StoredPlan
-from treegate.gate import comparing, deciding, overlapping, seeing, surveying, survivors
+from treegate.gate import comparing, deciding, looking, overlapping, seeing, surveying, survivors
 from treegate.gate.comparing import Comparison, MovedOn
 from treegate.gate.face.base import Face
 from treegate.gate.overlapping import Overlap
@@ -26,6 +28,10 @@ class Reviewing(Face):
     def sample(self, plan: str) -> list[Effect]:
         """Effects drawn by chance, always the same for one reviewer and digest."""
         return surveying.sample(self._core, plan)
+
+    def excerpts(self, plan: str, effects: Iterable[str]) -> dict[str, str]:
+        """The first lines of those files of some effects that are texts."""
+        return looking.excerpts(self._core, plan, effects)
 
     def overlaps(self, plan: str) -> list[Overlap]:
         """The other plans that wait and touch what this one touches."""

@@ -27,6 +27,7 @@ from treegate.interfaces.http.identity import Who
 from treegate.interfaces.http.openapi import documented
 from treegate.interfaces.http.repeating import Repeatable
 from treegate.interfaces.http.service import TheService
+from treegate.model.effects import EffectKind
 from treegate.model.lifecycle import State
 from treegate.model.plan import Document
 from treegate.model.preview import Preview
@@ -50,6 +51,7 @@ Limit = Annotated[int, Query(ge=1, le=500, description="The most that one page h
 Draft = Annotated[bool, Query(description="Only store it; `refresh` previews it.")]
 Place = Annotated[int, Query(ge=0, lt=1 << 53, description="The position to begin at: `next` of the page before.")]
 Rows = Annotated[int, Query(ge=1, le=1000, description="The most that one page holds.")]
+Kind = Annotated[EffectKind | None, Query(description="Only effects of this kind.")]
 Words = Annotated[str, Query(max_length=200, description="Only those whose paths hold each of these words.")]
 FACES = {
     "text/markdown": "The preview as a page of Markdown.",
@@ -154,13 +156,14 @@ async def effects(
     cursor: Place = 0,
     limit: Rows = 100,
     q: Words = "",
+    kind: Kind = None,
 ) -> Response:
-    """The effects in display order, paged; `q`: only those that hold each of its words."""
+    """The effects in display order, paged; `q`: only those that hold each of its words, `kind`: only of this kind."""
     gate = service.gate.acting_as(who)
     stored = gate.core.store.preview(gate.plan(id).id)
     if stored is None:
         raise NotFound(f"plan {id} was never previewed", code="not-previewed", next=f"treegate refresh {id}")
-    page = await service.effects.page(stored, cursor, limit, q)
+    page = await service.effects.page(stored, cursor, limit, q, kind=kind or "")
     return Response(page.json(), media_type="application/json")
 
 

@@ -37,8 +37,10 @@ async def copies(service: Service, who: Actor, shown: Shown) -> Found:
 
 
 async def sample(service: Service, who: Actor, shown: Shown) -> Found:
-    """Some effects drawn by chance, with a picture of each."""
-    return {"sample": await service.crew.call(who, "sample", shown.plan.id)}
+    """Some effects drawn by chance, with the first lines or a picture of each."""
+    drawn: list[Effect] = await service.crew.call(who, "sample", shown.plan.id)
+    texts = await service.crew.call(who, "excerpts", shown.plan.id, [one.id for one in drawn if one.kind == "file"])
+    return {"sample": drawn, "texts": texts}
 
 
 async def folders(service: Service, who: Actor, shown: Shown) -> Found:
