@@ -14,7 +14,7 @@ from treegate.engine.store import Transaction
 from treegate.engine.store.records import Run, StoredPlan, StoredPreview
 from treegate.engine.unhurried import unhurried_gc
 from treegate.errors import Denied, NeedsRecovery, NotFound, PlanError, Stale, TreegateError
-from treegate.gate import approving, openplans
+from treegate.gate import approving, openplans, reach
 from treegate.gate.core import Core
 from treegate.gate.daily import day_of
 from treegate.model.actors import Action
@@ -94,10 +94,15 @@ def decode(document: bytes) -> Plan:
 
 def check(core: Core, plan: Plan) -> Preview:
     """The preview of a plan, stored nowhere."""
-    core.actor.require(Action.READ, [plan.case] if plan.case else [])
+    require_reach(core, plan, Action.READ)
     with looking(core, plan), unhurried_gc():
         about = About(core.workspace.id, author=core.actor.name)
         return previewed(core, plan, about, lambda chunk: None, day_of(core, about)).preview
+
+
+def require_reach(core: Core, plan: Plan, action: Action) -> None:
+    """Raises Denied unless the actor has access to every case that a plan speaks of: its preview tells of them."""
+    core.actor.require(action, () if core.actor.cases is None else reach.spoken_of(core, plan))
 
 
 @contextlib.contextmanager
@@ -134,7 +139,7 @@ def previewed(
 
 def submit(core: Core, plan: Plan, *, undo_of: str = "", draft: bool = False) -> Submitted:
     """Stores a plan and its preview: `pending`, or `invalid` where it has errors; a `draft` is not looked at yet."""
-    core.actor.require(Action.PROPOSE, [plan.case] if plan.case else [])
+    require_reach(core, plan, Action.PROPOSE)
     core.check_age()
     id = core.new_id("pl")
     if not undo_of:
@@ -160,9 +165,8 @@ def submit(core: Core, plan: Plan, *, undo_of: str = "", draft: bool = False) ->
 
 
 def _drafted(core: Core, plan: Plan, id: str, enter: Enter) -> Submitted:
-    """Stores a plan unseen; it counts for every case that it may touch, for nobody has looked which it does."""
-    cases = [plan.case] if plan.case else sorted(core.workspace.cases())
-    core.actor.require(Action.PROPOSE, cases)
+    """Stores a plan unseen; it counts for every case that it speaks of."""
+    cases = reach.of(core, plan)
     with looking(core, plan):
         core.blobs.put_all(plan.contents())
         with core.store.write() as transaction:
@@ -172,13 +176,15 @@ def _drafted(core: Core, plan: Plan, id: str, enter: Enter) -> Submitted:
 
 def store(core: Core, plan: Plan, about: About, enter: Enter) -> Submitted:
     """Previews a plan on the tree as it is and stores that, after what `enter` writes, in one transaction."""
+    require_reach(core, plan, Action.PROPOSE)
     with looking(core, plan), spooled(core) as spool, unhurried_gc():
         core.blobs.put_all(plan.contents())  # under the lock, so that nobody clears them before the plan is stored
         preview, rows = previewed(core, plan, about, spool.keep, day_of(core, about))
-        core.actor.require(Action.PROPOSE, preview.cases)
+        cases = sorted({*preview.cases, *reach.of(core, plan)})
+        core.actor.require(Action.PROPOSE, cases)
         table = kept_table(core, rows)
         with core.store.write() as transaction:
-            enter(transaction, preview.cases)
+            enter(transaction, cases)
             transaction.add_preview(
                 about.id,
                 digest=preview.digest,
