@@ -196,3 +196,19 @@ def test_contents_that_are_replaced_count_for_no_folder(bot, ann):
     """A folder in which nothing comes or goes has no line."""
     made = bot.submit(plan(replace("Notes/a.txt"), copy("Notes/b.txt", "b2.txt")))
     assert set(told(ann.folders(made.id))) == {"Smith"}
+
+
+def test_a_copy_that_moves_is_told_at_its_new_place(bot, ann):
+    """Where it will be once the plan is carried out."""
+    made = bot.submit(plan(delete("Notes/a.txt"), move("Archive", "Old")))
+    assert [one.copy for one in ann.survivors(made.id).deletions] == ["Smith/Old/old a.txt"]
+
+
+def test_on_the_pages_no_plan_is_turned_down_without_a_word(bot, ann):
+    """Neither rejected nor sent back; its author has nothing else to go by."""
+    page = ann.acting_as(type(ann.actor)(name="ann", role=Role.REVIEWER, channel=WEB, via="token"))
+    made = bot.submit(plan(move("Scans", "Papers")))
+    for act in (page.reject, page.request_changes):
+        with pytest.raises(PlanError, match="a word"):
+            act(made.id, made.digest, "  ")
+    assert page.plan(made.id).state == "pending"

@@ -541,3 +541,12 @@ def test_a_damaged_record_leaves_the_report_that_was_made_of_it(tidied):
     assert not list(tidied.root.rglob("*.new"))
     with pytest.raises(TreegateError):
         tidied.gate.undo(tidied.run)
+
+
+def test_a_file_of_the_offices_own_among_the_reports_is_no_case(office):
+    """Nothing is looked for in it, and fsck has nothing to say."""
+    (office.root / "Reports").mkdir(exist_ok=True)
+    (office.root / "Reports/Caseload.xlsx").write_text("ours")
+    office.put("Smith/a", "a")
+    office.carried_out(move("a", "b"))
+    assert office.gate.fsck() == []

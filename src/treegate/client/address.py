@@ -30,7 +30,7 @@ def checked(url: str) -> str:
             hint=f"use https://, or a tunnel such as {tunnel}; {INSECURE}=1 sends it all the same",
             next="treegate status --server https://…",
         )
-    return url.rstrip("/")
+    return url.rstrip("/").removesuffix("/ui")  # the address of the pages will do, too
 
 
 def _no_server(url: str, why: str) -> UsageError:

@@ -114,6 +114,11 @@ def _decide(
     core: Core, prefix: str, digest: str, verdict: Verdict, comment: str, pins: list[str] | None = None
 ) -> StoredPlan:
     plan = _decidable(core, prefix)
+    if core.actor.channel == WEB and verdict is not Verdict.REVOKE and not comment.strip():
+        text = "write a word on it: its author has nothing else to go by"
+        raise PlanError(
+            text, code="comment-needed", hint="go back and say why, or what to change; nothing was decided"
+        )
     full = plans.full_digest(plan, digest)
     pinned = msgspec.json.encode(_pins(core, plan, pins)).decode() if pins else None
     by = core.by()

@@ -120,10 +120,16 @@ def of_ended(core: Core, id: str) -> Iterator[Projection]:
 
 
 def strays(core: Core) -> Iterator[Projection]:
-    """Names under which something stands that belongs there no more: of a plan that left the case."""
+    """Names under which something stands that belongs there no more: of a plan that left the case.
+
+    An office keeps files of its own among the reports, too.
+    """
     by_id = {plan.id: plan for plan in core.store.list_plans(limit=1 << 30)[0]}
     told = {case for plan in by_id.values() for case in plan.cases}
-    for case in _listed(core.workspace.root / core.workspace.folders.reports):
+    folder = core.workspace.root / core.workspace.folders.reports
+    for case in filter(
+        lambda name: (folder / name).is_dir(), _listed(folder)
+    ):  # an office keeps files of its own there
         reports = _reports(core, case)
         names = _listed(core.workspace.root.joinpath(*reports, EACH))
         left = [(*reports, EACH, name) for name in names if _left(by_id.get(Path(name).stem), case)]

@@ -14,6 +14,7 @@ from treegate.gate.core import Core
 from treegate.gate.overlapping import takes_whole
 from treegate.gate.surveying import seen
 from treegate.model.effects import Effect, Text, tagged, untagged
+from treegate.model.folders import relocated
 from treegate.model.paths import joined, split
 from treegate.model.preview import SHOWN
 from treegate.model.tree import Kind, unpack
@@ -24,7 +25,7 @@ MOST_BYTES = 2 << 30  # that are read to compare
 
 
 class Survivor(msgspec.Struct, frozen=True, kw_only=True):
-    """What remains of one deletion: of `files` deleted files, `kept` have a copy that stays; where the first is."""
+    """What remains of a deletion: of `files` files, `kept` have a copy that stays; where the first will be."""
 
     effect: str  # its id
     files: int
@@ -46,7 +47,10 @@ class _Lost:
         self.deletions: list[Effect] = []
         self._gone: set[str] = set()
         self._folders: set[str] = set()
+        self._moved: dict[str, str] = {}
         for effect in effects:
+            if effect.effect == "moved" and effect.source is not None:
+                self._moved[untagged(effect.source)] = untagged(effect.path)
             if effect.effect not in ("deleted", "replaced"):
                 continue
             place = untagged(effect.path if effect.replaces is None else effect.replaces)
@@ -55,6 +59,10 @@ class _Lost:
                 self._folders.add(place)
             if effect.effect == "deleted" and len(self.deletions) < SHOWN:
                 self.deletions.append(effect)
+
+    def afterwards(self, path: str) -> str:
+        """Where what is at a path will be."""
+        return relocated(path, self._moved)
 
     def has(self, path: str) -> bool:
         """Whether what is at a path goes away."""
@@ -108,7 +116,12 @@ class _Search:
         """What remains of each deletion."""
         for id, files in self._wanted.items():
             copies = [copy for path, size in files if (copy := self._copy(path, size)) is not None]
-            yield Survivor(effect=id, files=len(files), kept=len(copies), copy=tagged(copies[0]) if copies else None)
+            yield Survivor(
+                effect=id,
+                files=len(files),
+                kept=len(copies),
+                copy=tagged(self._lost.afterwards(copies[0])) if copies else None,
+            )
 
     def _copy(self, path: str, size: int) -> str | None:
         for other in self._places.get(size, ()):

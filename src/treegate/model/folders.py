@@ -74,11 +74,11 @@ class Folders:
 
     def home(self, path: str) -> str:
         """Where a folder that will be at a path is now; the path itself where it does not move, or is new."""
-        return _above(path, self._home)
+        return relocated(path, self._home)
 
     def final(self, path: str) -> str:
         """Where a folder that is at a path now will be."""
-        return _above(path, self._final)
+        return relocated(path, self._final)
 
     def rows(self) -> Iterator[Folder]:
         """A line for each folder, in the order of where they will be; nobody has counted yet."""
@@ -99,8 +99,8 @@ class Folders:
         return msgspec.structs.replace(row, before=before, after=after)
 
 
-def _above(path: str, moved: dict[str, str]) -> str:
-    """A path, with the nearest folder at or above it that moves put at its other place."""
+def relocated(path: str, moved: dict[str, str]) -> str:
+    """A path, with what moves at it, or nearest above it, put at its other place."""
     above, rest = path, ""
     while above and moved:
         if above in moved:

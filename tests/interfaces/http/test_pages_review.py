@@ -159,3 +159,16 @@ def test_what_changed_since_one_looked_stays_until_it_is_read(page: TestClient, 
     now = page.get(f"/plans/{made['id']}", headers=author).json()
     page.post(f"/ui/plans/{made['id']}/seen", data={"csrf": csrf(text), "digest": now["digest"]})
     assert "Nothing is different" in page.get(f"/ui/plans/{made['id']}").text
+
+
+def test_leaving_nothing_out_is_no_revision(page: TestClient, author: Headers):
+    """Nothing was ticked: 422, in words."""
+    made = submitted(page, author)
+    answer = page.post(f"/ui/plans/{made['id']}/leave-out", data=form(page, made))
+    assert answer.status_code == 422
+    assert "nothing is ticked" in answer.text
+
+
+def test_whoever_comes_to_the_front_is_led_to_the_pages(page: TestClient):
+    """The address alone, typed into a browser."""
+    assert page.get("/", follow_redirects=False).headers["location"] == "/ui/"

@@ -49,7 +49,8 @@ def begin() -> None:
     """From now on what we and the server we run on have to say goes to stderr, as lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines())
-    for name, level in (("treegate", logging.INFO), ("uvicorn", logging.WARNING)):
+    told = logging.WARNING if sys.stderr.isatty() else logging.INFO  # at a terminal, only what somebody has to see
+    for name, level in (("treegate", told), ("uvicorn", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)

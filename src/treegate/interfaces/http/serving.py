@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from treegate.engine.config import Service as Config
 from treegate.errors import UsageError
-from treegate.interfaces.http import logs, wire
+from treegate.interfaces.http import logs, oidc, wire
 from treegate.interfaces.http.app import create_app
 from treegate.interfaces.http.service import Service
 
@@ -47,6 +47,7 @@ def serve(
 ) -> None:
     """Answers until SIGINT or SIGTERM; `said` is told once it is listened. A second signal takes a run back."""
     signal.signal(signal.SIGTERM, _ended)  # until the server is there to hear of it
+    oidc.of(config.oidc, environ)  # what is wrong there is told before anybody is told to come
     logs.begin()
     app = create_app(root, environ)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
+from treegate.errors import PlanError
 from treegate.gate import Gate
 from treegate.interfaces.http.identity import Person
 from treegate.interfaces.http.service import TheService
@@ -87,6 +88,8 @@ async def leave_out(
     id: str, request: Request, who: Person, service: TheService, digest: Text = "", leave: Ids = None
 ) -> Response:
     """What leaving things out comes to, to be confirmed."""
+    if not leave:
+        raise PlanError("nothing is ticked", code="nothing-ticked", hint="go back and tick what to leave out")
     found = await service.crew.call(who, "reduction", id, leave or [], digest)
     return pages.render(request, who, "reduce.html", reduced=found, leave=leave or [])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
 from treegate.interfaces.http.identity import Person
 from treegate.interfaces.http.service import TheService
@@ -13,6 +14,12 @@ from treegate.interfaces.http.ui import pages
 router = APIRouter(include_in_schema=False)
 PAGE = 100  # plans of one list
 Place = Annotated[int, Query(ge=0, lt=1 << 31)]
+
+
+@router.get("/")
+async def front() -> Response:
+    """Whoever comes with a browser wants the pages."""
+    return RedirectResponse("/ui/", 303)
 
 
 @router.get("/ui/")
