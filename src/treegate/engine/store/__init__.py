@@ -6,6 +6,7 @@
 
 records.py   the values that come back       reader.py   every question
 plans.py     writes up to the approval       runs.py     writes of a run
+asking.py    queries, and their rows    lookups.py   by the beginning of an id
 recall.py    answers kept until the database changes
 The store reads no clock and makes no ids: the caller gives both.
 """

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
 import msgspec
 import zstandard
 
 from treegate.engine import schema
-from treegate.engine.schema import Connection, RowMapping, Select, damaged, func, select, translated
+from treegate.engine.schema import Select, damaged, func, select
+from treegate.engine.store.asking import Asking, Record
+from treegate.engine.store.lookups import PLANS, RUNS, Named
 from treegate.engine.store.records import (
     CHUNK,
     Decision,
@@ -24,53 +24,18 @@ from treegate.engine.store.records import (
     VaultState,
     Verdict,
 )
-from treegate.errors import NotFound, UsageError
+from treegate.errors import NotFound
 from treegate.model.daily import Deed, Share
 from treegate.model.lifecycle import AS_PREVIEWED, LIVE, UNFINISHED, State
 
-Record = TypeVar("Record", bound=msgspec.Struct)
-T = TypeVar("T")
-
 _PREVIEW_HEAD = [schema.previews.c[name] for name in StoredPreview.__struct_fields__]
 _REVISION_HEAD = [schema.revisions.c[name] for name in Revision.__struct_fields__]
-_SHOWN = 10  # candidates that an ambiguous prefix lists
 
 _TOGETHER = 50  # chunks read by one query
 
 
-class Reader(ABC):
-    """The questions; `Store` asks each on a connection of the pool, `Transaction` on its own."""
-
-    @abstractmethod
-    def reading(self) -> AbstractContextManager[Connection]:
-        """A connection to ask on."""
-
-    def recalled(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` answers; where answers are remembered, what it answered since the database changed last."""
-        return make()
-
-    def all(self, query: Select[Any], record: type[Record]) -> list[Record]:
-        """Every row of a query, each as a `record`."""
-        return [_as(record, row) for row in self.rows(query)]
-
-    def rows(self, query: Select[Any]) -> Sequence[RowMapping]:
-        """Every row of a query."""
-        with self.reading() as connection, translated(connection):
-            return connection.execute(query).mappings().all()
-
-    def tuples(self, query: Select[Any]) -> Sequence[Sequence[Any]]:
-        """Every row of a query, as it comes: for many rows."""
-        with self.reading() as connection, translated(connection):
-            return connection.execute(query).all()
-
-    def count(self, table: Any, where: Any = None) -> int:
-        """How many rows a table has, or those of a condition."""
-        query = select(func.count()).select_from(table)
-        return int(self.tuples(query if where is None else query.where(where))[0][0])
-
-    def first(self, query: Select[Any], record: type[Record]) -> Record | None:
-        """The first row of a query, if there is one."""
-        return next(iter(self.all(query.limit(1), record)), None)
+class Reader(Asking):
+    """The questions."""
 
     # -- the database itself
 
@@ -85,12 +50,15 @@ class Reader(ABC):
 
     def plan(self, id: str) -> StoredPlan:
         """The plan of exactly this id; raises NotFound."""
-        found = self.first(schema.plans.select().where(schema.plans.c.id == id), StoredPlan)
-        return _found(found, "plan", id)
+        return _found(self.first(schema.plans.select().where(schema.plans.c.id == id), StoredPlan), PLANS, id)
 
-    def find_plan(self, prefix: str) -> StoredPlan:
-        """The plan whose id is, or alone begins with, `prefix`; raises NotFound or UsageError "ambiguous-id"."""
-        return self.recalled(("plan", prefix), lambda: self.plan(self._find("pl", "plan", schema.plans, prefix)))
+    def find_plan(self, prefix: str, within: tuple[str, ...] | None = None) -> StoredPlan:
+        """The plan whose id is, or alone begins with, `prefix`, of none but the cases `within`.
+
+        Raises NotFound or UsageError "ambiguous-id".
+        """
+        key = ("plan", prefix, within)
+        return self.recalled(key, lambda: self.plan(PLANS.look_up(self, prefix, within)))
 
     def list_plans(
         self,
@@ -98,24 +66,24 @@ class Reader(ABC):
         case: str | None = None,
         limit: int = 50,
         cursor: int | None = None,
-        within: Iterable[str] | None = None,
+        within: Collection[str] | None = None,
     ) -> tuple[list[StoredPlan], int | None]:
         """Plans, newest first, and the cursor of the next page (None: that was all).
 
         With `within`, only those that touch none but these cases.
         """
-        table, of = schema.plans, schema.plan_cases
-        query = _plans_in(table.select(), states, case).order_by(table.c.seq.desc()).limit(limit + 1)
+        table = schema.plans
+        query = _plans_in(table.select(), states, case, within).order_by(table.c.seq.desc()).limit(limit + 1)
         if cursor is not None:
             query = query.where(table.c.seq < cursor)
-        if within is not None:
-            query = query.where(table.c.id.not_in(_beyond(of.c.plan, within)))
         found = self.all(query, StoredPlan)
         return found[:limit], found[limit - 1].seq if len(found) > limit else None
 
-    def count_plans(self, states: Iterable[State] = (), case: str | None = None) -> int:
-        """How many plans there are."""
-        query = _plans_in(select(func.count()).select_from(schema.plans), states, case)
+    def count_plans(
+        self, states: Iterable[State] = (), case: str | None = None, within: Collection[str] | None = None
+    ) -> int:
+        """How many plans there are, counted as `list_plans` lists them."""
+        query = _plans_in(select(func.count()).select_from(schema.plans), states, case, within)
         return int(next(iter(self.rows(query)[0].values())))
 
     def count_by_case(self, states: Iterable[State]) -> dict[str, int]:
@@ -235,11 +203,11 @@ class Reader(ABC):
 
     def run(self, id: str) -> Run:
         """The run of exactly this id; raises NotFound."""
-        return _found(self.first(schema.runs.select().where(schema.runs.c.id == id), Run), "run", id)
+        return _found(self.first(schema.runs.select().where(schema.runs.c.id == id), Run), RUNS, id)
 
-    def find_run(self, prefix: str) -> Run:
-        """The run whose id is, or alone begins with, `prefix`; raises NotFound or UsageError "ambiguous-id"."""
-        return self.run(self._find("run", "run", schema.runs, prefix))
+    def find_run(self, prefix: str, within: tuple[str, ...] | None = None) -> Run:
+        """The run of a prefix, as `find_plan` finds plans."""
+        return self.run(RUNS.look_up(self, prefix, within))
 
     def runs(
         self,
@@ -248,7 +216,7 @@ class Reader(ABC):
         case: str | None = None,
         limit: int | None = None,
         cursor: int | None = None,
-        within: Iterable[str] | None = None,
+        within: Collection[str] | None = None,
     ) -> list[Run]:
         """Runs, newest first: with `cursor`, those before that one; with `within`, of none but these cases."""
         table, wanted = schema.runs, [state.value for state in states]
@@ -262,7 +230,7 @@ class Reader(ABC):
         if cursor is not None:
             query = query.where(table.c.seq < cursor)
         if within is not None:
-            query = query.where(table.c.id.not_in(_beyond(schema.run_cases.c.run, within)))
+            query = query.where(RUNS.within(within))
         return self.all(query, Run)
 
     def unfinished(self, cases: Iterable[str] | None = None) -> list[Run]:
@@ -341,27 +309,6 @@ class Reader(ABC):
         table = schema.vault
         return self.first(table.select().where((table.c.run == run) & (table.c.entry == entry)), Kept)
 
-    # -- ids
-
-    def _find(self, kind: str, word: str, table: Any, prefix: str) -> str:
-        start = prefix.lower()
-        start = start if start.startswith(f"{kind}_") else f"{kind}_{start}"
-        if not start.isascii() or start == f"{kind}_":
-            raise _missing(word, prefix)
-        query = select(table.c.id).where(table.c.id.startswith(start, autoescape=True)).order_by(table.c.seq.desc())
-        found = [row["id"] for row in self.rows(query.limit(_SHOWN + 1))]
-        if start in found or len(found) == 1:
-            return start if start in found else str(found[0])
-        if not found:
-            raise _missing(word, prefix)
-        more = ", …" if len(found) > _SHOWN else ""
-        raise UsageError(
-            f"{prefix} is the beginning of several {word} ids: {', '.join(found[:_SHOWN])}{more}",
-            code="ambiguous-id",
-            hint="give more of it",
-            next="treegate list",
-        )
-
 
 class _Shares(msgspec.Struct):
     """What of a preview's model the limits of a day need."""
@@ -371,13 +318,6 @@ class _Shares(msgspec.Struct):
 
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _SHARES = msgspec.json.Decoder(_Shares)
-
-
-def _as(record: type[Record], row: RowMapping) -> Record:
-    try:
-        return msgspec.convert({name: row[name] for name in record.__struct_fields__}, record)
-    except msgspec.ValidationError as error:
-        raise damaged(f"a row that is no {record.__name__}: {error}") from error
 
 
 def unpacked(data: bytes) -> bytes:
@@ -392,11 +332,15 @@ def packed(data: bytes) -> bytes:
     return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(data)
 
 
-def _plans_in(query: Select[Any], states: Iterable[State], case: str | None) -> Select[Any]:
-    """A query on plans, only those in some states (none: all) and of a case."""
+def _plans_in(
+    query: Select[Any], states: Iterable[State], case: str | None, within: Collection[str] | None
+) -> Select[Any]:
+    """A query on plans, only those in some states (none: all), of a case, and of none but the cases `within`."""
     table, wanted = schema.plans, [state.value for state in states]
     if wanted:
         query = query.where(table.c.state.in_(wanted))
+    if within is not None:
+        query = query.where(PLANS.within(within))
     return query if case is None else query.where(table.c.id.in_(_of_case(schema.plan_cases.c.plan, case)))
 
 
@@ -404,18 +348,7 @@ def _of_case(column: Any, case: str) -> Select[Any]:
     return select(column).where(column.table.c.case == case)
 
 
-def _beyond(column: Any, within: Iterable[str]) -> Select[Any]:
-    """Whatever touches another case than these."""
-    return select(column).where(column.table.c.case.not_in(list(within)))
-
-
-def _found(record: Record | None, word: str, id: str) -> Record:
+def _found(record: Record | None, named: Named, id: str) -> Record:
     if record is None:
-        raise _missing(word, id)
+        raise named.missing(id)
     return record
-
-
-def _missing(word: str, id: str) -> NotFound:
-    return NotFound(
-        f"there is no {word} {id}", code=f"{word}-not-found", hint="see what there is", next="treegate list"
-    )
