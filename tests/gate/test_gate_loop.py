@@ -142,7 +142,7 @@ def test_a_token_of_one_case_touches_no_other(firm):
         agent.submit(plan(move("a", "b"), case="Jones"))
     assert refused.value.code == "case-not-allowed"
     done = firm.submit(move("a", "b"), case="Jones")
-    with pytest.raises(Denied):
+    with pytest.raises(NotFound):  # what one may not see is not told to exist
         agent.show(done.id)
     assert agent.list_plans()[0] == []
 

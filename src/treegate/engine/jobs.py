@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 
 import msgspec
@@ -60,10 +60,10 @@ def add(transaction: Transaction, run: str, plan: StoredPlan, actor: Actor, by: 
     return job(transaction, run)
 
 
-def job(reader: Reader, run: str) -> Job:
-    """The job of exactly this run; raises NotFound."""
+def job(reader: Reader, run: str, within: Collection[str] | None = None) -> Job:
+    """The job of exactly this run, if it touches none but the cases `within`; raises NotFound."""
     found = reader.first(schema.jobs.select().where(schema.jobs.c.run == run), Job)
-    if found is None:
+    if found is None or (within is not None and not set(found.cases) <= set(within)):
         raise NotFound(f"there is no run {run}", code="run-not-found", hint="see what there is", next="treegate log")
     return found
 

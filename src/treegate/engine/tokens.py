@@ -66,7 +66,7 @@ def create(
         "expires_at": expires_at,
     }
     transaction.execute(schema.tokens.insert().values(values))
-    made = _find(transaction, id)
+    made = named(tokens(transaction), id)
     transaction.log("token-created", by, data={"id": id, "name": made.name, "role": role.value})
     return made, text
 
@@ -111,16 +111,17 @@ def tokens(reader: Reader) -> list[Token]:
 
 def revoke(transaction: Transaction, id_or_name: str, by: By) -> Token:
     """End a token, now and for good; by name, the valid one is meant. Raises NotFound "token-not-found"."""
-    token = _find(transaction, id_or_name)
+    token = named(tokens(transaction), id_or_name)
     if token.revoked_at is None:
         table = schema.tokens
         transaction.execute(table.update().where(table.c.id == token.id).values(revoked_at=by.at))
         transaction.log("token-revoked", by, data={"id": token.id, "name": token.name})
-    return _find(transaction, token.id)
+    return named(tokens(transaction), token.id)
 
 
-def _find(reader: Reader, id_or_name: str) -> Token:
-    found = [token for token in tokens(reader) if id_or_name in {token.id, token.name}]
+def named(among: Iterable[Token], id_or_name: str) -> Token:
+    """The token of an id or name; by name, the valid one is meant. Raises NotFound "token-not-found"."""
+    found = [token for token in among if id_or_name in {token.id, token.name}]
     if not found:
         raise NotFound(
             f"there is no token {id_or_name!r}",

@@ -126,7 +126,7 @@ class _Chronicle:
             happened=[self._happening(step) for step in life.steps],
             where=where,
             path=self._shown(path),
-            kept=kept,
+            kept=kept if kept is not None and self._core.actor.sees([kept.case]) else None,
         )
 
     def _where(self, life: Life) -> tuple[Where, Kept | None]:
@@ -160,7 +160,7 @@ class _Chronicle:
             at=run.ended_at or run.started_at,
             run=run.id,
             plan=run.plan,
-            title=receipt.title if receipt is not None else "",
+            title=self._title(run, receipt),
             by=run.actor,
             approved_by=[one.reviewer for one in receipt.approved_by] if receipt is not None else [],
             effect=touch.effect.effect,
@@ -171,6 +171,12 @@ class _Chronicle:
             undo_of=run.undo_of or "",
             outside=touch.back,
         )
+
+    def _title(self, run: Run, receipt: receipts.Receipt | None) -> str:
+        """What a plan was called, as this actor may know it: it may speak of whatever its run touched."""
+        if not self._core.actor.sees(run.cases):
+            return ANOTHER
+        return receipt.title if receipt is not None else ""
 
     def _shown(self, path: str) -> str:
         """A path as this actor may see it; one in a vault as `vault:run_x/12`."""
@@ -241,7 +247,7 @@ def events(core: Core, case: str = "", limit: int = 50, before: int | None = Non
 
 def events_of(core: Core, plan: str, after: int = 0, limit: int = 500) -> list[AuditRow]:
     """What is logged of a plan after a row, oldest first; the first `limit` of it."""
-    found = core.store.find_plan(plan)
+    found = core.find_plan(plan)
     core.actor.require(Action.READ, found.cases)
     return list(islice(audit.rows(core.store, after, plan=found.id), limit))
 

@@ -57,7 +57,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 def revisions(core: Core, prefix: str, before: int, after: int | None = None) -> Comparison:
     """How a revision (else the newest) differs from an earlier one."""
-    plan = core.store.find_plan(prefix)
+    plan = core.find_plan(prefix)
     core.actor.require(Action.READ, plan.cases)
     newest = plan.revision if after is None else after
     return stored(core, plan, _previewed(core, plan, before), _previewed(core, plan, newest))
@@ -65,7 +65,7 @@ def revisions(core: Core, prefix: str, before: int, after: int | None = None) ->
 
 def since_approved(core: Core, prefix: str) -> Comparison:
     """How what was approved (else what is stored) differs from what the newest revision would do now."""
-    plan = plans.settled(core, core.store.find_plan(prefix))
+    plan = plans.settled(core, core.find_plan(prefix))
     core.actor.require(Action.READ, plan.cases)
     approved = core.store.approved_preview(plan.id)
     old = approved or _previewed(core, plan, plan.revision)
@@ -87,7 +87,7 @@ def since_approved(core: Core, prefix: str) -> Comparison:
 
 def stored_since_approved(core: Core, prefix: str) -> Comparison | None:
     """How the newest stored preview differs from the one that was approved; None where none was, or it is that."""
-    plan = core.store.find_plan(prefix)
+    plan = core.find_plan(prefix)
     core.actor.require(Action.READ, plan.cases)
     approved, newest = core.store.approved_preview(plan.id), core.store.preview(plan.id)
     if approved is None or newest is None or approved.seq == newest.seq:
@@ -116,7 +116,7 @@ def stored(core: Core, plan: StoredPlan, old: StoredPreview, new: StoredPreview)
 
 def moved_on(core: Core, prefix: str) -> list[MovedOn]:
     """What of the newest preview's fingerprints does not hold in the tree as it is now."""
-    plan = core.store.find_plan(prefix)
+    plan = core.find_plan(prefix)
     core.actor.require(Action.READ, plan.cases)
     newest = core.store.preview(plan.id)
     return [] if newest is None or plan.state not in AS_PREVIEWED - UNFINISHED else _moved_on(core, newest)

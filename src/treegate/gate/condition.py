@@ -8,13 +8,13 @@ from pathlib import Path
 import msgspec
 
 from treegate import __version__
-from treegate.engine import audit, checkpoints, jobs, locks, pauses
+from treegate.engine import audit, checkpoints, jobs, locks
 from treegate.engine.audit import Anchor
 from treegate.engine.jobs import Job, JobState
 from treegate.engine.locks import Holding
 from treegate.engine.pauses import Pause
 from treegate.engine.store.records import Run
-from treegate.gate import health
+from treegate.gate import health, pausing
 from treegate.gate.core import Core
 from treegate.model.actors import Action, Role
 from treegate.model.lifecycle import State
@@ -34,7 +34,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     head: Anchor  # of the audit log
     checkpoint: int | None  # the newest row that a stored checkpoint names
     database: int  # bytes, with its log of writes
-    kept: int  # entries of the vault
+    kept: int  # entries of the vault, of the cases that the actor sees
     kept_bytes: int
     settings: list[tuple[str, str]]  # what is not as by default, and where that is said; never a value
 
@@ -43,14 +43,15 @@ def condition(core: Core) -> Condition:
     """How the workspace does; raises Denied for whoever may not look into that."""
     core.actor.require(Action.TEND, by=[Role.REVIEWER])
     sees = core.actor.sees
-    held, log = core.store.vault(), [seq for seq, _ in checkpoints.stored(core.store)]
+    held = [one for one in core.store.vault() if sees([one.case])]
+    log = [seq for seq, _ in checkpoints.stored(core.store)]
     return Condition(
         version=__version__,
         under_way=[one for one in jobs.jobs(core.store, (JobState.QUEUED, JobState.RUNNING)) if sees(one.cases)],
         failed=[one for one in reversed(jobs.jobs(core.store, [JobState.FAILED])) if sees(one.cases)][:FAILED],
         locks=[one for one in _locks(core) if not one.case or sees([one.case])],
         unfinished=[run for run in core.store.unfinished() if sees(run.cases)],
-        paused=[one for one in pauses.pauses(core.store) if not one.case or sees([one.case])],
+        paused=pausing.seen(core),
         head=audit.head(core.store),
         checkpoint=max(log, default=None),
         database=sum(path.stat().st_size for path in _database(core.state)),

@@ -13,7 +13,7 @@ from treegate.engine.blobs import Blobs
 from treegate.engine.config import Config
 from treegate.engine.locks import case_locks
 from treegate.engine.store import Store, VaultState
-from treegate.engine.store.records import By, new_id
+from treegate.engine.store.records import By, Run, StoredPlan, new_id
 from treegate.engine.workspace import Workspace, generation
 from treegate.engine.world import DiskWorld
 from treegate.errors import NotFound, NotVerified
@@ -66,12 +66,21 @@ class Core:
         """The state directory's signing key."""
         return keys.load(self.state)
 
+    def find_plan(self, prefix: str) -> StoredPlan:
+        """The plan of a unique prefix, among those that the actor sees: what one may not see is not there."""
+        return self.store.find_plan(prefix, self.actor.cases)
+
+    def find_run(self, prefix: str) -> Run:
+        """The run of a unique prefix, likewise."""
+        return self.store.find_run(prefix, self.actor.cases)
+
     def check_case(self, case: str, also: Iterable[str] = ()) -> None:
         """Raises NotFound "case-not-found", with the nearest name, unless the case is there, or in `also`."""
-        cases = sorted({*self.workspace.cases(), *also})
+        cases = {*self.workspace.cases(), *also}
         if case not in cases:
-            near = nearest(case, cases)
-            hint = f"did you mean {near!r}?" if near else "the cases are " + ", ".join(map(repr, cases[:10]))
+            seen = [one for one in sorted(cases) if self.actor.sees([one])]
+            near = nearest(case, seen)
+            hint = f"did you mean {near!r}?" if near else "the cases are " + ", ".join(map(repr, seen[:10]))
             raise NotFound(f"there is no case {case!r}", code="case-not-found", hint=hint, next="treegate status")
 
     @contextmanager

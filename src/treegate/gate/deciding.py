@@ -105,7 +105,7 @@ def asks_to_type(core: Core, deleted_files: int) -> bool:
 
 
 def _decidable(core: Core, prefix: str) -> StoredPlan:
-    plan = plans.settled(core, core.store.find_plan(prefix))
+    plan = plans.settled(core, core.find_plan(prefix))
     core.actor.require(Action.DECIDE, plan.cases)
     return plan
 

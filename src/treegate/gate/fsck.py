@@ -29,7 +29,7 @@ def fsck(core: Core, *, dry: bool = False) -> list[Finding]:
 
     Nothing else is changed, but for what `rollback.sh` left to be noted in the store.
     """
-    core.actor.require(Action.TEND)
+    core.actor.require_everywhere(Action.TEND)
     found = [Finding("error", f"the database: {text}", "restore a backup") for text in core.store.integrity()]
     found += health.age(core)
     audited = auditing.verify(core)

@@ -18,7 +18,7 @@ from treegate.model.names import visible
 
 def doctor(core: Core, *, deep: bool = False) -> list[Finding]:
     """What may go wrong here, in plain words with advice; mounts are tried anew. `deep` looks at every entry."""
-    core.actor.require(Action.TEND, by=() if deep else [Role.REVIEWER])
+    core.actor.require_everywhere(Action.TEND, by=() if deep else [Role.REVIEWER])
     found = list(probe.state_findings(str(core.state)))
     mode = st.S_IMODE(core.state.stat().st_mode)
     if mode & 0o077:

@@ -41,7 +41,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 def ask(core: Core, prefix: str) -> Job:
     """Asks for the run of an approved plan; asked again for the same preview, gives the same one."""
-    plan = plans.settled(core, core.store.find_plan(prefix))
+    plan = plans.settled(core, core.find_plan(prefix))
     runs.require(core, plan)
     known = core.store.run_of(plan.preview) if plan.preview is not None else None
     if known is not None and known.state in _WELL:
@@ -54,7 +54,7 @@ def ask(core: Core, prefix: str) -> Job:
 
 def asked(core: Core, prefix: str) -> Job | None:
     """The job that a plan's current preview has, unless it failed."""
-    plan = core.store.find_plan(prefix)
+    plan = core.find_plan(prefix)
     core.actor.require(Action.READ, plan.cases)
     return jobs.standing(core.store, plan.preview) if plan.preview is not None else None
 
@@ -80,7 +80,7 @@ def approve(
     core: Core, prefix: str, digest: str, comment: str = "", sample: int | None = None, typed: int | None = None
 ) -> StoredPlan:
     """Approves; where that makes a plan approved and policy applies on approval, its run is asked for with it."""
-    plan = core.store.find_plan(prefix)
+    plan = core.find_plan(prefix)
     return deciding.approve(
         core, plan.id, digest, comment, sample=sample, typed=typed, then=partial(_ask_if_enough, core, plan.id)
     )
@@ -153,9 +153,9 @@ def _note(core: Core, run: str, state: JobState, error: TreegateError | None = N
 def progress(core: Core, prefix: str) -> Progress:
     """How far a run is, whatever door it began at: read from its journal."""
     try:
-        run = core.store.find_run(prefix)
+        run = core.find_run(prefix)
     except NotFound:
-        return _waiting(core, jobs.job(core.store, prefix))
+        return _waiting(core, jobs.job(core.store, prefix, core.actor.cases))
     core.actor.require(Action.READ, run.cases)
     if run.state not in UNFINISHED:
         return Progress(run=run.id, plan=run.plan, state=run.state.value)
@@ -201,7 +201,6 @@ def _going_on(now: Progress) -> Waiting:
 
 
 def _waiting(core: Core, job: Job) -> Progress:
-    core.actor.require(Action.READ, job.cases)
     known = core.store.run_of(job.preview)
     if known is not None:
         return progress(core, known.id)

@@ -12,12 +12,13 @@ from treegate.engine import pauses, vault
 from treegate.engine.store.records import Kept, Run, VaultState
 from treegate.errors import Busy, Denied, NotFound, TreegateError
 from treegate.gate import intact, leftovers, plans
+from treegate.gate.chronicle import ANOTHER
 from treegate.gate.core import Core
 from treegate.gate.leftovers import Leftovers
 from treegate.gate.plans import Submitted
 from treegate.gate.undoing import note_rolled_back
 from treegate.model.actors import Action
-from treegate.model.lifecycle import State
+from treegate.model.lifecycle import LIVE, UNFINISHED, State
 from treegate.model.operations import Restore
 from treegate.model.paths import is_utf8, to_raw
 from treegate.model.plan import Plan
@@ -30,14 +31,24 @@ class Held(Kept, frozen=True, kw_only=True):
     goes_at: int | None  # ms; None: it stays, as things are
     due: bool  # it goes at the next prune
     because: Because
-    named_by: str  # the plan or the unfinished run that needs it
+    named_by: str  # the plan or the unfinished run that needs it, "(another case)" where it is not for the actor
 
 
 def listing(core: Core, prefix: str = "", case: str | None = None) -> list[Held]:
     """What the vault still keeps, oldest first, and when each goes."""
-    run = core.store.find_run(prefix).id if prefix else None
+    run = core.find_run(prefix).id if prefix else None
     found = (held for held in held_by(core) if run in (None, held.run) and case in (None, held.case))
-    return [held for held in found if core.actor.sees([held.case])]
+    return _seen(core, found)
+
+
+def _seen(core: Core, held: Iterable[Held]) -> list[Held]:
+    """Those of the actor's cases, which name no plan or run that they may not see."""
+    found = [one for one in held if core.actor.sees([one.case])]
+    if core.actor.cases is None:
+        return found
+    own = {one.id for one in core.store.list_plans(LIVE, limit=1 << 30, within=core.actor.cases)[0]}
+    own |= {one.id for one in core.store.runs(UNFINISHED, within=core.actor.cases)}
+    return [one if one.named_by in own | {""} else structs.replace(one, named_by=ANOTHER) for one in found]
 
 
 def held_by(core: Core, *, trust_clock: bool = False) -> list[Held]:
@@ -62,7 +73,7 @@ def restore(core: Core, prefix: str, entries: Iterable[int] = (), to: str = "") 
 
     Backups only where they are named: what moved is still in the tree.
     """
-    run = core.store.find_run(prefix)
+    run = core.find_run(prefix)
     wanted = set(entries)
     there = listing(core, run.id)
     kept = [one for one in there if (one.entry in wanted if wanted else one.kind != BACKUP)]
@@ -106,15 +117,18 @@ def prune(core: Core, *, dry: bool = False, trust_clock: bool = False) -> Pruned
     """Lets go what `listing` says is due, then clears what nothing needs any more.
 
     All is noted in the store before it is removed, so that a crash in between leaves too much, never too little
-    said. Returns what was (or, `dry`, would be) let go. Leftovers wait for the next time where somebody is at work.
+    said. Returns what was (or, `dry`, would be) let go. Leftovers wait for the next time where somebody is at work,
+    or the actor sees only some cases: then nothing of the others goes, either.
     Raises Denied "clock-went-back" where something would go by its age and the clock is earlier than what is on
     record, unless `trust_clock`; Busy "paused" where the workspace is, or a case of which something would go.
     """
     core.actor.require(Action.PRUNE)
     if not dry:
-        for run in core.store.runs([State.APPLIED]):
+        for run in core.store.runs([State.APPLIED], within=core.actor.cases):
             note_rolled_back(core, run)  # before the mark that says so is let go
     entries = _entries(core, dry, trust_clock)
+    if core.actor.cases is not None:
+        return Pruned(entries, Leftovers([], []))
     try:
         return Pruned(entries, leftovers.clear(core, dry=dry))
     except Busy:
@@ -122,7 +136,7 @@ def prune(core: Core, *, dry: bool = False, trust_clock: bool = False) -> Pruned
 
 
 def _entries(core: Core, dry: bool, trust_clock: bool) -> list[Held]:
-    held = held_by(core, trust_clock=trust_clock)
+    held = _seen(core, held_by(core, trust_clock=trust_clock))
     if any(one.because is Because.CLOCK for one in held):
         raise _clock_went_back(core)
     due = [one for one in held if one.due]

@@ -95,7 +95,7 @@ def excerpts(core: Core, prefix: str, ids: Iterable[str]) -> dict[str, str]:
 
 
 def _seen(core: Core, prefix: str, id: str) -> _Seen:
-    plan = core.store.find_plan(prefix)
+    plan = core.find_plan(prefix)
     core.actor.require(Action.READ, plan.cases)
     run = core.store.run_of(plan.preview) if plan.state is State.APPLIED and plan.preview is not None else None
     return _Seen(_effect(core, plan.id, id), run.id if run else "")

@@ -15,6 +15,7 @@ from treegate.model.lifecycle import State
 from treegate.model.paths import split
 
 MOST_PLANS = 50  # other plans that are looked at, the newest
+_WAITING = (State.PENDING, State.APPROVED)
 SHOWN = 3  # entries that are named of each
 
 
@@ -77,7 +78,7 @@ def takes_whole(effect: Effect) -> bool:
 def overlaps(core: Core, prefix: str) -> list[Overlap]:
     """The other plans that wait, or are approved, and touch what this one touches, newest first."""
     plan, stored = seen(core, prefix)
-    others = [other for other in _others(core, plan) if core.actor.sees(other.cases)]
+    others = _others(core, plan)
     if not others:
         return []
     touched = _Touched(plans.effects_in(core, stored))
@@ -89,7 +90,7 @@ def _others(core: Core, plan: StoredPlan) -> list[StoredPlan]:
     waiting = {
         other.id: other
         for case in plan.cases
-        for other in core.store.list_plans([State.PENDING, State.APPROVED], case, MOST_PLANS)[0]
+        for other in core.store.list_plans(_WAITING, case, MOST_PLANS, within=core.actor.cases)[0]
         if other.id != plan.id
     }
     return sorted(waiting.values(), key=lambda other: -other.seq)[:MOST_PLANS]

@@ -15,7 +15,7 @@ def pause(core: Core, case: str | None = None, comment: str = "") -> list[Pause]
     scope = _allowed(core, case)
     with core.store.write() as transaction:
         pauses.pause(transaction, scope, comment, core.by())
-    return pauses.pauses(core.store)
+    return seen(core)
 
 
 def resume(core: Core, case: str | None = None) -> list[Pause]:
@@ -23,12 +23,19 @@ def resume(core: Core, case: str | None = None) -> list[Pause]:
     scope = _allowed(core, case, known=[one.case for one in pauses.pauses(core.store)])
     with core.store.write() as transaction:
         pauses.resume(transaction, scope, core.by())
-    return pauses.pauses(core.store)
+    return seen(core)
+
+
+def seen(core: Core) -> list[Pause]:
+    """What is paused, as far as the actor may see."""
+    return [one for one in pauses.pauses(core.store) if not one.case or core.actor.sees([one.case])]
 
 
 def _allowed(core: Core, case: str | None, known: Iterable[str] = ()) -> str:
     """What is to be paused or resumed, if there is such a case and the actor may."""
-    if case is not None:
+    if case is None:
+        core.actor.require_everywhere(Action.PAUSE)
+    else:
+        core.actor.require(Action.PAUSE, [case])
         core.check_case(case, known)
-    core.actor.require(Action.PAUSE, core.workspace.cases() if case is None else [case])
     return WHOLE if case is None else case

@@ -248,7 +248,7 @@ def waiting_for(core: Core, plan: StoredPlan, preview: Preview | None = None) ->
 
 def show(core: Core, prefix: str) -> Shown:
     """A stored plan and its newest preview."""
-    plan = settled(core, core.store.find_plan(prefix))
+    plan = settled(core, core.find_plan(prefix))
     core.actor.require(Action.READ, plan.cases)
     preview = model_of(core, plan)
     waiting = waiting_for(core, plan, preview)

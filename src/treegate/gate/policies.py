@@ -21,7 +21,7 @@ from treegate.model.seal import About
 
 def explain(core: Core, prefix: str) -> Explained:
     """What policy says of a stored plan, by its newest preview."""
-    plan = plans.settled(core, core.store.find_plan(prefix))
+    plan = plans.settled(core, core.find_plan(prefix))
     core.actor.require(Action.READ, plan.cases)
     preview = plans.model_of(core, plan)
     decisions = core.store.decisions_on(plan.preview) if plan.preview is not None else []

@@ -29,7 +29,7 @@ def apply_verified(core: Core, prefix: str) -> Applied:
 
     Raises NotVerified where it does not; the run stands, and its vault is whole.
     """
-    plan = core.store.find_plan(prefix)
+    plan = core.find_plan(prefix)
     effects = list(plans.effects_of(core, plan))
     stored = core.store.preview(plan.id)
     found = _Found(core, effects)

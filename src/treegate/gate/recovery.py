@@ -33,21 +33,25 @@ def _uncleaned(core: Core) -> list[Run]:
 
 
 def recover_all(core: Core, prefix: str = "", back: bool | None = None) -> list[Applied]:
-    """Brings unfinished runs to an end: forward if the tree lets them, or back."""
+    """Brings unfinished runs that the actor sees to an end: forward if the tree lets them, or back."""
     core.actor.require(Action.RECOVER)
-    runs = [core.store.find_run(prefix)] if prefix else core.store.unfinished()
+    runs = [core.find_run(prefix)] if prefix else _seen(core, core.store.unfinished())
     done, stuck = [], None
     for run in runs:
         try:
             done += [ending.answer(core, run)] if run.state in ENDED else _recovered(core, run, back)
         except TreegateError as error:  # the others are no worse for it
             stuck = stuck or error
-    for run in _uncleaned(core):
+    for run in _seen(core, _uncleaned(core)):
         with core.locked(run.cases):
             ending.clean(core, run)
     if stuck is not None:
         raise stuck
     return done
+
+
+def _seen(core: Core, runs: list[Run]) -> list[Run]:
+    return [run for run in runs if core.actor.sees(run.cases)]
 
 
 def _recovered(core: Core, run: Run, back: bool | None) -> list[Applied]:

@@ -9,7 +9,7 @@ import msgspec
 
 from treegate.engine import tablefile
 from treegate.engine.store.records import StoredPreview
-from treegate.errors import Denied, PlanError, Stale
+from treegate.errors import Denied, PlanError, Stale, UsageError
 from treegate.gate import plans, revising
 from treegate.gate.core import Core
 from treegate.gate.plans import Submitted
@@ -52,9 +52,13 @@ def reduce(core: Core, prefix: str, leave_out: Iterable[str], digest: str = "") 
     """Stores the plan without them as a new revision, which starts undecided.
 
     It stays its author's: whoever reduces it adds nothing, and may still approve it. Raises Stale
-    "digest-not-current", NotFound "no-such-effect", or PlanError "nothing-remains".
+    "digest-not-current", NotFound "no-such-effect", UsageError "nothing-left-out", or PlanError "nothing-remains".
     """
-    return _Work(core, prefix, leave_out, digest).store()
+    named = list(leave_out)
+    if not named:
+        text, hint = "nothing was named that the plan should go without", "name effects (e17) or patterns (p3)"
+        raise UsageError(text, code="nothing-left-out", hint=hint)
+    return _Work(core, prefix, named, digest).store()
 
 
 class _Work:
@@ -62,7 +66,7 @@ class _Work:
 
     def __init__(self, core: Core, prefix: str, leave_out: Iterable[str], digest: str) -> None:
         self.core = core
-        self.plan = plans.settled(core, core.store.find_plan(prefix))
+        self.plan = plans.settled(core, core.find_plan(prefix))
         self.preview, self.stored = self._reducible(digest)
         with plans.looking(core, self._document()):
             self.reduction = self._reduction()

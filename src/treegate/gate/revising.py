@@ -20,7 +20,7 @@ def revise(core: Core, prefix: str, plan: Plan, expected: int | None = None) -> 
     `expected` is the revision that the author had before them. Raises Denied "not-your-plan" for another author's
     plan, Stale "revision-not-current", or the refusal of the plan's state.
     """
-    old = core.store.find_plan(prefix)
+    old = core.find_plan(prefix)
     check_may_change(core, old)
     next_state(old.state, Event.REVISE, old.id)
     return new_revision(core, old, plan, expected=old.revision if expected is None else expected)
@@ -83,7 +83,7 @@ def refresh(core: Core, prefix: str) -> Submitted:
 
     Nothing changes where the preview is the same and still stands; else the plan is undecided again.
     """
-    plan = plans.settled(core, core.store.find_plan(prefix))
+    plan = plans.settled(core, core.find_plan(prefix))
     core.actor.require(Action.PROPOSE, plan.cases)
     core.check_age()
     next_state(plan.state, Event.PREVIEW, plan.id)
@@ -97,7 +97,7 @@ def refresh(core: Core, prefix: str) -> Submitted:
 
 def withdraw(core: Core, prefix: str, comment: str = "") -> StoredPlan:
     """Takes a plan back before a run began on it; its author may, and so may an admin."""
-    plan = core.store.find_plan(prefix)
+    plan = core.find_plan(prefix)
     core.actor.require(Action.PROPOSE, plan.cases)
     if core.actor.role is not Role.ADMIN and core.actor.name not in plans.authors(core, plan):
         raise _not_yours(core, plan)

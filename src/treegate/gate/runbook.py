@@ -9,6 +9,7 @@ import msgspec
 
 from treegate.engine import jobs, schema
 from treegate.engine.jobs import Job
+from treegate.engine.store.lookups import RUNS
 from treegate.engine.store.records import Run, StoredPlan, StoredPreview
 from treegate.errors import NotFound
 from treegate.gate import plans
@@ -48,8 +49,7 @@ def page(core: Core, case: str = "", state: str = "", before: int | None = None,
     if before is not None:
         query = query.where(table.c.seq < before)
     if core.actor.cases is not None:
-        unseen = schema.select(of.c.run).where(of.c.case.not_in(core.actor.cases))
-        query = query.where(table.c.id.not_in(unseen))
+        query = query.where(RUNS.within(core.actor.cases))
     found = core.store.all(query, Run)
     shown = found[:count]
     return RunPage(runs=shown, before=shown[-1].seq if len(found) > count else None, titles=_titles(core, shown))
@@ -58,10 +58,9 @@ def page(core: Core, case: str = "", state: str = "", before: int | None = None,
 def record(core: Core, prefix: str) -> RunRecord:
     """What the store knows of a run, also of one that was asked for and has not begun."""
     try:
-        run = core.store.find_run(prefix)
+        run = core.find_run(prefix)
     except NotFound:
-        job = jobs.job(core.store, prefix)
-        core.actor.require(Action.READ, job.cases)
+        job = jobs.job(core.store, prefix, core.actor.cases)
         return _record(core, core.store.run_of(job.preview), job)
     core.actor.require(Action.READ, run.cases)
     try:

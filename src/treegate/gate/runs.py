@@ -36,7 +36,7 @@ def apply(core: Core, prefix: str, asked: Asked | None = None) -> Applied:
     Raises Denied or Expired where it is not approved, Stale where the tree moved on, RolledBack where it failed
     midway and all was taken back, NeedsRecovery where it could not be, Busy where its cases are paused.
     """
-    plan = plans.settled(core, core.store.find_plan(prefix))
+    plan = plans.settled(core, core.find_plan(prefix))
     require(core, plan)
     with core.locked(plan.cases):
         if _earlier(core, plan) is None:

@@ -41,7 +41,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
 
 def seen(core: Core, prefix: str) -> tuple[StoredPlan, StoredPreview]:
     """A plan that the actor may read, and its newest preview; raises Denied "not-previewed"."""
-    plan = core.store.find_plan(prefix)
+    plan = core.find_plan(prefix)
     core.actor.require(Action.READ, plan.cases)
     stored = core.store.preview(plan.id)
     if stored is None:

@@ -43,5 +43,5 @@ def terms(core: Core) -> Terms:
 
 def settings(core: Core) -> Settings:
     """Every setting, for whoever looks after the workspace."""
-    core.actor.require(Action.TEND)
+    core.actor.require_everywhere(Action.TEND)
     return Settings(path=str(core.state / configfile.FILE), settings=config.show(core.config))

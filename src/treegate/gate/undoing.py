@@ -85,22 +85,22 @@ def _lines(core: Core, run: str) -> list[Line]:
 
 def _target(core: Core, prefix: str) -> Run:
     if prefix.startswith("pl_"):
-        plan = core.store.find_plan(prefix)
+        plan = core.find_plan(prefix)
         stored = core.store.preview(plan.id)
         found = core.store.run_of(stored.seq) if stored is not None else None
     else:
-        found = core.store.find_run(prefix) if prefix else _last(core)
+        found = core.find_run(prefix) if prefix else _last(core)
     if found is None:
         raise NotFound("there is no run to undo", code="no-run", next="treegate list")
     return found
 
 
 def _last(core: Core) -> Run | None:
-    """The newest run that changed something and was not undone; else the newest."""
-    for run in core.store.runs([State.APPLIED]):
+    """The newest run that the actor sees and that changed something and was not undone; else the newest."""
+    for run in core.store.runs([State.APPLIED], within=core.actor.cases):
         if next(receipts.read_lines(core.state / "receipts" / f"{run.id}.lines"), None) is not None:
             return run
-    return core.store.last_run()
+    return next(iter(core.store.runs(limit=1, within=core.actor.cases)), None)
 
 
 def _not_undoable(run: Run) -> Denied:

@@ -8,11 +8,10 @@ from typing import Literal
 
 import msgspec
 
-from treegate.engine import pauses
 from treegate.engine.pauses import Pause
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.errors import TreegateError, Waiting
-from treegate.gate import approving, plans
+from treegate.gate import approving, pausing, plans
 from treegate.gate.core import Core
 from treegate.model.actors import Action, Role
 from treegate.model.lifecycle import Event, State, refusal
@@ -72,14 +71,14 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 def status(core: Core, case: str | None = None) -> Status:
     """What waits for whom, what is paused, which runs are unfinished."""
-    found, after = core.store.list_plans(OPEN, case, MOST_LISTED)
-    seen = [plans.settled(core, plan) for plan in found if core.actor.sees(plan.cases)]
+    found, after = core.store.list_plans(OPEN, case, MOST_LISTED, within=core.actor.cases)
+    seen = [plans.settled(core, plan) for plan in found]
     unfinished = core.store.unfinished(None if case is None else [case])
     return Status(
-        paused=[one for one in pauses.pauses(core.store) if not one.case or core.actor.sees([one.case])],
+        paused=pausing.seen(core),
         unrecovered=[run for run in unfinished if core.actor.sees(run.cases)],
         waiting=[_item(core, plan) for plan in reversed(seen)],
-        more=0 if after is None else core.store.count_plans(OPEN, case) - MOST_LISTED,
+        more=0 if after is None else core.store.count_plans(OPEN, case, core.actor.cases) - MOST_LISTED,
     )
 
 
@@ -143,7 +142,7 @@ def wait(
     Raises Waiting when the time is up; and, where the plan ended otherwise, the refusal of its state: Rejected,
     Expired, Stale, PlanError, Denied (changes requested, withdrawn), RolledBack, NeedsRecovery.
     """
-    id = core.store.find_plan(prefix).id
+    id = core.find_plan(prefix).id
 
     def look() -> StoredPlan:
         plan = plans.settled(core, core.store.plan(id))

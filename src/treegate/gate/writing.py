@@ -29,8 +29,8 @@ class Pair(NamedTuple):
 
 def rows(core: Core, case: str) -> list[Row]:
     """The tree of a case as numbered rows, for a sheet."""
-    core.check_case(case)
     core.actor.require(Action.READ, [case])
+    core.check_case(case)
     with core.world() as world:
         found = world.tree.walk(case)
         return [Row(number, path, kind is Kind.DIR) for number, (path, kind) in enumerate(found, 1)]
@@ -62,8 +62,8 @@ def of_pairs(core: Core, case: str, pairs: Sequence[Pair], title: str = "", reas
 
     Where none is in another's way they stay as they were written, also those that name nothing: `check` says so.
     """
-    core.check_case(case)
     core.actor.require(Action.READ, [case])
+    core.check_case(case)
     if paths.is_utf8(case) and not (_entangled(pairs) and _each_its_own(pairs)):
         operations: list[Operation] = [_move(pair) for pair in pairs]
         return document(operations, case, title, reason)

@@ -81,6 +81,16 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
                 hint=f"ask {_a(_who_may(action))}",
             )
 
+    def require_everywhere(self, action: Action, by: Collection[Role] = ()) -> None:
+        """As `require`, for what speaks of every case: nobody may whom a token confines to some."""
+        if self.cases is not None:
+            raise Denied(
+                f"{self.name} has no access to every case that this speaks of",
+                code="case-not-allowed",
+                hint="ask someone who may see them all",
+            )
+        self.require(action, by=by)
+
 
 def os_user(name: str, channel: str = "cli") -> Actor:
     """The person at the shell: admin, for whoever owns the state directory can change everything in it anyway."""

@@ -80,7 +80,7 @@ class Proposing(Face):
 
     def plan(self, plan: str) -> StoredPlan:
         """Where a stored plan stands."""
-        found = plans.settled(self._core, self._core.store.find_plan(plan))
+        found = plans.settled(self._core, self._core.find_plan(plan))
         self._core.actor.require(Action.READ, found.cases)
         return found
 
@@ -90,7 +90,7 @@ class Proposing(Face):
 
     def document(self, plan: str) -> Plan:
         """The document of a stored plan, newest revision."""
-        stored = self._core.store.find_plan(plan)
+        stored = self._core.find_plan(plan)
         self._core.actor.require(Action.READ, stored.cases)
         return Plan.decode(self._core.store.document(stored.id, stored.revision))
 

@@ -79,9 +79,8 @@ class Running(Face):
         cursor: int | None = None,
     ) -> tuple[list[Run], int | None]:
         """Runs as `list_runs`, of a plan or in some states if need be, and the cursor of the next page."""
-        store, within = self._core.store, self._core.actor.cases
-        of = None if plan is None else store.find_plan(plan).id
-        found = store.runs(states, of, case, limit + 1, cursor, within)
+        of = None if plan is None else self._core.find_plan(plan).id
+        found = self._core.store.runs(states, of, case, limit + 1, cursor, self._core.actor.cases)
         return found[:limit], found[limit - 1].seq if len(found) > limit else None
 
     def runs_page(self, case: str = "", state: str = "", before: int | None = None, count: int = 50) -> RunPage:
@@ -98,4 +97,4 @@ class Running(Face):
 
     def run(self, prefix: str) -> Applied:
         """What is to be said of a run."""
-        return ending.answer(self._core, self._core.store.find_run(prefix))
+        return ending.answer(self._core, self._core.find_run(prefix))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from treegate.engine import tokens
 from treegate.engine.pauses import Pause
 from treegate.engine.probe import Finding
 from treegate.engine.store import Touched
 from treegate.engine.tokens import Token
-from treegate.gate import agentuser, condition, fsck, health, logins, pausing, projections, terms
+from treegate.gate import agentuser, condition, fsck, health, logins, pausing, people, projections, terms
 from treegate.gate.condition import Condition
 from treegate.gate.face.base import Face
 from treegate.gate.terms import Settings, Terms
-from treegate.model.actors import Action, Actor, Role
+from treegate.model.actors import Actor, Role
 
 
 class Tending(Face):
@@ -87,17 +86,12 @@ class Tending(Face):
         self, name: str, role: Role, cases: Iterable[str] | None = None, expires_at: int | None = None
     ) -> tuple[Token, str]:
         """A new token, and its text, which is never shown again."""
-        self._core.actor.require(Action.TOKENS)
-        with self._core.store.write() as transaction:
-            return tokens.create(transaction, name, role, by=self._core.by(), cases=cases, expires_at=expires_at)
+        return people.create(self._core, name, role, cases, expires_at)
 
     def list_tokens(self) -> list[Token]:
-        """All tokens, without their texts."""
-        self._core.actor.require(Action.TOKENS)
-        return tokens.tokens(self._core.store)
+        """All tokens that the actor may make and end, without their texts."""
+        return people.listing(self._core)
 
     def revoke_token(self, id_or_name: str) -> Token:
         """Makes a token invalid from now on."""
-        self._core.actor.require(Action.TOKENS)
-        with self._core.store.write() as transaction:
-            return tokens.revoke(transaction, id_or_name, self._core.by())
+        return people.revoke(self._core, id_or_name)

@@ -24,9 +24,11 @@ MAY = {"may_tend": Action.TEND, "may_pause": Action.PAUSE, "may_recover": Action
 async def health(request: Request, who: Person, service: TheService, stories: bool = False) -> Response:
     """How the workspace does; `stories`: also whether store, journals, vaults and tree tell one story."""
     gate = service.gate.acting_as(who)
-    now, findings = await asyncio.gather(service.crew.call(who, "condition"), service.crew.call(who, "doctor"))
+    asked = ["condition", "doctor"] if who.cases is None else ["condition"]
+    now, *findings = await asyncio.gather(*(service.crew.call(who, one) for one in asked))
     told = await service.crew.call(who, "fsck", dry=True) if stories else None
-    values: dict[str, Any] = {"now": now, "findings": findings, "told": told}
+    values: dict[str, Any] = {"now": now, "findings": findings[0] if findings else [], "told": told}
+    values["whole"] = who.cases is None
     values |= {name: who.may(action) for name, action in MAY.items()}
     return pages.render(request, who, "health.html", known=_pausable(gate), **values)
 

@@ -1,0 +1,56 @@
+"""Who may come in: tokens made, listed and ended, by an admin, for no more cases than their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from treegate.engine import tokens
+from treegate.engine.store import Reader
+from treegate.engine.tokens import Token
+from treegate.errors import UsageError
+from treegate.gate.core import Core
+from treegate.model.actors import Action, Role
+
+LONGEST = 200  # characters of a name
+
+
+def create(
+    core: Core, name: str, role: Role, cases: Iterable[str] | None = None, expires_at: int | None = None
+) -> tuple[Token, str]:
+    """A new token, and its text, which is never shown again; of all cases only by whoever sees them all."""
+    wanted = None if cases is None else tuple(cases)
+    if wanted is None:
+        core.actor.require_everywhere(Action.TOKENS)
+    else:
+        core.actor.require(Action.TOKENS, wanted)
+    _check_name(name)
+    with core.store.write() as transaction:
+        return tokens.create(transaction, name, role, by=core.by(), cases=wanted, expires_at=expires_at)
+
+
+def listing(core: Core) -> list[Token]:
+    """The tokens that the actor may make and end, without their texts."""
+    core.actor.require(Action.TOKENS)
+    return _own(core, core.store)
+
+
+def revoke(core: Core, id_or_name: str) -> Token:
+    """Makes a token invalid from now on; raises NotFound "token-not-found", also for one that is not the actor's."""
+    core.actor.require(Action.TOKENS)
+    with core.store.write() as transaction:
+        return tokens.revoke(transaction, tokens.named(_own(core, transaction), id_or_name).id, core.by())
+
+
+def _own(core: Core, reader: Reader) -> list[Token]:
+    found = tokens.tokens(reader)
+    return [one for one in found if core.actor.cases is None or (not one.all_cases and core.actor.sees(one.cases))]
+
+
+def _check_name(name: str) -> None:
+    """A name stands for somebody in every decision and every log: it has to be read as what it is."""
+    if not name.strip() or not name.isprintable() or len(name) > LONGEST:
+        raise UsageError(
+            "this is no name for a token",
+            code="token-name",
+            hint=f"a name is 1 to {LONGEST} characters that can be printed",
+        )
