@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, NamedTuple
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
@@ -12,6 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from treegate.engine import tokens
 from treegate.errors import Denied
+from treegate.gate import Gate
 from treegate.interfaces.http.service import Service, TheService
 from treegate.model.actors import Actor
 
@@ -46,12 +48,17 @@ async def who(request: Request, shown: Shown, service: TheService) -> Actor:
             hint="send `Authorization: Bearer TOKEN`",
             next="treegate token create --name NAME --role reviewer",
         )
-    core, text = service.gate.core, shown.credentials.strip()
+    text = shown.credentials.strip()
+    return _known(request, service, text, _named(service, text))
+
+
+def _named(service: Service, text: str) -> Actor:
+    """The actor that a token names now; raises Unknown where it holds no more."""
+    core = service.gate.core
     try:
-        actor = tokens.authenticate(core.store, text, at=core.clock(), channel="http")
+        return tokens.authenticate(core.store, text, at=core.clock(), channel="http")
     except Denied as error:
         raise Unknown(error.message, code=error.code, hint=error.hint, next=error.next) from None
-    return _known(request, service, text, actor)
 
 
 async def person(request: Request, service: TheService) -> Actor:
@@ -97,8 +104,16 @@ def refuse_foreign(request: Request) -> None:
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin")
     ours = {request.headers.get("host"), urlsplit(request.app.state.service.config.public_url).netloc or None}
-    if site not in {"same-origin", "none"} or (origin and urlsplit(origin).netloc not in ours):
+    if site not in {"same-origin", "none"} or (origin and _host_of(origin) not in ours):
         raise _foreign("this was sent from another site")
+
+
+def _host_of(origin: str) -> str:
+    """The host, with its port, of an origin; "" for what is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # "http://[", say
+        return ""
 
 
 def _foreign(text: str) -> Denied:
@@ -106,4 +121,20 @@ def _foreign(text: str) -> Denied:
 
 
 Who = Annotated[Actor, Depends(who)]
+
+
+class Watcher(NamedTuple):
+    """Whoever watches a stream; `gate` is theirs as they may act now, and raises Denied once they may not."""
+
+    name: str
+    gate: Callable[[], Gate]
+
+
+async def watcher(who: Who, shown: Shown, service: TheService) -> Watcher:
+    """Who asks, to be asked for again as long as the stream goes on."""
+    text = shown.credentials.strip() if shown is not None else ""
+    return Watcher(who.name, lambda: service.gate.acting_as(_named(service, text)))
+
+
+Watches = Annotated[Watcher, Depends(watcher)]
 Person = Annotated[Actor, Depends(person)]

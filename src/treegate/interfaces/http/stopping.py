@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from treegate.errors import Busy
 from treegate.interfaces.http import problems
+
+MOST_OF_ONE = 16  # streams of events that one name has open
 
 
 class Stopped(Busy):
@@ -20,12 +25,33 @@ class Stopped(Busy):
         super().__init__("the service is being stopped", hint="ask again once it is back; nothing was done")
 
 
+class TooManyStreams(Busy):
+    """Somebody watches too much at a time."""
+
+    code, http_status, retry_after = "too-many-streams", 429, 30
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} has {MOST_OF_ONE} streams of events open", hint="end one of them, then ask again")
+
+
 class Streams:
-    """The requests that are answered by a stream, which would never end by itself."""
+    """The requests that are answered by a stream, which would never end by itself; nobody has all the places."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._of: Counter[str] = Counter()  # how many each has, by name
         self.ended = False
+
+    @contextmanager
+    def place(self, name: str) -> Iterator[None]:
+        """One of somebody's places, while a stream lasts; raises TooManyStreams where they have none left."""
+        if self._of[name] >= MOST_OF_ONE:
+            raise TooManyStreams(name)
+        self._of[name] += 1
+        try:
+            yield
+        finally:
+            self._of -= Counter((name,))  # whoever has none left is forgotten
 
     def end(self) -> None:
         """Ends them all, and each that is still to come."""

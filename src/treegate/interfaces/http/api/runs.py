@@ -15,7 +15,7 @@ from treegate.gate.jobs import Progress
 from treegate.interfaces.http import answers, events, negotiation
 from treegate.interfaces.http.api.plans import Case, Cursor, IfNoneMatch, Limit, PlanId, States
 from treegate.interfaces.http.api.shapes import AskedRun, Recover, Recovered, RunNow, Runs, UndoPart
-from treegate.interfaces.http.identity import Who
+from treegate.interfaces.http.identity import Watches, Who
 from treegate.interfaces.http.openapi import documented
 from treegate.interfaces.http.repeating import Repeatable
 from treegate.interfaces.http.service import TheService
@@ -76,19 +76,19 @@ async def receipt(id: RunId, request: Request, who: Who, service: TheService, _:
 
 
 @router.get("/runs/{id}/events", **documented(streams=Progress, refuses=(404, 409)))
-async def run_events(id: RunId, who: Who, service: TheService, last: LastEvent = None) -> Response:
+async def run_events(id: RunId, watcher: Watches, service: TheService, last: LastEvent = None) -> Response:
     """Server-sent: how far the run is, until it has ended."""
-    gate = service.gate.acting_as(who)
-    gate.progress(id)  # what is not there, or not for them, is told before the stream begins
-    return events.stream(events.of_run(gate, id, events.last_seen(last)))
+    watcher.gate().progress(id)  # what is not there, or not for them, is told before the stream begins
+    found = events.of_run(watcher.gate, id, events.last_seen(last))
+    return events.EventStream(service.streams, watcher.name, found)
 
 
 @router.get("/plans/{id}/events", **documented(streams=AuditRow, refuses=(404, 409)))
-async def plan_events(id: PlanId, who: Who, service: TheService, last: LastEvent = None) -> Response:
+async def plan_events(id: PlanId, watcher: Watches, service: TheService, last: LastEvent = None) -> Response:
     """Server-sent: what is logged of the plan."""
-    gate = service.gate.acting_as(who)
-    plan = gate.plan(id)
-    return events.stream(events.of_plan(gate, plan.id, events.last_seen(last)))
+    plan = watcher.gate().plan(id)
+    found = events.of_plan(watcher.gate, plan.id, events.last_seen(last))
+    return events.EventStream(service.streams, watcher.name, found)
 
 
 @router.post(
