@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from gatework import Office, copy, create, delete, move, plan, replace
 
-from treegate.errors import NotFound, PlanError, Stale
+from treegate.errors import NotFound, PlanError, Stale, UsageError
 from treegate.gate import Gate
 from treegate.gate.deciding import pins_of
 from treegate.model.actors import WEB, Role
@@ -97,6 +97,19 @@ def test_the_size_of_the_sample_is_kept_with_the_approval(bot, ann):
     ann.approve(made.id, made.digest, sample=1)
     assert ann.core.store.decisions(made.id)[0].sample == 1
     assert any('"sample":1' in row.data for row in ann.log() if row.event == "approve")
+
+
+@pytest.mark.parametrize("sample", [2, 20, 10**15])
+def test_a_sample_that_nobody_can_have_seen_is_refused(bot, ann, sample):
+    """More than there are effects, or than are ever drawn; nothing is decided."""
+    made = bot.submit(plan(move("Scans", "Papers")))
+    with pytest.raises(UsageError) as caught:
+        ann.approve(made.id, made.digest, sample=sample)
+    assert (caught.value.code, ann.plan(made.id).state) == ("sample-invalid", "pending")
+    many = bot.submit(plan({"op": "move", "match": "Scans/*.pdf", "to": "Letters/"}))
+    with pytest.raises(UsageError):
+        ann.approve(many.id, many.digest, sample=21)
+    assert ann.approve(many.id, many.digest, sample=20).state == "approved"
 
 
 @pytest.mark.parametrize(

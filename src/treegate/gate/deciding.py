@@ -8,9 +8,10 @@ import msgspec
 
 from treegate.engine.store import Transaction
 from treegate.engine.store.records import Decision, StoredPlan, Verdict
-from treegate.errors import Denied, PlanError
+from treegate.errors import Denied, PlanError, UsageError
 from treegate.gate import approving, plans
 from treegate.gate.core import Core
+from treegate.gate.surveying import SAMPLE
 from treegate.model import approvals
 from treegate.model.actors import WEB, Action
 from treegate.model.effects import Text
@@ -53,6 +54,7 @@ def approve(
         )
     full = plans.full_digest(plan, digest)
     _refuse_untyped(core, plan, typed)
+    _refuse_unseen(core, plan, sample)
     by = core.by()
     with core.store.write() as transaction:
         transaction.expire_due(by)
@@ -155,6 +157,16 @@ def _refuse_untyped(core: Core, plan: StoredPlan, typed: int | None) -> None:
             hint="type the number of files that go away, then approve; nothing was decided",
             next=f"treegate show {plan.id}",
         )
+
+
+def _refuse_unseen(core: Core, plan: StoredPlan, sample: int | None) -> None:
+    """Raises UsageError where more effects are said to have been shown than are ever drawn: it would be kept."""
+    if sample is None or plan.state not in {State.PENDING, State.APPROVED}:
+        return
+    most = min(SAMPLE, plans.model_of(core, plan).counts.effects)
+    if not 0 <= sample <= most:
+        text = f"a sample of {sample:,} effects was not shown: it has {most:,}"
+        raise UsageError(text, code="sample-invalid", hint="nothing was decided; open the plan again, then decide")
 
 
 def _enough(core: Core, transaction: Transaction, plan: StoredPlan) -> Callable[[list[Decision]], bool] | None:
