@@ -28,7 +28,7 @@ from treegate.interfaces.http.api import (
     vault,
     writing,
 )
-from treegate.interfaces.http.bounds import Bounds
+from treegate.interfaces.http.bounds import MOST_FIELDS, Bounds
 from treegate.interfaces.http.headers import Headers
 from treegate.interfaces.http.hosts import Hosts
 from treegate.interfaces.http.openapi import Described, operation_id
@@ -58,6 +58,7 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=operation_id,
+        form_limits={"max_fields": MOST_FIELDS},
     )
     app.add_exception_handler(TreegateError, problems.told)
     app.add_exception_handler(OSError, problems.told_of_system)

@@ -16,6 +16,7 @@ from treegate.interfaces.http import problems
 
 BLOBS = "/blobs/"  # whose bodies are never held: they have a bound of their own
 SMALL = 4 << 20  # bytes: a decision, or a form in which 100,000 rows are ticked
+MOST_FIELDS = 100_100  # of a form: those ticks, and what else it holds
 PATIENCE = 30.0  # seconds: the longest silence within a body, and the time before its pace is looked at
 _LARGE = re.compile(r"POST /(check|plans|policy/explain|cases/[^/]+/[a-z-]+)|PUT /plans/[^/]+")  # plans, or sheets
 
