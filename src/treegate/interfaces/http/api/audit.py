@@ -73,7 +73,7 @@ async def audit(
     who: Who, service: TheService, case: Case = None, cursor: Cursor = None, limit: Limit = 50
 ) -> Response:
     """The newest events, newest first: those that the actor may see."""
-    found = service.gate.acting_as(who).log(case or "", limit, cursor)
+    found = await service.crew.call(who, "log", case or "", limit, cursor)
     return answers.json(Events(found, found[-1].seq if len(found) == limit else None))
 
 

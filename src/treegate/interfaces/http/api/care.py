@@ -79,7 +79,7 @@ async def numbers(request: Request, shown: identity.Shown, service: TheService) 
 @router.get("/status", **documented(gives=Status))
 async def status(who: Who, service: TheService, case: Case = None) -> Response:
     """What waits for whom, what is paused, which runs are unfinished."""
-    return answers.json(service.gate.acting_as(who).status(case))
+    return answers.json(await service.crew.call(who, "status", case))
 
 
 @router.post("/pause", **documented(repeats=True, takes=ToPause, gives=Paused, refuses=(404, 409)))

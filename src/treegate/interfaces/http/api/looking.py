@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import msgspec
@@ -17,7 +18,7 @@ from treegate.gate.surveying import Destination, FolderSurvey
 from treegate.gate.survivors import Survivors
 from treegate.gate.terms import Terms
 from treegate.interfaces.http import answers
-from treegate.interfaces.http.api.plans import PlanId
+from treegate.interfaces.http.api.plans import PlanId, document_of
 from treegate.interfaces.http.api.shapes import Digest, Reduce, Taken
 from treegate.interfaces.http.identity import Who
 from treegate.interfaces.http.openapi import documented
@@ -101,8 +102,8 @@ async def waiting_for(id: PlanId, who: Who, service: TheService) -> Response:
 @router.get("/plans/{id}/document", **documented(gives=Document, refuses=LOOKED))
 async def plan_document(id: PlanId, who: Who, service: TheService) -> Response:
     """The document of a plan, newest revision, byte by byte as it was handed in."""
-    found = service.gate.acting_as(who).document(id)
-    return Response(found.document, media_type="application/json")
+    found = await asyncio.to_thread(document_of, service.gate.acting_as(who), id)
+    return Response(found, media_type="application/json")
 
 
 @router.get("/plans/{id}/log", **documented(gives=Logged, refuses=LOOKED))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated
@@ -10,7 +11,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from treegate.engine.store.records import StoredPlan
 from treegate.errors import NotFound, Stale
-from treegate.gate import Submitted
+from treegate.gate import Gate, Submitted
 from treegate.gate.comparing import Comparison
 from treegate.interfaces.http import answers, negotiation
 from treegate.interfaces.http.api.shapes import (
@@ -139,11 +140,7 @@ async def diff(id: PlanId, who: Who, service: TheService, frm: From = None, to: 
 async def preview(id: PlanId, request: Request, who: Who, service: TheService, _: IfNoneMatch = None) -> Response:
     """The preview: JSON, Markdown, HTML or text, by `Accept`."""
     kind = negotiation.best(request, ["application/json", *FACES])
-    shown = service.gate.acting_as(who).show(id).preview
-    if kind == "application/json":
-        made = answers.json(shown)
-    else:
-        made = Response(_FACES[kind](shown), media_type=kind)
+    made = await asyncio.to_thread(_face, service.gate.acting_as(who), id, kind)
     made.headers["Vary"] = "Accept"
     return negotiation.tagged(request, made)
 
@@ -170,7 +167,7 @@ async def effects(
 @router.post("/plans/{id}/validate", **documented(gives=Preview, refuses=(400, 404, 409)))
 async def validate(id: PlanId, who: Who, service: TheService) -> Response:
     """The preview of a plan on the tree as it is now, stored nowhere."""
-    document = service.gate.acting_as(who).document(id).document
+    document = await asyncio.to_thread(document_of, service.gate.acting_as(who), id)
     return answers.json(await service.crew.call(who, "check", document))
 
 
@@ -243,6 +240,18 @@ async def revoke(id: PlanId, request: Request, who: Who, service: TheService) ->
     """Takes one's own approval of what `digest` names back, as long as no run has begun on it."""
     asked = await answers.taken(request, Decided)
     return answers.json(await service.desk.do(service.gate.acting_as(who).revoke, id, asked.digest, asked.comment))
+
+
+def document_of(gate: Gate, id: str) -> bytes:
+    """The document of a plan, newest revision, as it was handed in: nothing of it is read."""
+    plan = gate.plan(id)
+    return gate.core.store.document(plan.id, plan.revision)
+
+
+def _face(gate: Gate, id: str, kind: str) -> Response:
+    """The preview of a plan as it is asked for; one of a large plan takes a while to be read and written."""
+    shown = gate.show(id).preview
+    return answers.json(shown) if kind == "application/json" else Response(_FACES[kind](shown), media_type=kind)
 
 
 def _precondition(error: Stale) -> Stale:
