@@ -74,24 +74,24 @@ async def _once(request: Request, key: str, plain: Handler) -> Response:
     service: Service = request.app.state.service
     core = service.gate.acting_as(await identity.who(request, await identity.BEARER(request), service)).core
     asked = await asyncio.to_thread(_hash, request, await request.body())
-    known = await asyncio.to_thread(repeating.begin, core, key, asked, service.started)
+    known = await service.desk.do(repeating.begin, core, key, asked, service.started)
     if known is not None:
         return _again(known)
     try:
         response = await plain(request)
     except Exception as error:
-        await _failed(core, key, error)
+        await _failed(service, core, key, error)
         raise
-    await asyncio.to_thread(repeating.end, core, key, _kept(response))
+    await service.desk.do(repeating.end, core, key, _kept(response))
     return response
 
 
-async def _failed(core: Core, key: str, error: Exception) -> None:
+async def _failed(service: Service, core: Core, key: str, error: Exception) -> None:
     """Keeps a refusal that will hold tomorrow; what passes by itself is not held against anyone who asks again."""
     if isinstance(error, TreegateError) and not isinstance(error, Busy) and error.http_status not in PASSES:
-        await asyncio.to_thread(repeating.end, core, key, _kept(problems.answer(error)))
+        await service.desk.do(repeating.end, core, key, _kept(problems.answer(error)))
     else:
-        await asyncio.to_thread(repeating.give_up, core, key)
+        await service.desk.do(repeating.give_up, core, key)
 
 
 def _hash(request: Request, body: bytes) -> str:
