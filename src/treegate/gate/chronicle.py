@@ -62,6 +62,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 
 def history(core: Core, path: str, case: str = "") -> list[History]:
     """The lives of all files that were ever at a path, in the order in which they were."""
+    core.workspace.check_marker()
     path = _from_projects(core, path, case)
     core.actor.require(Action.READ, [path.partition("/")[0]])
     catch_up(core)

@@ -42,6 +42,7 @@ def undo(core: Core, prefix: str = "", paths: Iterable[str] = ()) -> Undo:
 
     What others changed since is refused path by path (Stale `undo-conflict`); naming the other paths undoes those.
     """
+    core.workspace.check_marker()  # where nothing is mounted, every vault would look altered
     run = _target(core, prefix)
     core.actor.require(Action.PROPOSE, run.cases)
     note_rolled_back(core, run)

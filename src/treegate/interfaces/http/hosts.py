@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from treegate.engine.config import Service
-from treegate.errors import Denied
+from treegate.errors import Denied, TreegateError, UsageError
 from treegate.interfaces.http import problems
 
 ALWAYS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -40,21 +40,34 @@ def name_in(host: str) -> str:
     return found[1].strip("[]").lower() if found else ""
 
 
+class HostAmbiguous(UsageError):
+    """A request that names more than one host: whoever passed it on may have gone by the other one."""
+
+    code = "host-ambiguous"
+
+
 class Hosts:
-    """Refuses requests for other names."""
+    """Refuses requests for other names, and for several at once (RFC 9112, section 3.2)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in FREE or self._ours(scope):
+        error = _refusal(scope) if scope["type"] == "http" else None
+        if error is None:
             await self._app(scope, receive, send)
-            return
-        error = HostUnknown(
-            "this service goes by another name",
-            hint="whoever keeps it can name this one in service.hosts or service.public_url",
-        )
-        await problems.refuse(scope, receive, send, error)
+        else:
+            await problems.refuse(scope, receive, send, error)
 
-    def _ours(self, scope: Scope) -> bool:
-        return name_in(Headers(scope=scope).get("host", "")) in scope["app"].state.service.names
+
+def _refusal(scope: Scope) -> TreegateError | None:
+    """Why a request is refused by the host that it is for; None where it is not."""
+    given = Headers(scope=scope).getlist("host")
+    if len(given) > 1:
+        return HostAmbiguous("this names more than one host", hint="send one Host header")
+    if scope["path"] in FREE or name_in("".join(given)) in scope["app"].state.service.names:
+        return None
+    return HostUnknown(
+        "this service goes by another name",
+        hint="whoever keeps it can name this one in service.hosts or service.public_url",
+    )

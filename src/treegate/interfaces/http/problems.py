@@ -95,11 +95,13 @@ async def told_otherwise(request: Request, error: Exception) -> Response:
         code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "request-invalid")
         kind = NotFound if error.status_code == 404 else UsageError
         found = kind(str(error.detail), code=code, hint="/openapi.json says what there is")
-        found.http_status = error.status_code
+        found.http_status, headers = error.status_code, error.headers
     else:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         found = UsageError(f"{where}: {first['msg']}", code="request-invalid", hint="/openapi.json says what fits")
-        found.http_status = 422
-    return await told(request, found)
+        found.http_status, headers = 422, None
+    answer = await told(request, found)
+    answer.headers.update(headers or {})  # Allow, of a method that there is not
+    return answer

@@ -28,7 +28,8 @@ async def page(request: Request, service: TheService, once: str = "", next: str 
         return _form(request, service, _local(next))
     service.rates.log_in(address_of(request.scope))
     try:
-        return _entered(request, service, await service.desk.do(service.gate.log_in_once, once), _local(next))
+        session = await service.desk.do(service.gate.log_in_once, once)
+        return await _entered(request, service, session, _local(next))
     except TreegateError as error:
         return _form(request, service, _local(next), error, 401)
 
@@ -41,7 +42,8 @@ async def log_in(
     identity.refuse_foreign(request)
     service.rates.log_in(address_of(request.scope))
     try:
-        return _entered(request, service, await service.desk.do(service.gate.log_in, token.strip()), _local(next))
+        session = await service.desk.do(service.gate.log_in, token.strip())
+        return await _entered(request, service, session, _local(next))
     except TreegateError as error:
         return _form(request, service, _local(next), error, 401)
 
@@ -68,7 +70,7 @@ async def come_back(request: Request, service: TheService) -> Response:
     try:
         person, next = await _oidc(service).finish(_back(request, service), request.query_params, brought)
         session = await service.desk.do(service.gate.log_in_by_oidc, person.name, person.groups)
-        answer = _entered(request, service, session, next)
+        answer = await _entered(request, service, session, next)
     except NotFound:
         raise
     except TreegateError as error:
@@ -99,7 +101,7 @@ def _form(
     )
 
 
-def _entered(request: Request, service: Service, session: str, next: str) -> Response:
+async def _entered(request: Request, service: Service, session: str, next: str) -> Response:
     """Logged in, under a secret that is new. From another site it is a page that goes on, not a redirect: a browser
     would follow that without the cookie, as part of what the other site began."""
     old = request.cookies.get(identity.cookie(service), "")
@@ -107,8 +109,9 @@ def _entered(request: Request, service: Service, session: str, next: str) -> Res
     if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"} or request.url.path == BACK:
         answer = pages.render(request, None, "welcome.html", next=next)
         answer.headers["Refresh"] = f"0; url={next}"
-    if old:
-        service.gate.log_out(old)
+    had = service.gate.logged_in(old) if old else None
+    if had is not None:
+        await service.desk.do(service.gate.acting_as(had).log_out, old)
     answer.set_cookie(
         identity.cookie(service),
         session,
@@ -141,6 +144,9 @@ def _path(service: Service) -> str:
 
 def _local(next: str) -> str:
     """Where to go afterwards: a page of ours, whatever the address says."""
-    parts = urlsplit(next)
+    try:
+        parts = urlsplit(next)
+    except ValueError:  # "//[", say
+        return "/ui/"
     ours = next.startswith("/ui/") and not parts.scheme and not parts.netloc and "\\" not in next
     return next if ours and next.isprintable() else "/ui/"
