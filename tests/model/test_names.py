@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from treegate.model.capabilities import Capabilities
-from treegate.model.names import RULES, NameCheck, _distance, fold_key, nearest, visible
+from treegate.model.names import RULES, NameCheck, distance, fold_key, nearest, visible
 
 anything = st.text(st.characters(), max_size=12) | st.text("\\xuU0189aé\x1b\u202e\udce9\xa0", max_size=12)
 on_disk = st.characters(exclude_characters="/\0", exclude_categories=["Cs"]) | st.sampled_from("\udc80\udce9 .:\x1b")
@@ -233,7 +233,7 @@ def slow_distance_cached(a: str, b: str) -> int:
 
 @given(st.text("abc", max_size=8), st.text("abc", max_size=8), st.integers(0, 8))
 def test_the_bounded_distance_is_the_distance_up_to_its_bound(a: str, b: str, bound: int) -> None:
-    assert min(_distance(a, b, bound), bound + 1) == min(slow_distance(a, b), bound + 1)
+    assert min(distance(a, b, bound), bound + 1) == min(slow_distance(a, b), bound + 1)
 
 
 def test_the_nearest_of_a_hundred_thousand_is_found() -> None:

@@ -284,25 +284,33 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     longer name; then a name that holds this one, or is held by it. The first of equals wins.
     """
     names = list(dict.fromkeys(candidates))
-    wanted, plain = _plain([name])[0], _plain(names)
+    at = nearest_of(plain([name])[0], plain(names))
+    return names[at] if at >= 0 else None
+
+
+def nearest_of(wanted: str, plain: list[str]) -> int:
+    """The index of the name that is nearest, -1 if none is; for who compares many names with the same ones."""
     if wanted in plain:
-        return names[plain.index(wanted)]
-    stem = wanted.rpartition(".")[0] or wanted
-    bound = min(4, (len(wanted) + 2) // 4, len(stem) - 1)  # another letter for the only one is another name
+        return plain.index(wanted)
+    bound = slips(wanted)
     likely = _likely(wanted, plain, bound)
     best, at = bound + 1, -1
     for lost, i in likely[:_TRIES]:
         if lost >= best:
             break
-        distance = _distance(wanted, plain[i], best - 1)
-        if distance < best:
-            best, at = distance, i
-    if at < 0:
-        at = _holding(wanted, plain)
-    return names[at] if at >= 0 else None
+        measured = distance(wanted, plain[i], best - 1)
+        if measured < best:
+            best, at = measured, i
+    return at if at >= 0 else _holding(wanted, plain)
 
 
-def _plain(names: list[str]) -> list[str]:
+def slips(wanted: str) -> int:
+    """How many slips of the pen a name may have and still be meant; a longer one more."""
+    stem = wanted.rpartition(".")[0] or wanted
+    return min(4, (len(wanted) + 2) // 4, len(stem) - 1)  # another letter for the only one is another name
+
+
+def plain(names: list[str]) -> list[str]:
     """The names without case and accents; all in one go, for a NUL is in no name and survives every folding."""
     text = "\0".join(names)
     if text.isascii():
@@ -333,7 +341,7 @@ def _likely(wanted: str, plain: list[str], bound: int) -> list[tuple[int, int]]:
     return sorted(found)
 
 
-def _distance(a: str, b: str, bound: int) -> int:
+def distance(a: str, b: str, bound: int) -> int:
     """How many characters are wrong, missing, extra, or two changed about; bound + 1 once it is sure to be more.
 
     Optimal string alignment: Boytsov, "Indexing methods for approximate dictionary searching", 2011, section 2.

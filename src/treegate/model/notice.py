@@ -9,13 +9,15 @@ from __future__ import annotations
 import posixpath
 import re
 import struct
+from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from treegate.model import paths
 from treegate.model.capabilities import Capabilities
 from treegate.model.forest import Fault
-from treegate.model.names import fold_key, nearest
+from treegate.model.names import fold_key
+from treegate.model.neighbours import Neighbours
 from treegate.model.net import Net
 from treegate.model.operations import Move, Rename
 from treegate.model.policy import Gatekeeper, Refusal
@@ -182,20 +184,29 @@ def _collision(net: Net, node: Node, other: str) -> Notice:
 
 def _near_folders(net: Net) -> Iterable[Notice]:
     """New folders named nearly like one that is there, as `Correspondance` beside `Correspondence`."""
-    for node in net.new:
-        if node.kind is not Kind.DIR or node.parent is None or node.made is None or node.made.effect != "made":
-            continue
-        siblings = net.forest.names(node.parent)
-        folders = [
-            name
-            for name, kind in siblings.items()
-            if name != node.name and (kind is Kind.DIR or (isinstance(kind, Node) and kind.kind is Kind.DIR))
-            and not (isinstance(kind, Node) and kind.made is not None)
-        ]  # fmt: skip
-        near = nearest(node.name, folders) if folders else None
+    new = [(node, node.parent) for node in net.new if node.parent is not None and _is_made_folder(node)]
+    asked = Counter(parent for _, parent in new)
+    beside: dict[Node, Neighbours] = {}
+    for node, parent in new:
+        if parent not in beside:
+            beside[parent] = Neighbours(_folders_before(net, parent), asked[parent])
+        near = beside[parent].nearest(node.name)
         if near is not None and not _differ_in_number(node.name, near):
             text = f"the new folder {node.name!r} is named nearly like {near!r}"
             yield Notice("folder-nearly-named", node, text, net.path(node))
+
+
+def _is_made_folder(node: Node) -> bool:
+    return node.kind is Kind.DIR and node.made is not None and node.made.effect == "made"
+
+
+def _folders_before(net: Net, parent: Node) -> list[str]:
+    """The folders in a folder that the plan does not make itself; new ones are compared with these only."""
+    return [
+        name
+        for name, found in net.forest.names(parent).items()
+        if found is Kind.DIR or (isinstance(found, Node) and found.kind is Kind.DIR and found.made is None)
+    ]
 
 
 def _differ_in_number(one: str, other: str) -> bool:
