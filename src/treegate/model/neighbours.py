@@ -1,4 +1,4 @@
-"""The names in one folder, with which many new ones are compared: exactly, or, where both are many, in linear time."""
+"""The names in one folder, with which many new ones are compared: in linear time, however many both are."""
 
 from __future__ import annotations
 

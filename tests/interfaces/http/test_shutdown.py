@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -83,6 +84,69 @@ def test_told_twice_the_run_is_taken_back(
     serving.process.send_signal(signal.SIGINT)
     assert serving.process.wait(PATIENCE) == 0
     assert ended(office, environ, run) == ("rolled-back", FILES, 0)
+
+
+def long_plan(folders: int = 100_000) -> str:
+    """A plan whose preview takes seconds."""
+    return plan(*({"op": "mkdir", "path": f"d{number:05}/e{number}"} for number in range(folders)))
+
+
+def under_way(address: str, calls: int) -> None:
+    """Waits until so many previews are under way."""
+    until = time.monotonic() + PATIENCE
+    while f'treegate_crew_busy{{crew="previews"}} {calls}.0' not in httpx2.get(f"{address}/metrics").text:
+        assert time.monotonic() < until
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_told_once_or_twice_previews_that_take_longer_are_dropped(
+    office: Path, environ: dict[str, str], token: Callable[..., str], signals: int
+):
+    """At the end of the grace, or when told again, whoever waits for a preview is told so; exit status 0."""
+    if signals == 1:
+        config = Path(environ["TREEGATE_STATE"]) / "treegate.toml"
+        config.write_text(config.read_text() + '\n[service]\nshutdown_grace = "1s"\n')
+    authors = [{"Authorization": f"Bearer {token(name, 'author')}"} for name in ("ann", "bob", "cyd", "dan", "eve")]
+    serving = Serving(office, environ)
+    told: list[tuple[int, str]] = []
+
+    def ask(author: dict[str, str]) -> None:
+        answer = httpx2.post(f"{serving.address}/plans", content=document, headers=author, timeout=PATIENCE)
+        told.append((answer.status_code, answer.json()["code"]))
+
+    document = long_plan()
+    asking = [threading.Thread(target=ask, args=(author,)) for author in authors]  # more than there are workers
+    for one in asking:
+        one.start()
+    under_way(serving.address, len(authors))
+    for _ in range(signals):
+        serving.process.send_signal(signal.SIGTERM)
+    assert serving.process.wait(PATIENCE) == 0
+    for one in asking:
+        one.join(PATIENCE)
+    assert told == [(503, "stopping")] * len(authors)
+    with Gate.open(office, environ) as gate:
+        assert gate.list_plans()[0] == []
+
+
+def test_a_preview_does_not_outlive_the_service(office: Path, environ: dict[str, str], token: Callable[..., str]):
+    """The service alone is killed: a worker in the middle of a preview ends, and the plan is never there."""
+    author = {"Authorization": f"Bearer {token('ann', 'author')}"}
+    serving = Serving(office, environ)
+
+    def ask() -> None:
+        with contextlib.suppress(httpx2.TransportError):
+            httpx2.post(f"{serving.address}/plans", content=long_plan(), headers=author, timeout=PATIENCE)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    under_way(serving.address, 1)
+    serving.process.kill()
+    assert serving.process.stdout is not None
+    assert serving.process.stdout.read() == b""  # at its end only once every process that holds it is gone
+    asking.join(PATIENCE)
+    with Gate.open(office, environ) as gate:
+        assert gate.list_plans()[0] == []
 
 
 def test_only_a_worker_holds_the_lock_of_a_case(running: tuple[Serving, str, dict[str, str]], office: Path):

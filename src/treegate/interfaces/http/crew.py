@@ -6,19 +6,24 @@ Each has the workspace open and calls one method of `Gate` after another, on beh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import connection, get_context, parent_process
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from treegate.errors import Busy, TreegateError
 from treegate.gate import Gate
+from treegate.interfaces.http.stopping import Stopped
 from treegate.model.actors import Actor
 
 BEHIND = 5  # niceness: on a machine with little to spare, the process that answers goes first
@@ -27,41 +32,89 @@ BEHIND = 5  # niceness: on a machine with little to spare, the process that answ
 _FORKS = get_context("forkserver")
 _FORKS.set_forkserver_preload(["__main__", __name__])
 _gate: Gate | None = None  # of this worker process
-_busy = threading.Lock()
+_changing = threading.Lock()  # held while this worker changes what a crash would leave midway
+CHANGING = frozenset({"apply", "carry_out", "recover", "prune", "fsck", "rekey", "report"})
+
+
+def changes(method: str, named: Mapping[str, Any]) -> bool:
+    """Whether a call of `Gate` changes files, so that it is ended and never cut off; what is only tried does not."""
+    return method in CHANGING and not named.get("dry")
 
 
 class Crew:
-    """Some worker processes; one that dies is replaced, and only what it was doing fails."""
+    """Some worker processes; one that dies is replaced, and only what it was doing fails.
 
-    def __init__(self, root: Path, environ: Mapping[str, str], size: int = 2, patience: float | None = None) -> None:
+    Where `each` says so, nobody has more calls than that under way; who asks for more waits behind their own calls,
+    in the order in which they asked, and not others behind them.
+    """
+
+    def __init__(
+        self, root: Path, environ: Mapping[str, str], size: int = 2, patience: float | None = None, each: int = 0
+    ) -> None:
         self._root, self._environ, self._size, self._patience = root, dict(environ), size, patience
+        self._each = each or sys.maxsize
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # by the name of who asks
         # One byte that all of them see. It has no lock, for a worker that is killed would keep it.
         self._cancelled = _FORKS.RawValue("b", 0)
+        self._line = _FORKS.Pipe(duplex=False)  # nothing is ever sent: workers end when our end of it is closed
+        self._dismissed = False
         self.busy = 0  # calls that are not answered yet
         self.timed: Callable[[str, float, str], None] = lambda method, seconds, code: None
         self._pool = self._made()
 
     def _made(self) -> ProcessPoolExecutor:
-        given = (self._root, self._environ, self._patience, self._cancelled)
+        given = (self._root, self._environ, self._patience, self._cancelled, self._line[0])
         return ProcessPoolExecutor(self._size, _FORKS, _begin, given)
 
     async def call(self, actor: Actor, method: str, *args: Any, **named: Any) -> Any:
-        """What `Gate.method` answers; its errors are raised here as they were there."""
-        loop, pool = asyncio.get_running_loop(), self._pool
+        """What `Gate.method` answers; its errors are raised here as they were there.
+
+        Where the caller is cancelled before it began, it is never called.
+        """
         self.busy, began, code = self.busy + 1, time.monotonic(), ""
         try:
-            return await loop.run_in_executor(pool, _call, actor, method, args, named)
+            return await asyncio.wrap_future(await self._begun(actor, method, args, named))
         except TreegateError as error:
             code = error.code
             raise
         except BrokenProcessPool as error:
-            if pool is self._pool:
-                self._pool = self._made()
+            if self._dismissed:
+                raise Stopped from error
             text, hint = "the worker process that did this has died", "ask again; treegate recover mends what it left"
             raise Busy(text, code="worker-died", hint=hint) from error
         finally:
             self.busy -= 1
             self.timed(method, time.monotonic() - began, code)
+
+    async def _begun(self, actor: Actor, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> Future[Any]:
+        """The call, handed to the workers once it is the caller's turn; their next turn comes when it is over."""
+        turn = self._turns.get(actor.name)
+        if turn is None:
+            turn = self._turns[actor.name] = asyncio.Semaphore(self._each)
+        await turn.acquire()
+        try:
+            future = self._submit(actor, method, args, named)
+        except BaseException:
+            turn.release()
+            raise
+        loop = asyncio.get_running_loop()
+        future.add_done_callback(lambda _: _soon(loop, turn.release))
+        return future
+
+    def _submit(self, *given: Any) -> Future[Any]:
+        """Hands a call to the workers; where one has died, they are replaced."""
+        if self._dismissed:
+            raise Stopped
+        try:
+            return self._pool.submit(_call, *given)
+        except BrokenProcessPool:
+            self._pool = self._made()
+            return self._pool.submit(_call, *given)
+
+    def dismiss(self) -> None:
+        """Ends the workers, whatever they are at: only for those that change nothing but the database."""
+        self._dismissed = True
+        self._line[1].close()
 
     def cancel(self) -> None:
         """Runs that they are in the middle of are taken back, and so is each that they begin from now on."""
@@ -69,11 +122,7 @@ class Crew:
 
     def begin(self, actor: Actor, method: str, *args: Any) -> Future[Any]:
         """Has `Gate.method` called some time soon; nobody waits for it."""
-        try:
-            return self._pool.submit(_call, actor, method, args, {})
-        except BrokenProcessPool:
-            self._pool = self._made()
-            return self._pool.submit(_call, actor, method, args, {})
+        return self._submit(actor, method, args, {})
 
     def warm(self) -> None:
         """Starts the workers, so that nobody who asks has to wait for that."""
@@ -83,15 +132,23 @@ class Crew:
     def close(self, *, finish: bool = False) -> None:
         """Lets the workers end what they do, or also what they were to `finish`, then lets them go."""
         self._pool.shutdown(wait=True, cancel_futures=not finish)
+        for end in self._line:
+            end.close()
 
 
-def _begin(root: Path, environ: dict[str, str], patience: float | None, cancelled: Any) -> None:
+def _soon(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> None:
+    """Has the loop do it, unless it has ended by now."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(do)
+
+
+def _begin(root: Path, environ: dict[str, str], patience: float | None, cancelled: Any, line: Connection) -> None:
     """What each worker does first; signals to end are for the process that answers, which tells its workers."""
     global _gate
     os.nice(BEHIND)
     for number in (signal.SIGINT, signal.SIGTERM):  # the terminal and systemd send them to all of us
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_outlived, daemon=True).start()
+    threading.Thread(target=_heed, args=(line,), daemon=True).start()
     _gate = Gate.open(root, environ)
     _gate.watch(_silent, lambda: bool(cancelled.value))
     if patience is not None:
@@ -107,16 +164,19 @@ def _awake() -> None:
     time.sleep(0.05)
 
 
-def _outlived() -> None:
-    """Ends this worker once the process that answers is gone, killed perhaps; what is being done is done first."""
+def _heed(line: Connection) -> None:
+    """Ends this worker when it is dismissed, or once the process that answers is gone, killed perhaps.
+
+    What carries out a run ends it first; what only looks has nobody to tell.
+    """
     parent = parent_process()
-    if parent is not None:
-        parent.join()
-        with _busy:
-            os._exit(0)
+    assert parent is not None
+    connection.wait([line, parent.sentinel])
+    with _changing:
+        os._exit(0)
 
 
 def _call(actor: Actor, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     assert _gate is not None
-    with _busy:
+    with _changing if changes(method, named) else contextlib.nullcontext():
         return getattr(_gate.acting_as(actor), method)(*args, **named)

@@ -19,7 +19,7 @@ import msgspec
 from treegate.engine.store import Store
 from treegate.engine.store.records import CHUNK, StoredPreview
 from treegate.gate.finding import AT_ONCE, KINDS, Piece
-from treegate.interfaces.http.crew import Crew
+from treegate.interfaces.http.crews import Crews
 from treegate.interfaces.http.runner import OURSELVES
 from treegate.model.document import inert
 
@@ -54,7 +54,7 @@ class _Lines(NamedTuple):
 class Effects:
     """The effects of previews; those that were looked at last are kept."""
 
-    def __init__(self, store: Store, crew: Crew) -> None:
+    def __init__(self, store: Store, crew: Crews) -> None:
         self._store, self._crew = store, crew
         self._chunks: _Kept[list[msgspec.Raw]] = _Kept(MOST_KEPT)
         self._lines: _Kept[list[_Lines]] = _Kept(MOST_KEPT)

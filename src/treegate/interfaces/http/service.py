@@ -17,6 +17,7 @@ from treegate.engine.store import Touched
 from treegate.gate import Gate, logins
 from treegate.interfaces.http import hosts, oidc
 from treegate.interfaces.http.crew import Crew
+from treegate.interfaces.http.crews import Crews
 from treegate.interfaces.http.desk import PATIENCE, Desk
 from treegate.interfaces.http.effects import Effects
 from treegate.interfaces.http.metrics import Metrics
@@ -46,11 +47,10 @@ class Service:
         self.gate.core.store.remember()
         self.desk = Desk()
         self.pictures = Pictures()
-        self.crew = Crew(root, self.environ, patience=PATIENCE)
+        self.crew = Crews(root, self.environ, PATIENCE)
         self.effects = Effects(self.gate.core.store, self.crew)
-        self._hands = Crew(root, self.environ)  # of the runner: no preview waits behind a run, nor a run behind one
-        self.runner = Runner(self.gate, self._hands)
-        self.metrics = Metrics(self.gate, self.rates, {"previews": self.crew, "runs": self._hands})
+        self.runner = Runner(self.gate, self.crew.hands)
+        self.metrics = Metrics(self.gate, self.rates, self.crew.by_name())
         self._loop = asyncio.get_running_loop()
         self._scribe = Crew(root, self.environ, size=1)
         self.gate.core.store.told = self._told
@@ -72,14 +72,13 @@ class Service:
         self._loop.call_later(self.config.shutdown_grace / 1000, self.take_back)
 
     def take_back(self) -> None:
-        """Told to end now: what runs is taken back."""
-        self._hands.cancel()
+        """Told to end now: what runs is taken back, and what only looks is dropped."""
+        self.crew.end()
 
     async def close(self) -> None:
         """Ends what is under way, and lets go of the workspace."""
         await self.runner.stop()
-        for crew in (self._hands, self.crew):
-            await asyncio.to_thread(crew.close)
+        await asyncio.to_thread(self.crew.close)
         await asyncio.to_thread(self.desk.close)
         await asyncio.to_thread(partial(self._scribe.close, finish=True))
         self.gate.close()
