@@ -62,5 +62,6 @@ def test_runs_are_paged_and_filtered(
     assert service.get("/runs?plan=pl_nowhere", headers=author).status_code == 404
     jones = {"Authorization": f"Bearer {token('joe', 'reviewer', ['Jones'])}"}
     assert len(service.get("/runs?limit=3", headers=jones).json()["runs"]) == 3
-    unseen = service.get("/runs", params={"plan": found[0]}, headers=jones)  # what one may not see is not told to exist
+    # What one may not see is not told to exist.
+    unseen = service.get("/runs", params={"plan": found[0]}, headers=jones)
     assert (unseen.status_code, unseen.json()["code"]) == (404, "plan-not-found")
