@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from gatework import Office, copy, create, delete, move, plan
 
-from treegate.errors import Denied
+from treegate.errors import Denied, NotFound
 from treegate.gate import Gate
 from treegate.model.actors import Role
 
@@ -64,7 +64,7 @@ def test_whoever_has_one_of_two_cases_neither_sees_nor_decides(people):
     made = bob.submit(plan(copy("Jones/secret.txt", "Smith/theirs.txt"), case=None))
     assert bob.plan(made.id).cases == ("Jones", "Smith")
     assert sam.list_plans()[0] == []
-    with pytest.raises(Denied):
+    with pytest.raises(NotFound):
         sam.approve(made.id, made.digest)
 
 
@@ -77,7 +77,7 @@ def test_a_plan_with_errors_is_a_matter_of_the_cases_that_it_speaks_of(people, p
     assert bob.plan(made.id).cases
     assert sam.list_plans()[0] == []
     assert sam.status().waiting == []
-    with pytest.raises(Denied):
+    with pytest.raises(NotFound):
         sam.refresh(made.id)
 
 
