@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,25 @@ def test_many_who_wait_to_write_keep_nobody_from_reading(
     assert all(one.headers["retry-after"] for one in told)
     other.execute("ROLLBACK")
     assert service.get(f"/plans/{made['id']}", headers=author).json()["state"] == "pending"
+
+
+def test_many_who_wait_with_a_key_keep_nobody_from_reading_files(
+    service: TestClient, author: Headers, held: Callable[[], sqlite3.Connection]
+):
+    """Forty requests wait to note their Idempotency-Key: a file is read before half of them are answered."""
+    document = {"version": 1, "case": "Smith", "operations": [{"op": "mkdir", "path": "New"}]}
+    other = held()
+    with ThreadPoolExecutor(40) as askers:
+        asked = [
+            askers.submit(service.post, "/plans", json=document, headers={**author, "Idempotency-Key": f"k{number}"})
+            for number in range(40)
+        ]
+        wait(asked, return_when=FIRST_COMPLETED)
+        found = service.get("/cases/Smith/content", params={"path": "scan0.pdf"}, headers=author)
+        assert (found.status_code, found.text) == (200, "Smith 0")
+        assert sum(one.done() for one in asked) < 20
+        assert {one.result().json()["code"] for one in asked} <= {"database-locked", "too-busy"}
+    other.execute("ROLLBACK")
 
 
 def test_an_approval_that_ran_out_is_told_as_expired_though_it_cannot_be_noted(
