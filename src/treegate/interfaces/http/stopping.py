@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,6 +29,7 @@ class TooManyStreams(Busy):
     """Somebody watches too much at a time."""
 
     code, http_status, retry_after = "too-many-streams", 429, 30
+    headers: ClassVar = {"Connection": "close"}  # kept open, refused ones would take the places of others
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} has {MOST_OF_ONE} streams of events open", hint="end one of them, then ask again")
