@@ -22,7 +22,13 @@ def test_what_reads_many_plans_is_asked_of_a_worker(
     """Every waiting preview is read for the one, every row that is somebody else's for the other."""
     called: list[str] = []
     crew = service.app.state.service.crew  # type: ignore[attr-defined]
-    monkeypatch.setattr(crew, "timed", lambda method, seconds, code: called.append(method))
+    real = crew.call
+
+    async def call(actor: Any, method: str, *args: Any, **named: Any) -> Any:
+        called.append(method)
+        return await real(actor, method, *args, **named)
+
+    monkeypatch.setattr(crew, "call", call)
     assert service.get(path, headers=author).status_code == 200
     assert called == [method]
 

@@ -94,15 +94,15 @@ def test_whoever_shows_no_token_or_a_wrong_one_learns_nothing(service: TestClien
 
 
 def test_a_token_of_one_case_sees_no_other(service: TestClient, author: Headers, token: Callable[..., str]):
-    """Another case's plan is refused, and is not in any list."""
+    """Another case's plan is not there, and not in any list."""
     made = submitted(service, author)
     jones = {"Authorization": f"Bearer {token('joe', 'reviewer', ['Jones'])}"}
     for path in ("", "/preview", "/revisions", "/events"):
-        assert service.get(f"/plans/{made['id']}{path}", headers=jones).status_code == 403
+        assert service.get(f"/plans/{made['id']}{path}", headers=jones).status_code == 404
     assert service.get("/plans", headers=jones).json()["plans"] == []
     assert service.get("/runs", headers=jones).json()["runs"] == []
     answer = service.post(f"/plans/{made['id']}/approve", json={"digest": made["digest"]}, headers=jones)
-    assert answer.status_code == 403
+    assert answer.status_code == 404
 
 
 def test_a_revision_is_taken_only_on_top_of_the_one_that_is_named(service: TestClient, author: Headers):
