@@ -41,7 +41,7 @@ def test_a_case_whose_name_begins_like_another_is_another(
     other = submitted(service, author, plan({"op": "mkdir", "path": "New"}, case="Smith-evil"))
     scoped = {"Authorization": f"Bearer {token('joe', 'author', ['Smith'])}"}
     for path in ("", "/preview", "/effects", "/revisions", "/events"):
-        assert service.get(f"/plans/{other['id']}{path}", headers=scoped).status_code == 403
+        assert service.get(f"/plans/{other['id']}{path}", headers=scoped).status_code == 404
     assert service.get("/plans", headers=scoped).json()["plans"] == []
     for document in (
         plan({"op": "mkdir", "path": "X"}, case="Smith-evil"),
