@@ -68,6 +68,15 @@ def test_whoever_has_one_of_two_cases_neither_sees_nor_decides(people):
         sam.approve(made.id, made.digest)
 
 
+def test_a_case_that_is_spelt_in_bytes_is_that_case(people):
+    """`raw` paths are percent-encoded: a copy out of Jones stays a matter of Jones."""
+    ann, _, bob = people
+    spelt = {"op": "copy", "from": "Jon%65s/secret.txt", "to": "Smith/theirs.txt", "raw": True}
+    assert bob.plan(bob.submit(plan(spelt, case=None)).id).cases == ("Jones", "Smith")
+    with pytest.raises(Denied):
+        ann.check(plan(spelt, case=None))
+
+
 @pytest.mark.parametrize("path", ["Jones/secrt.txt", "Nowhere/x.txt"])
 def test_a_plan_with_errors_is_a_matter_of_the_cases_that_it_speaks_of(people, path):
     """Of one that speaks of none that is there, all of them."""

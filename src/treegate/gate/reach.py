@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from treegate.errors import NotFound
 from treegate.gate.core import Core
+from treegate.model.effects import Raw, untagged
 from treegate.model.operations import Operation, Restore
 from treegate.model.plan import Plan
 
@@ -39,4 +40,5 @@ def _first(operation: Operation) -> Iterator[str]:
     for member in ("path", "source", "match", "to"):
         text = getattr(operation, member, None)
         if isinstance(text, str):
-            yield text.strip("/").partition("/")[0]
+            first = text.strip("/").partition("/")[0]
+            yield untagged(Raw(first)) if operation.raw is True else first
