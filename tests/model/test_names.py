@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from treegate.model.capabilities import Capabilities
-from treegate.model.names import RULES, NameCheck, distance, fold_key, nearest, visible
+from treegate.model.likeness import distance, nearest
+from treegate.model.names import RULES, NameCheck, fold_key, visible
 
 anything = st.text(st.characters(), max_size=12) | st.text("\\xuU0189aé\x1b\u202e\udce9\xa0", max_size=12)
 on_disk = st.characters(exclude_characters="/\0", exclude_categories=["Cs"]) | st.sampled_from("\udc80\udce9 .:\x1b")

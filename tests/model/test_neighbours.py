@@ -9,7 +9,7 @@ from memory import CASE, Memory, folder
 from test_names import slow_distance
 from test_simulate import plan_of
 
-from treegate.model import acts, names, neighbours
+from treegate.model import acts, likeness, neighbours
 from treegate.model.forest import Forest
 from treegate.model.neighbours import Neighbours
 from treegate.model.policy import Policy
@@ -24,7 +24,7 @@ SHORT = some.text("abAB1é.", min_size=1, max_size=6)
 def test_few_are_compared_each_with_each(known: list[str], new: list[str]) -> None:
     """The finding is that of the slow way, for each name by itself."""
     beside = Neighbours(known, len(new))
-    assert [beside.nearest(name) for name in new] == [names.nearest(name, known) for name in new]
+    assert [beside.nearest(name) for name in new] == [likeness.nearest(name, known) for name in new]
 
 
 @settings(max_examples=300, deadline=None)
@@ -32,12 +32,12 @@ def test_few_are_compared_each_with_each(known: list[str], new: list[str]) -> No
 def test_many_are_found_by_one_slip(known: list[str], new: str) -> None:
     """What is found is near indeed; what is the same but for case, or was found at one slip, is never missed."""
     found = Neighbours(known, neighbours.PAIRS + 1).nearest(new)
-    slow = names.nearest(new, known)
-    wanted = names.plain([new])[0]
+    slow = likeness.nearest(new, known)
+    wanted = likeness.plain([new])[0]
     if found is not None:
         assert slow is not None
-        assert slow_distance(wanted, names.plain([found])[0]) <= 1
-    if slow is not None and names.plain([slow])[0] == wanted:
+        assert slow_distance(wanted, likeness.plain([found])[0]) <= 1
+    if slow is not None and likeness.plain([slow])[0] == wanted:
         assert found == slow
 
 

@@ -14,7 +14,8 @@ import msgspec
 from treegate.engine.config import BY_KEY, SETTINGS, Config, variable_of
 from treegate.engine.rules import Finding, Way, Wrong, item_key, unknown_groups
 from treegate.errors import UsageError
-from treegate.model.names import nearest, visible
+from treegate.model.likeness import nearest
+from treegate.model.names import visible
 from treegate.model.policy import NOT_YET
 
 FILE = "treegate.toml"

@@ -13,7 +13,8 @@ from treegate.engine.values import Kind, among, as_toml, count, flag, list_of, o
 from treegate.model.actors import Role
 from treegate.model.approvals import GROUP, ROLE, Rule
 from treegate.model.conditions import CLASSES, FIGURES, Bound, When
-from treegate.model.names import nearest, visible
+from treegate.model.likeness import nearest
+from treegate.model.names import visible
 
 Way = tuple[str, ...]
 Read = Callable[[object], Any]

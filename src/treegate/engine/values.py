@@ -9,8 +9,9 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from treegate.model.globs import PathRule
+from treegate.model.likeness import nearest
 from treegate.model.measures import MOST
-from treegate.model.names import nearest, visible
+from treegate.model.names import visible
 
 
 class Kind(NamedTuple):

@@ -18,7 +18,7 @@ from treegate.engine.workspace import Workspace, generation
 from treegate.engine.world import DiskWorld
 from treegate.errors import NotFound, NotVerified
 from treegate.model.actors import Actor
-from treegate.model.names import nearest
+from treegate.model.likeness import nearest
 
 
 def milliseconds() -> int:

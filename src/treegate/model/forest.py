@@ -12,7 +12,7 @@ from typing import Any
 
 from treegate.model import paths
 from treegate.model.capabilities import Capabilities
-from treegate.model.names import nearest
+from treegate.model.likeness import nearest
 from treegate.model.tree import MOUNT_ROOT, PACKED, Kind, Made, Node, Tree
 
 _ATTRS_IN, _ATTRS_AT = struct.Struct("<I").unpack_from, 16  # `attrs` in packed facts

@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from treegate.model import paths
 from treegate.model.forest import Fault, Forest
-from treegate.model.names import nearest
+from treegate.model.likeness import nearest
 from treegate.model.operations import Operation
 from treegate.model.tree import Kind, Node
 
