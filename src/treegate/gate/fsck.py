@@ -16,7 +16,7 @@ from treegate.errors import NotVerified, TreegateError
 from treegate.gate import auditing, health, intact, projections, stock, vaultfiles
 from treegate.gate.core import Core
 from treegate.gate.undoing import note_rolled_back
-from treegate.model.actors import Action
+from treegate.model.actors import Action, Role
 from treegate.model.lifecycle import UNFINISHED, State
 from treegate.model.names import visible
 
@@ -29,7 +29,7 @@ def fsck(core: Core, *, dry: bool = False) -> list[Finding]:
 
     Nothing else is changed, but for what `rollback.sh` left to be noted in the store.
     """
-    core.actor.require_everywhere(Action.TEND)
+    core.actor.require_everywhere(Action.TEND, by=[Role.REVIEWER])
     found = [Finding("error", f"the database: {text}", "restore a backup") for text in core.store.integrity()]
     found += health.age(core)
     audited = auditing.verify(core)

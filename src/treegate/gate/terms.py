@@ -7,7 +7,7 @@ import msgspec
 from treegate.engine import config, configfile
 from treegate.engine.config import Shown
 from treegate.gate.core import Core
-from treegate.model.actors import Action
+from treegate.model.actors import Action, Role
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,5 +43,5 @@ def terms(core: Core) -> Terms:
 
 def settings(core: Core) -> Settings:
     """Every setting, for whoever looks after the workspace."""
-    core.actor.require_everywhere(Action.TEND)
+    core.actor.require_everywhere(Action.TEND, by=[Role.REVIEWER])
     return Settings(path=str(core.state / configfile.FILE), settings=config.show(core.config))

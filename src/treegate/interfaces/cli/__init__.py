@@ -81,8 +81,7 @@ New here? `treegate demo` builds a sample office and tells the whole loop on it.
 
 _OUTRO = """
 `treegate COMMAND --help` says more; every command takes --json. The workspace
-is found from the current folder upwards, by --workspace, or TREEGATE_WORKSPACE;
-behind a service, by --server or TREEGATE_SERVER, with a token in TREEGATE_TOKEN.
+is found from here upwards, by --workspace or, behind a service, by --server.
 """
 
 

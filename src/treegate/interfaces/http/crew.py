@@ -53,6 +53,7 @@ class Crew:
     ) -> None:
         self._root, self._environ, self._size, self._patience = root, dict(environ), size, patience
         self._each = each or sys.maxsize
+        self._places = asyncio.Semaphore(size)
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # by the name of who asks
         # One byte that all of them see. It has no lock, for a worker that is killed would keep it.
         self._cancelled = _FORKS.RawValue("b", 0)
@@ -73,7 +74,8 @@ class Crew:
         """
         self.busy, began, code = self.busy + 1, time.monotonic(), ""
         try:
-            return await asyncio.wrap_future(await self._begun(actor, method, args, named))
+            # Shielded, for what was handed over is never cancelled: a pool that breaks stumbles over such calls.
+            return await asyncio.shield(asyncio.wrap_future(await self._begun(actor, method, args, named)))
         except TreegateError as error:
             code = error.code
             raise
@@ -87,18 +89,18 @@ class Crew:
             self.timed(method, time.monotonic() - began, code)
 
     async def _begun(self, actor: Actor, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> Future[Any]:
-        """The call, handed to the workers once it is the caller's turn; their next turn comes when it is over."""
+        """The call, handed over once it is the caller's turn and a worker is free; both are again when it is over."""
         turn = self._turns.get(actor.name)
         if turn is None:
             turn = self._turns[actor.name] = asyncio.Semaphore(self._each)
-        await turn.acquire()
-        try:
+        with contextlib.ExitStack() as held:
+            for one in (turn, self._places):
+                await one.acquire()
+                held.callback(one.release)
             future = self._submit(actor, method, args, named)
-        except BaseException:
-            turn.release()
-            raise
+            over = held.pop_all()
         loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda _: _soon(loop, turn.release))
+        future.add_done_callback(lambda _: _soon(loop, over.close))
         return future
 
     def _submit(self, *given: Any) -> Future[Any]:

@@ -106,14 +106,14 @@ async def doctor(request: Request, who: Who, service: TheService) -> Response:
 
 @router.post("/fsck", **documented(takes=HowCareful, gives=Findings, refuses=(409,)))
 async def fsck(request: Request, who: Who, service: TheService) -> Response:
-    """Whether store, journals, vaults and tree tell one story; reports that do not are made anew. For operators."""
+    """Whether store, journals, vaults and tree tell one story; reports that do not are made anew. For reviewers."""
     asked = await answers.taken(request, HowCareful)
     return answers.json(Findings(await service.crew.call(who, "fsck", dry=asked.dry)))
 
 
 @router.get("/config", **documented(gives=Settings))
 async def settings(who: Who, service: TheService) -> Response:
-    """Every setting as it holds, and where it comes from. For operators."""
+    """Every setting as it holds, and where it comes from. For reviewers."""
     return answers.json(service.gate.acting_as(who).settings())
 
 

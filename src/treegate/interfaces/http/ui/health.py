@@ -17,7 +17,7 @@ from treegate.model.names import visible
 
 router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form()]
-MAY = {"may_tend": Action.TEND, "may_pause": Action.PAUSE, "may_recover": Action.RECOVER}
+MAY = {"may_pause": Action.PAUSE, "may_recover": Action.RECOVER}
 
 
 @router.get("/ui/health")
