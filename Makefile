@@ -18,7 +18,7 @@ test: $(VENV)/ready  ## the tests; what was skipped, and why, is printed
 	$(PY) -m pytest -n auto -m "not faults"
 
 test-faults: $(VENV)/ready  ## the longer sweeps: every crash point, second order
-	$(PY) -m pytest -n auto -m faults
+	$(PY) -m pytest -n auto -m faults --timeout 7200
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .

@@ -9,7 +9,7 @@ from treegate.gate import plans
 from treegate.gate.core import Core
 from treegate.gate.plans import Submitted
 from treegate.model.actors import Action, Role
-from treegate.model.lifecycle import Event, next_state
+from treegate.model.lifecycle import TABLE, Event, State, next_state
 from treegate.model.plan import Plan
 from treegate.model.seal import About
 
@@ -99,9 +99,22 @@ def withdraw(core: Core, prefix: str, comment: str = "") -> StoredPlan:
     """Takes a plan back before a run began on it; its author may, and so may an admin."""
     plan = core.find_plan(prefix)
     core.actor.require(Action.PROPOSE, plan.cases)
-    if core.actor.role is not Role.ADMIN and core.actor.name not in plans.authors(core, plan):
+    if not _withdraws(core, plan):
         raise _not_yours(core, plan)
     with core.store.write() as transaction:
         return transaction.set_state(
             plan.id, Event.WITHDRAW, core.by(), data={"comment": comment} if comment else None
         )
+
+
+def may_withdraw(core: Core, plan: StoredPlan) -> bool:
+    """Whether whoever acts may take a plan back as it stands."""
+    return (
+        Event.WITHDRAW in TABLE[State(plan.state)]
+        and core.actor.may(Action.PROPOSE, plan.cases)
+        and _withdraws(core, plan)
+    )
+
+
+def _withdraws(core: Core, plan: StoredPlan) -> bool:
+    return core.actor.role is Role.ADMIN or core.actor.name in plans.authors(core, plan)

@@ -23,6 +23,7 @@ _SAYINGS = {
     "withdraw": "withdrew {plan}",
     "expire": "the approval of {plan} ran out",
     "go-stale": "{plan} went stale",
+    "run-asked": "asked for {run} of {plan}",
     "run-began": "began {run} of {plan}",
     "run-given-back": "{run} of {plan} never began: its approvals stand",
     "vault-restored": "{entries} of {run} came out of the vault",
@@ -31,6 +32,7 @@ _SAYINGS = {
     "redone": "{run} holds again: {undo}, which had undone it, was undone",
     "token-created": "made the token {name} ({id})",
     "token-revoked": "revoked the token {name} ({id})",
+    "logged-in": "logged in",
     "checkpointed": "signed the log up to row {seq}",
     "reduced": "left something out of {plan} (revision {revision})",
     "paused": "paused {cases}",
@@ -124,11 +126,22 @@ def _cleared(row: Any, data: dict[str, Any]) -> str:
     return f"cleared away what nothing needs: {runs}, {plural(int(data.get('files', 0)), 'file')}"
 
 
+def _logged_out(row: Any, data: dict[str, Any]) -> str:
+    return "logged out" + (" everywhere" if data.get("everywhere") else "")
+
+
+def _policy(row: Any, data: dict[str, Any]) -> str:
+    changed = ", ".join(map(str, data.get("changed", [])))
+    return f"changed policy: {changed}" if changed else "noted the policy that holds"
+
+
 _SPECIAL: dict[str, Callable[[Any, dict[str, Any]], str]] = {
     "previewed": _previewed,
     "run-ended": _ended,
     "undone": _undone,
     "cleared": _cleared,
+    "logged-out": _logged_out,
+    "policy-changed": _policy,
 }
 TOLD = (*_SAYINGS, *_SPECIAL)  # events that there are words for
 

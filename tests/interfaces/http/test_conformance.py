@@ -53,6 +53,7 @@ ABSENT = {
             "log_out",
             "invite",
             "is_own",
+            "may_withdraw",
             "condition",
             "needs_a_person",
             "excerpts",

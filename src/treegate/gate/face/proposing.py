@@ -66,6 +66,10 @@ class Proposing(Face):
         """Takes a plan back before a run began on it."""
         return revising.withdraw(self._core, plan, comment)
 
+    def may_withdraw(self, plan: StoredPlan) -> bool:
+        """Whether whoever acts may take a plan back as it stands."""
+        return revising.may_withdraw(self._core, plan)
+
     def reduction(self, plan: str, leave_out: Iterable[str], digest: str = "") -> Reduced:
         """What leaving effects or patterns out would come to: what falls with them, what remains."""
         return reducing.look(self._core, plan, leave_out, digest)

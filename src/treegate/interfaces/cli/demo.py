@@ -48,9 +48,12 @@ class Story:
             common.say(text)
 
     def chapter(self, title: str, text: str) -> None:
-        """A heading, and a sentence under it."""
+        """The next chapter's heading, and a sentence under it."""
         self.step += 1
-        line = f"{self.step}. {title}"
+        self.heading(f"{self.step}. {title}", text)
+
+    def heading(self, line: str, text: str) -> None:
+        """A heading, and a sentence under it."""
         self.say()
         self.say(click.style(line, bold=True) if common.color() else line)
         self.say(f"   {text}")
@@ -81,7 +84,7 @@ class Story:
         self._undo(agent, gate, receipt.run, before)
         agent.submit(json.dumps(story.good_plan(), ensure_ascii=False))  # once more: it was taken back
         waiting = str(agent.submit(json.dumps(story.waiting_plan(), ensure_ascii=False)).id)
-        self._leave(waiting, receipt.run)
+        self._leave(waiting, receipt.run, 2)
         agent.close()
         gate.close()
         return waiting
@@ -138,14 +141,14 @@ class Story:
         if plans:
             self.show(gate.show(plans[0].id).preview)
         waiting = plans[0].id if plans else ""
-        self._leave(waiting, runs[0].id if runs else "")
+        self._leave(waiting, runs[0].id if runs else "", len(plans))
         gate.close()
         return waiting
 
-    def _leave(self, waiting: str, run: str) -> None:
+    def _leave(self, waiting: str, run: str, count: int) -> None:
         """Three commands to type."""
-        first = "A plan waits for you." if waiting else "Nothing waits."
-        self.chapter("Your turn", f"{first} Commands to type:")
+        first = "Nothing waits" if not count else "One plan waits" if count == 1 else f"{count} plans wait"
+        self.heading("Your turn", f"{first} for you. Commands to type:")
         command, place = program(), f"--workspace {visible(str(self.root))}"
         rows = [
             (f"{command} show {waiting} {place}", "what it would change"),

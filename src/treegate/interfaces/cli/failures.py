@@ -14,6 +14,8 @@ from treegate.errors import TreegateError, UsageError, of_system
 from treegate.model.names import restated, visible
 from treegate.render import jsons
 
+_ORDER = "options stand behind the command: treegate list --server URL"
+
 
 def guarded(command: click.Command, args: list[str]) -> int:
     """Runs a command line and returns its exit status; bad input never makes a traceback."""
@@ -47,7 +49,8 @@ def _usage(error: click.ClickException) -> UsageError:
     if isinstance(error, click.UsageError) and error.ctx is not None:
         command = error.ctx.command_path
     next = f"{command} --help" if command else "treegate --help"
-    return UsageError(error.format_message(), next=next)
+    early = isinstance(error, click.NoSuchOption) and error.ctx is not None and error.ctx.parent is None
+    return UsageError(error.format_message(), hint=_ORDER if early else "", next=next)
 
 
 def unknown_command(word: str, known: list[str]) -> NoReturn:

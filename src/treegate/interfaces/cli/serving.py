@@ -60,12 +60,16 @@ def run(
         if as_json:
             common.emit({"address": address, "login": f"{address}{once}" if once else None})
             return
+        number = found.getsockname()[1]
+        if config.port not in {0, number}:
+            common.say(f"Port {config.port} is taken; {number} is the next one that is free.")
         common.say(f"Treegate listens at {address}/ui/ (Ctrl-C ends it)")
         if once:
             common.say(f"\n  Open this, once, to be logged in:  {address}{once}\n")
         if once and not (config.public_url or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            number = found.getsockname()[1]
             common.say(f"  From another machine first:        ssh -L {number}:{config.host}:{number} THIS-MACHINE\n")
 
     with contextlib.suppress(KeyboardInterrupt):
         serving.serve(root, environ, config, found, said)
+    if not as_json:
+        common.say("\nTreegate has ended; nothing is under way. Started again, it goes on.")

@@ -37,6 +37,8 @@ def create(
         common.emit({"id": token.id, "name": token.name, "role": token.role, "token": text})
         return
     common.say(text)
+    for case in sorted({*cases} - {one.case for one in gate.cases()} if cases else ()):
+        click.echo(f"note: there is no case {visible(case)} (yet)", err=True)
     click.echo(
         f"{token.id}: {visible(token.name)}, {token.role}. It is shown this once; use it as TREEGATE_TOKEN.", err=True
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import secrets
 import time
@@ -17,7 +16,6 @@ from treegate.interfaces.http import logs, problems
 from treegate.interfaces.http.rates import address_of
 
 GONE = 499  # in log and numbers: whoever asked went away before there was an answer
-_log = logging.getLogger("treegate.access")
 _FIT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -85,7 +83,7 @@ def _tell(scope: Scope, status: int, seconds: float) -> None:
         "address": address_of(scope),
         "who": getattr(scope["state"].get("who"), "name", ""),
     }
-    _log.info("request", extra={"facts": facts})
+    logs.access(facts)
 
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

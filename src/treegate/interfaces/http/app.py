@@ -35,6 +35,7 @@ from treegate.interfaces.http.openapi import Described, operation_id
 from treegate.interfaces.http.rates import Limited
 from treegate.interfaces.http.service import Service
 from treegate.interfaces.http.stopping import Stopping
+from treegate.interfaces.http.straight import Straight
 from treegate.interfaces.http.ui import audit as ui_audit
 from treegate.interfaces.http.ui import cases as ui_cases
 from treegate.interfaces.http.ui import deciding, health, inbox, login, pictures, review
@@ -69,6 +70,6 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
     for page in (login, inbox, review, pictures, deciding, ui_runs, ui_cases, ui_audit, health):
         app.include_router(page.router)
     app.mount("/ui/static", StaticFiles(packages=[("treegate.interfaces.http.ui", "static")]))
-    for layer in (Bounds, Limited, Hosts, Stopping, Account, Headers):  # the last is the outermost
+    for layer in (Straight, Bounds, Limited, Hosts, Stopping, Account, Headers):  # the last is the outermost
         app.add_middleware(layer)
     return app

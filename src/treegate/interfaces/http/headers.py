@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 POLICY = (
@@ -16,6 +15,8 @@ ALWAYS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_ALWAYS = [(name.lower().encode(), value.encode()) for name, value in ALWAYS.items()]
+_KEPT_BY_NOBODY = [*_ALWAYS, (b"cache-control", b"no-store")]
 
 
 class Headers:
@@ -31,11 +32,9 @@ class Headers:
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in ALWAYS.items():
-                    headers.setdefault(name, value)
-                if not scope["path"].startswith("/ui/static/"):
-                    headers.setdefault("Cache-Control", "no-store")
+                said = {name for name, _ in message["headers"]}
+                also = _ALWAYS if scope["path"].startswith("/ui/static/") else _KEPT_BY_NOBODY
+                message["headers"] = [*message["headers"], *(one for one in also if one[0] not in said)]
             await send(message)
 
         await self._app(scope, receive, told)

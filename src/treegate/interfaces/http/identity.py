@@ -42,14 +42,19 @@ class LoginNeeded(Unknown):
 
 async def who(request: Request, shown: Shown, service: TheService) -> Actor:
     """The actor that the bearer token (RFC 6750) names; raises Unknown."""
-    if shown is None or not shown.credentials:
+    return known(request, service, shown.credentials if shown is not None else "")
+
+
+def known(request: Request, service: Service, token: str) -> Actor:
+    """The actor that a token names, "" for none; raises Unknown."""
+    text = token.strip()
+    if not text:
         raise Unknown(
             "this needs a token",
             hint="send `Authorization: Bearer TOKEN`",
             next="treegate token create --name NAME --role reviewer",
         )
-    text = shown.credentials.strip()
-    return _known(request, service, text, _named(service, text))
+    return _noted(request, service, text, _named(service, text))
 
 
 def _named(service: Service, text: str) -> Actor:
@@ -68,7 +73,7 @@ async def person(request: Request, service: TheService) -> Actor:
     if actor is None:
         raise LoginNeeded("log in to see this", hint="your session has ended, or there was none")
     request.state.csrf = csrf(text)
-    _known(request, service, text, actor)  # an error that is told as a page is told to them
+    _noted(request, service, text, actor)  # an error that is told as a page is told to them
     if request.method not in SAFE:
         refuse_foreign(request)
         given = (await request.form()).get("csrf") or request.headers.get("x-csrf-token", "")
@@ -77,7 +82,7 @@ async def person(request: Request, service: TheService) -> Actor:
     return actor
 
 
-def _known(request: Request, service: Service, credential: str, actor: Actor) -> Actor:
+def _noted(request: Request, service: Service, credential: str, actor: Actor) -> Actor:
     """An actor, noted for the account of the request, and for how often they may ask."""
     request.state.who = actor
     service.rates.learn(credential, actor.name)

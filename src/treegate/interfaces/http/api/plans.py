@@ -27,7 +27,8 @@ from treegate.interfaces.http.api.shapes import (
 from treegate.interfaces.http.identity import Who
 from treegate.interfaces.http.openapi import documented
 from treegate.interfaces.http.repeating import Repeatable
-from treegate.interfaces.http.service import TheService
+from treegate.interfaces.http.service import Service, TheService
+from treegate.model.actors import Actor
 from treegate.model.effects import EffectKind
 from treegate.model.lifecycle import State
 from treegate.model.plan import Document
@@ -116,7 +117,12 @@ async def plans(
 @router.get("/plans/{id}", **documented(gives=StoredPlan, refuses=(304, 404, 409), headers=("ETag",)))
 async def plan(id: PlanId, request: Request, who: Who, service: TheService, _: IfNoneMatch = None) -> Response:
     """Where a plan stands."""
-    found = service.gate.acting_as(who).plan(id)
+    return standing(request, service.gate.acting_as(who), id)
+
+
+def standing(request: Request, gate: Gate, id: str) -> Response:
+    """Where a plan stands, under its tag."""
+    found = gate.plan(id)
     return negotiation.tagged(request, answers.json(found), negotiation.tag_of(found))
 
 
@@ -156,11 +162,18 @@ async def effects(
     kind: Kind = None,
 ) -> Response:
     """The effects in display order, paged; `q`: only those that hold each of its words, `kind`: only of this kind."""
+    return await page_of(service, who, id, cursor, limit, q, kind)
+
+
+async def page_of(
+    service: Service, who: Actor, id: str, start: int, count: int, words: str, kind: EffectKind | None
+) -> Response:
+    """A page of the newest preview's effects; raises NotFound where there is no preview."""
     gate = service.gate.acting_as(who)
     stored = gate.core.store.preview(gate.plan(id).id)
     if stored is None:
         raise NotFound(f"plan {id} was never previewed", code="not-previewed", next=f"treegate refresh {id}")
-    page = await service.effects.page(stored, cursor, limit, q, kind=kind or "")
+    page = await service.effects.page(stored, start, count, words, kind=kind or "")
     return Response(page.json(), media_type="application/json")
 
 

@@ -62,6 +62,12 @@ async def revoke(id: str, who: Person, service: TheService, digest: Text = "", c
     return _back((await service.desk.do(service.gate.acting_as(who).revoke, id, digest, comment)).id)
 
 
+@router.post("/ui/plans/{id}/withdraw")
+async def withdraw(id: str, who: Person, service: TheService) -> Response:
+    """Takes the whole plan back."""
+    return _back((await service.desk.do(service.gate.acting_as(who).withdraw, id)).id)
+
+
 @router.post("/ui/plans/{id}/seen")
 async def seen(id: str, who: Person, service: TheService, digest: Text = "") -> Response:
     """Notes that what the page showed was read."""

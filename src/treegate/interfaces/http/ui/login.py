@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from treegate.errors import NotFound, TreegateError
+from treegate.errors import Denied, NotFound, TreegateError
 from treegate.interfaces.http import identity
 from treegate.interfaces.http.identity import Person
 from treegate.interfaces.http.oidc import LASTS, IssuerAway, Oidc
@@ -31,6 +31,8 @@ async def page(request: Request, service: TheService, once: str = "", next: str 
         session = await service.desk.do(service.gate.log_in_once, once)
         return await _entered(request, service, session, _local(next))
     except TreegateError as error:
+        if service.gate.logged_in(request.cookies.get(identity.cookie(service), "")) is not None:
+            return RedirectResponse(_local(next), 303)  # opened again, from the browser's history say
         return _form(request, service, _local(next), error, 401)
 
 
@@ -44,6 +46,9 @@ async def log_in(
     try:
         session = await service.desk.do(service.gate.log_in, token.strip())
         return await _entered(request, service, session, _local(next))
+    except Denied as error:
+        told = Denied(error.message, code=error.code, hint="an admin makes new ones")
+        return _form(request, service, _local(next), told, 401)
     except TreegateError as error:
         return _form(request, service, _local(next), error, 401)
 

@@ -39,7 +39,8 @@ async def review(id: str, request: Request, who: Person, service: TheService) ->
     """The plan: what it would do, gravest first, then all that helps to decide."""
     gate = service.gate.acting_as(who)
     if gate.plan(id).preview is None:
-        return pages.render(request, who, "draft.html", plan=gate.plan(id))
+        plan = gate.plan(id)
+        return pages.render(request, who, "draft.html", plan=plan, withdraws=gate.may_withdraw(plan))
     shown = gate.show(id)
     inline = await parts.inline(service, who, shown)
     return pages.render(
@@ -51,6 +52,7 @@ async def review(id: str, request: Request, who: Person, service: TheService) ->
         inline=inline,
         approves=approves(shown.preview.counts),
         own=gate.is_own(shown.plan),
+        withdraws=gate.may_withdraw(shown.plan),
         typed=gate.asks_to_type(shown.preview.counts.deleted_files),
         undoable_until=gate.undoable_until(),
         waits=shown.plan.state in _DECIDABLE,
