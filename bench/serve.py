@@ -60,7 +60,7 @@ def measure(root: Path, options: argparse.Namespace) -> None:
     office.build(workspace / "projects", options.cases, options.files)
     environ = {"TREEGATE_STATE": str(root / "state"), "TREEGATE_POLICY_LIMITS_OPERATIONS": most,
                "TREEGATE_POLICY_LIMITS_FILES": most,
-               "TREEGATE_SERVICE_REQUESTS_PER_MINUTE": "1000000000"}  # fmt: skip
+               "TREEGATE_SERVICE_READS_PER_MINUTE": "1000000000"}  # fmt: skip
     document = office.moves(options.cases, options.files)
     with Gate.init(workspace, solo=True, environ=environ) as gate, serving(workspace, environ) as address:
         headers = {"Authorization": f"Bearer {gate.create_token('rita', Role.REVIEWER)[1]}"}

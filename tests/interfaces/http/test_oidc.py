@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import secrets
 import threading
@@ -15,13 +16,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import uvicorn
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from browsing import in_browser
 from fastapi.testclient import TestClient
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
+from test_service_killed import Serving
 
 from treegate.engine.configfile import FILE
 from treegate.interfaces.http import serving
@@ -36,22 +39,27 @@ class Issuer:
 
     def __init__(self, address: str) -> None:
         self.address, self.key = address, KEY
+        self.people = address.replace("127.0.0.1", "localhost")  # where browsers go: another site than the service
         self.claims: dict[str, Any] = {"email": "rita@example.org", "email_verified": True}
         self.codes: dict[str, dict[str, str]] = {}
         self.app = Starlette(
             routes=[
                 Route("/.well-known/openid-configuration", self.described),
                 Route("/jwks", self.keys),
+                Route("/authorization", self.asked),
                 Route("/token", self.token, methods=["POST"]),
             ]
         )
 
     async def described(self, request: Request) -> JSONResponse:
-        ends = {f"{one}_endpoint": f"{self.address}/{one}" for one in ("authorization", "token")}
+        ends = {"authorization_endpoint": f"{self.people}/authorization", "token_endpoint": f"{self.address}/token"}
         return JSONResponse({"issuer": self.address, "jwks_uri": f"{self.address}/jwks", **ends})
 
     async def keys(self, request: Request) -> JSONResponse:
         return JSONResponse({"keys": [KEY.as_dict(private=False)]})
+
+    async def asked(self, request: Request) -> RedirectResponse:
+        return RedirectResponse(self.consent(str(request.url)))
 
     async def token(self, request: Request) -> JSONResponse:
         form = await request.form()
@@ -94,15 +102,20 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture
-def site(office: Path, environ: dict[str, str], issuer: Issuer) -> Iterator[TestClient]:
-    """The service, which believes that issuer; Rita reviews, and whoever is in the office's group writes."""
+def believing(environ: dict[str, str], issuer: Issuer) -> dict[str, str]:
+    """What a service that believes that issuer is told; Rita reviews, and whoever is in the office's group writes."""
     (Path(environ["TREEGATE_STATE"]) / FILE).write_text(
         f'[service]\nlogins_per_minute = 1000\n[service.oidc]\nissuer = "{issuer.address}"\nclient_id = "{CLIENT}"\n'
         'title = "the firm"\n[service.oidc.people]\n"rita@example.org" = "reviewer"\n'
         '[service.oidc.groups]\noffice = "author"\nchiefs = "admin"\n'
     )
-    secret = {"TREEGATE_SERVICE_OIDC_CLIENT_SECRET": SECRET}
-    with TestClient(create_app(office, {**environ, **secret}), "http://127.0.0.1", follow_redirects=False) as client:
+    return {**environ, "TREEGATE_SERVICE_OIDC_CLIENT_SECRET": SECRET}
+
+
+@pytest.fixture
+def site(office: Path, believing: dict[str, str]) -> Iterator[TestClient]:
+    """That service."""
+    with TestClient(create_app(office, believing), "http://127.0.0.1", follow_redirects=False) as client:
         yield client
 
 
@@ -119,6 +132,28 @@ def test_a_person_logs_in_and_has_the_role_that_the_configuration_gives(site: Te
     assert "samesite=strict" in back.headers["set-cookie"].lower()
     page = site.get("/ui/")
     assert (page.status_code, "rita@example.org</bdi> · reviewer" in page.text) == (200, True)
+
+
+@in_browser
+def test_a_browser_that_comes_back_from_the_issuers_site_is_logged_in(
+    browser: Any, office: Path, believing: dict[str, str]
+):
+    """Cookies that no other site may make a browser send hold all the same, on the page that was wanted."""
+    served = Serving(office, {**believing, "PATH": os.environ["PATH"]})
+    try:
+        page = browser.new_page()
+        page.goto(f"{served.address}/ui/runs")
+        page.get_by_role("link", name="Log in with the firm").click()
+        page.wait_for_url(f"{served.address}/ui/runs")
+        assert "rita@example.org · reviewer" in page.inner_text("header")
+        page.reload()
+        assert "rita@example.org · reviewer" in page.inner_text("header")
+        page.get_by_role("button", name="Log out").click()
+        page.goto(f"{served.address}/ui/runs")
+        assert page.url.startswith(f"{served.address}/ui/login")
+    finally:
+        served.process.terminate()
+        served.process.wait(60)
 
 
 def test_whoever_is_in_several_groups_may_do_the_least_of_theirs(site: TestClient, issuer: Issuer):
