@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from test_plans_over_http import SORT, plan, submitted
 
+from treegate.engine.answers import Answer
 from treegate.errors import Busy
 from treegate.gate import Gate, repeating
 from treegate.gate.core import Core
@@ -160,3 +162,26 @@ def test_answers_are_kept_a_day(core: Core, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(core, "clock", lambda: now + 24 * 3_600_000)
     assert repeating.begin(core, "new", "r", now) is None
     assert repeating.begin(core, "old", "other", now) is None
+
+
+def test_what_was_done_is_answered_though_it_cannot_be_noted_at_once(
+    service: TestClient, author: Headers, monkeypatch: pytest.MonkeyPatch
+):
+    """Others write while an answer is to be kept: it is given, kept a little later, and nothing is done twice."""
+    end, refused = repeating.end, list[str]()
+
+    def late(core: Core, key: str, answer: Answer) -> None:
+        if len(refused) < 3:
+            refused.append(key)
+            raise Busy("others are writing")
+        end(core, key, answer)
+
+    monkeypatch.setattr(repeating, "end", late)
+    headers = author | {"Idempotency-Key": "late"}
+    first = service.post("/plans", content=SORT, headers=headers)
+    assert (first.status_code, len(refused) > 0) == (201, True)
+    deadline = time.monotonic() + 30
+    while (again := service.post("/plans", content=SORT, headers=headers)).status_code == 409:
+        assert time.monotonic() < deadline, again.text
+    assert (again.status_code, again.json()["id"], len(refused)) == (201, first.json()["id"], 3)
+    assert again.headers["Idempotency-Replayed"] == "true"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -39,6 +40,7 @@ Key = Annotated[
         ),
     ),
 ]
+_later: set[asyncio.Task[None]] = set()  # else nobody would hold them
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -82,16 +84,26 @@ async def _once(request: Request, key: str, plain: Handler) -> Response:
     except Exception as error:
         await _failed(service, core, key, error)
         raise
-    await service.desk.do(repeating.end, core, key, _kept(response))
+    await _note(service, partial(repeating.end, core, key, _kept(response)))
     return response
 
 
 async def _failed(service: Service, core: Core, key: str, error: Exception) -> None:
     """Keeps a refusal that will hold tomorrow; what passes by itself is not held against anyone who asks again."""
     if isinstance(error, TreegateError) and not isinstance(error, Busy) and error.http_status not in PASSES:
-        await service.desk.do(repeating.end, core, key, _kept(problems.answer(error)))
+        await _note(service, partial(repeating.end, core, key, _kept(problems.answer(error))))
     else:
-        await service.desk.do(repeating.give_up, core, key)
+        await _note(service, partial(repeating.give_up, core, key))
+
+
+async def _note(service: Service, work: Callable[[], None]) -> None:
+    """Has it noted what came of a request; where others write now, later: whoever asked is answered all the same."""
+    try:
+        await service.desk.do(work)
+    except Busy:
+        task = asyncio.create_task(_note(service, work))
+        _later.add(task)
+        task.add_done_callback(_later.discard)
 
 
 def _hash(request: Request, body: bytes) -> str:
