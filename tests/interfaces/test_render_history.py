@@ -34,6 +34,11 @@ def row(event: str, data: object = None, **more: object) -> AuditRow:
         ("undone", {"by_run": None, "whole": True}, "run_x was undone by rollback.sh, without treegate: all of it"),
         ("vault-pruned", {"entries": [1, 2]}, "let 2 entries of run_x go from the vault"),
         ("token-created", {"id": "tok_1", "name": "bot"}, "made the token bot (tok_1)"),
+        ("run-asked", {"preview": 6}, "asked for run_x of pl_x"),
+        ("logged-in", {"token": None}, "logged in"),
+        ("logged-out", {"everywhere": True}, "logged out everywhere"),
+        ("policy-changed", {"old": "", "new": "d" * 64, "changed": []}, "noted the policy that holds"),
+        ("policy-changed", {"changed": ["limits.files", "rules"]}, "changed policy: limits.files, rules"),
         ("something-new", {"case": "Smith"}, "something new run_x case Smith"),
     ],
 )

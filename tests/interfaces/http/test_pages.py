@@ -38,9 +38,10 @@ def test_whoever_is_not_logged_in_is_sent_to_the_form_and_back(service: TestClie
 
 
 def test_a_wrong_token_does_not_get_in(service: TestClient):
-    """401, the form again, no cookie."""
+    """401, the form again, no cookie; and nothing of what one would do at a shell."""
     answer = service.post("/ui/login", data={"token": "tg_wrong"})
     assert (answer.status_code, "set-cookie" in answer.headers) == (401, False)
+    assert ("is not known" in answer.text, "TREEGATE_TOKEN" in answer.text) == (True, False)
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(service: TestClient, token: Callable[..., str]):
@@ -59,10 +60,13 @@ def test_a_session_ends_with_its_token(page: TestClient, office: Path, environ: 
 
 
 def test_the_address_that_logs_in_does_so_once(service: TestClient, office: Path, environ: dict[str, str]):
-    """The second time it is refused, and says why."""
+    """The second time it is refused, and says why; whoever is logged in by it goes on."""
     with Gate.open(office, environ) as gate:
         once = gate.invite()
     assert service.get(f"/ui/login?once={once}", follow_redirects=False).status_code == 303
+    again = service.get(f"/ui/login?once={once}", follow_redirects=False)
+    assert (again.status_code, again.headers["location"], "set-cookie" in again.headers) == (303, "/ui/", False)
+    service.cookies.clear()
     again = service.get(f"/ui/login?once={once}", follow_redirects=False)
     assert again.status_code == 401
     assert "logged somebody in already" in again.text

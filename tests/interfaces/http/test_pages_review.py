@@ -149,6 +149,23 @@ def test_a_draft_is_previewed_from_its_page(page: TestClient, author: Headers):
     assert state(page, made, author) == "pending"
 
 
+def test_an_author_withdraws_their_own_plan_from_its_page(
+    service: TestClient, author: Headers, token: Callable[..., str]
+):
+    """Offered to whoever may do it, as long as it can be done; refused to others whatever they send."""
+    made = submitted(service, author)
+    others = submitted(service, {"Authorization": f"Bearer {token('bob', 'author')}"})
+    assert service.post("/ui/login", data={"token": author["Authorization"].split()[1]}).status_code == 200
+    where = f"/ui/plans/{made['id']}"
+    text = service.get(where).text
+    assert "Withdraw this plan" in text
+    assert "Withdraw this plan" not in service.get(f"/ui/plans/{others['id']}").text
+    assert service.post(f"/ui/plans/{others['id']}/withdraw", data={"csrf": csrf(text)}).status_code == 403
+    assert service.post(f"{where}/withdraw", data={"csrf": csrf(text)}, follow_redirects=False).status_code == 303
+    assert (state(service, made, author), state(service, others, author)) == ("withdrawn", "pending")
+    assert "Withdraw this plan" not in service.get(where).text
+
+
 def test_what_changed_since_one_looked_stays_until_it_is_read(page: TestClient, author: Headers):
     """A revision after the first look; the button makes it go away."""
     made = submitted(page, author)
