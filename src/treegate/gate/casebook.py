@@ -29,7 +29,7 @@ class CaseLine(msgspec.Struct, frozen=True, kw_only=True):
 
 def cases(core: Core) -> list[CaseLine]:
     """The cases that the actor may see, by name: those in the tree, and those of which the store knows more."""
-    waiting, last, kept = _waiting(core), _last(core), _kept(core)
+    waiting, last, kept = core.store.count_by_case(OPEN), _last(core), _kept(core)
     there, held = core.workspace.cases(), {one.case: one for one in pauses.pauses(core.store)}
     names = sorted({*there, *waiting, *last, *kept, *held} - {pauses.WHOLE})
     return [
@@ -52,13 +52,6 @@ def kept_page(core: Core, case: str, start: int, count: int) -> tuple[list[Held]
     core.actor.require(Action.READ, [case])
     found = listing(core, case=case)[::-1]
     return found[start : start + count], len(found)
-
-
-def _waiting(core: Core) -> dict[str, int]:
-    of, plans = schema.plan_cases, schema.plans
-    query = schema.select(of.c.case, schema.func.count()).join(plans, plans.c.id == of.c.plan)
-    open = plans.c.state.in_([state.value for state in OPEN])
-    return {row[0]: row[1] for row in _grouped(core, query.where(open), of.c.case)}
 
 
 def _last(core: Core) -> dict[str, int]:

@@ -14,13 +14,11 @@ from treegate.engine import pauses
 from treegate.engine.world import WorldTree
 from treegate.errors import NotFound, PlanError, TreegateError
 from treegate.gate.core import Core
+from treegate.gate.waiting import OPEN
 from treegate.model import paths
 from treegate.model.actors import Action
 from treegate.model.effects import Text, tagged
-from treegate.model.lifecycle import State
 from treegate.model.tree import Kind, unpack
-
-WAITS = (State.PENDING, State.APPROVED, State.INVALID, State.CHANGES_REQUESTED, State.STALE)
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +61,7 @@ def cases(core: Core) -> list[Case]:
     """The cases that the actor sees, by name."""
     core.actor.require(Action.READ)
     held = {one.case for one in pauses.pauses(core.store)}
-    waiting = core.store.count_by_case(WAITS)
+    waiting = core.store.count_by_case(OPEN)
     return [
         Case(
             case=tagged(case),
