@@ -18,6 +18,12 @@ def log_in(page: Page, address: str, token: str) -> None:
     page.goto(f"{address}/ui/")
     page.fill("#token", token)
     page.click("main button")
+    page.wait_for_selector("header .who")
+
+
+def log_out(page: Page) -> None:
+    page.get_by_role("button", name="Log out").click()
+    page.wait_for_url("**/ui/login")
 
 
 def serious(page: Page) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 import scenes
-from browsing import in_browser, log_in, serious
+from browsing import in_browser, log_in, log_out, serious
 from playwright.sync_api import Page, expect
 
 from treegate.gate import Gate
@@ -121,7 +121,7 @@ def test_a_story_from_a_faulty_plan_to_an_undo(
     page.wait_for_url("**/ui/plans/**")
     expect(page.locator(".bar")).to_contain_text("somebody else has to approve it")
     undo = page.url
-    page.get_by_role("button", name="Log out").click()
+    log_out(page)
     log_in(page, address, token("ben", "reviewer"))
     page.goto(undo)
     page.get_by_role("button", name="Approve 1 deletion, 1 restored").click()

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import uvicorn
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from browsing import in_browser
+from browsing import in_browser, log_out
 from fastapi.testclient import TestClient
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -148,7 +148,7 @@ def test_a_browser_that_comes_back_from_the_issuers_site_is_logged_in(
         assert "rita@example.org · reviewer" in page.inner_text("header")
         page.reload()
         assert "rita@example.org · reviewer" in page.inner_text("header")
-        page.get_by_role("button", name="Log out").click()
+        log_out(page)
         page.goto(f"{served.address}/ui/runs")
         assert page.url.startswith(f"{served.address}/ui/login")
     finally:
