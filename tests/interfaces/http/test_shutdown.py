@@ -16,6 +16,7 @@ from test_plans_over_http import plan
 from test_service_killed import Serving
 
 from treegate.gate import Gate
+from treegate.interfaces.http.crew import BEHIND
 
 FILES = 20_000
 PATIENCE = 120  # seconds
@@ -149,6 +150,31 @@ def test_a_preview_does_not_outlive_the_service(office: Path, environ: dict[str,
         assert gate.list_plans()[0] == []
 
 
+@pytest.mark.parametrize(("odd", "asked"), [(0, True), (1, True), (0, False), (1, False)])
+def test_a_service_whose_idle_workers_were_killed_still_ends(
+    office: Path, environ: dict[str, str], token: Callable[..., str], odd: int, asked: bool
+):
+    """One of each two, such as the kernel may kill for want of memory, and with it the lock that it held."""
+    serving = Serving(office, environ)
+    reviewer = {"Authorization": f"Bearer {token('rita', 'reviewer')}"}
+    ask = httpx2.Client(base_url=serving.address, timeout=PATIENCE, headers=reviewer)
+    until = time.monotonic() + PATIENCE
+    while len(found := _workers(serving.process.pid)) < 5:  # two for previews, two for looks, the scribe
+        ask.get("/audit/verify")
+        ask.post("/check", content=plan({"op": "mkdir", "path": "New"}))
+        assert time.monotonic() < until, found
+    for worker in found[odd::2]:
+        os.kill(worker, signal.SIGKILL)
+    while asked and (ask.get("/audit/verify").status_code != 200 or ask.get("/status").status_code != 200):
+        assert time.monotonic() < until
+    while len(_workers(serving.process.pid)) > len(found):
+        assert time.monotonic() < until
+    serving.process.send_signal(signal.SIGTERM)
+    assert serving.process.wait(PATIENCE) == 0
+    while _family(serving.process.pid):
+        assert time.monotonic() < until
+
+
 def test_only_a_worker_holds_the_lock_of_a_case(running: tuple[Serving, str, dict[str, str]], office: Path):
     """While a run is under way, one process has the lock's file open: not the service, nor any process it starts."""
     serving, _, reviewer = running
@@ -157,6 +183,11 @@ def test_only_a_worker_holds_the_lock_of_a_case(running: tuple[Serving, str, dic
     assert serving.process.pid not in holders
     assert len(holders) <= 1
     serving.end(signal.SIGKILL)
+
+
+def _workers(pid: int) -> list[int]:
+    """The workers of a service, which go behind it, oldest first."""
+    return sorted(one for one in _family(pid) if os.getpriority(os.PRIO_PROCESS, one) == BEHIND)
 
 
 def _family(pid: int) -> list[int]:

@@ -57,13 +57,16 @@ class Crew:
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # by the name of who asks
         # One byte that all of them see. It has no lock, for a worker that is killed would keep it.
         self._cancelled = _FORKS.RawValue("b", 0)
-        self._line = _FORKS.Pipe(duplex=False)  # nothing is ever sent: workers end when our end of it is closed
+        self._line: tuple[Connection, ...] = ()  # nothing is ever sent: workers end when our end of it is closed
         self._dismissed = False
         self.busy = 0  # calls that are not answered yet
         self.timed: Callable[[str, float, str], None] = lambda method, seconds, code: None
         self._pool = self._made()
 
     def _made(self) -> ProcessPoolExecutor:
+        """New workers; what is left of those before, of whom one died, ends."""
+        self._hang_up()
+        self._line = _FORKS.Pipe(duplex=False)
         given = (self._root, self._environ, self._patience, self._cancelled, self._line[0])
         return ProcessPoolExecutor(self._size, _FORKS, _begin, given)
 
@@ -114,7 +117,7 @@ class Crew:
             return self._pool.submit(_call, *given)
 
     def dismiss(self) -> None:
-        """Ends the workers, whatever they are at: only for those that change nothing but the database."""
+        """Ends the workers, whatever they look at; what they change they end first."""
         self._dismissed = True
         self._line[1].close()
 
@@ -132,8 +135,17 @@ class Crew:
             self._pool.submit(_awake)
 
     def close(self, *, finish: bool = False) -> None:
-        """Lets the workers end what they do, or also what they were to `finish`, then lets them go."""
+        """Lets the workers end what they change, or also what they were to `finish`, then lets them go.
+
+        They are dismissed before they are waited for: one that was killed may have left a lock, for which another
+        would wait forever.
+        """
+        if not finish:
+            self.dismiss()
         self._pool.shutdown(wait=True, cancel_futures=not finish)
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         for end in self._line:
             end.close()
 
