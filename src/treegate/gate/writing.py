@@ -113,13 +113,14 @@ def _change(tree: Tree, case: str, pair: Pair) -> Change:
 
 
 def document(operations: Sequence[Operation], case: str = "", title: str = "", reason: str = "") -> bytes:
-    """A plan for people to read: its head, and an operation a line."""
+    """A plan for people to read: its head, and an operation a line; raises UsageError where there is none."""
+    if not operations:
+        raise UsageError("none of this changes anything, so there is no plan", code="nothing-edited")
     head = {"version": 1, "title": title, "reason": reason, "case": case}
     lines = [f"  {json.dumps(key)}: {_json(value)}," for key, value in head.items() if value]
     body = ",\n".join(f"    {_json(_in_order(msgspec.to_builtins(operation)))}" for operation in operations)
     made = "\n".join(["{", *lines, '  "operations": [', body, "  ]", "}"]).encode() + b"\n"
-    if operations:
-        Plan.decode(made)
+    Plan.decode(made)
     return made
 
 

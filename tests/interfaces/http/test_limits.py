@@ -78,10 +78,31 @@ def test_an_upload_that_is_cut_off_leaves_nothing(serving: Serving, token: Calla
 
 @pytest.mark.parametrize("lines", [["X-Long: " + "x" * 100_000], [f"X-{n}: y" for n in range(20_000)]])
 def test_a_head_that_is_too_large_is_refused(serving: Serving, lines: list[str]):
-    """One long line or very many: 400, before any of it is looked at."""
+    """One long line or very many: 431, before any of it is looked at."""
     with connect(serving) as line:
         line.sendall("\r\n".join(["GET /healthz HTTP/1.1", "Host: localhost", *lines]).encode())
-        assert answer_of(line)[0] == 400
+        status, text = answer_of(line)
+    assert (status, '"code":"head-too-large"' in text, "application/problem+json" in text) == (431, True, True)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (f"GET /cases?x={'y' * 66_000} HTTP/1.1\r\nHost: localhost\r\n\r\n", 431, "head-too-large"),
+        ("HELLO\r\n\r\n", 400, "malformed-request"),
+        ("GET / HTTP/1.1\r\nHost localhost\r\n\r\n", 400, "malformed-request"),
+        ("POST /check HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1, 2\r\n\r\n", 400, "malformed-request"),
+        ("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "malformed-request"),  # a browser that expects TLS
+    ],
+)
+def test_what_is_no_request_is_told_as_everything_is(serving: Serving, sent: str, status: int, code: str):
+    """A problem document, after which the connection ends."""
+    with connect(serving) as line:
+        line.sendall(sent.encode("latin-1"))
+        found, text = answer_of(line)
+        assert line.recv(1) == b""
+    told = json.loads(text.partition("\r\n\r\n")[2])
+    assert (found, told["code"], told["status"]) == (status, code, status)
 
 
 def test_an_upload_that_stops_is_refused(service: TestClient, author: Headers, monkeypatch: pytest.MonkeyPatch):

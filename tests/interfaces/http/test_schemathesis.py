@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-import time
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
+from test_service_killed import Serving
 
 from treegate.gate import Gate
 from treegate.interfaces.http.app import create_app
@@ -61,17 +60,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         gate.approve(done.id, done.digest)
         run = gate.apply(done.id).run
     known = {"plans": [waits.id, faulty.id, done.id], "runs": [run], "cases": ["Smith", "Jones"]}
-    server = uvicorn.Server(uvicorn.Config(create_app(root, environ), port=0, log_level="critical"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 60
-    while not server.started:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield Served(f"http://127.0.0.1:{port}", token, known)
-    server.should_exit = True
-    thread.join(60)
+    serving = Serving(root, {**environ, "PATH": os.environ["PATH"]})
+    yield Served(serving.address, token, known)
+    serving.process.terminate()
+    assert serving.process.wait(60) == 0
 
 
 def holds(name: str, served: Served, count: int) -> None:

@@ -22,6 +22,7 @@ from treegate.interfaces.http.repeating import REPEATABLE, REPLAYED
 
 JSON, BYTES, EVENTS = "application/json", "application/octet-stream", "text/event-stream"
 REF = "#/components/schemas/{name}"
+UNREADABLE = (400, 431)  # what anything may be refused with
 ALWAYS = (401, 403, 422, 429, 500, 503)  # what anything that needs a token may be refused with
 REFUSALS = {
     304: "It is what `If-None-Match` names.",
@@ -36,6 +37,7 @@ REFUSALS = {
     413: "The body is larger than allowed.",
     416: "The file does not reach as far as `Range` asks.",
     422: "The request, or the plan it brings, is malformed.",
+    431: "What comes before the body is larger than allowed.",
     429: "Too many requests: `Retry-After` says when to ask again.",
     500: "A fault of the service, or a run that failed and was taken back.",
     503: "The service cannot work now.",
@@ -92,7 +94,13 @@ def documented(
     content |= {EVENTS: {"schema": _event(streams)}} if streams is not None else {}
     given = _given(content, (*headers, *((REPLAYED,) if repeats else ())))
     body = _body(takes) if takes is not None else _bytes(brings) if brings else None
-    codes = {*refuses, *(() if open else ALWAYS), *((413,) if body else ()), *((409,) if repeats else ())}
+    codes = {
+        *UNREADABLE,
+        *refuses,
+        *(() if open else ALWAYS),
+        *((413,) if body else ()),
+        *((409,) if repeats else ()),
+    }
     return {
         "status_code": status,
         "response_class": Response,

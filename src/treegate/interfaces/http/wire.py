@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from http import HTTPStatus
 from types import FrameType
 from typing import Any
 
@@ -16,11 +17,33 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from treegate.engine.config import Service
+from treegate.errors import TreegateError, UsageError
+from treegate.interfaces.http import problems
 
 MOST_HEAD = 64 << 10  # bytes of a request line and its headers
+LONGEST_TARGET = 65_535  # bytes of a request's target that the parser can take apart
 PATIENCE = 30.0  # seconds: until a head is whole, and until the next request on a connection begins
 LINGER = 5.0  # seconds: for what is left of a body that was answered before it had come in
 MOST_CONNECTIONS = 500
+
+
+class Malformed(UsageError):
+    """What came is no request."""
+
+    code = "malformed-request"
+
+    def __init__(self) -> None:
+        super().__init__("this cannot be read as HTTP/1.1", hint="send a request as RFC 9112 has it")
+
+
+class HeadTooLarge(UsageError):
+    """More before the body than a request may have."""
+
+    code, http_status = "head-too-large", 431
+
+    def __init__(self) -> None:
+        text = f"the request line and its headers have more than {MOST_HEAD:,} bytes"
+        super().__init__(text, hint="send less of them: what is long belongs into a body")
 
 
 class Connection(HttpToolsProtocol):
@@ -43,7 +66,19 @@ class Connection(HttpToolsProtocol):
         if self._in_head:
             self._came += len(data)
             if self._came > MOST_HEAD and not self.transport.is_closing():
-                self.send_400_response("The head of this request is too large.")
+                self._refuse(HeadTooLarge())
+
+    def send_400_response(self, msg: str) -> None:
+        """What the parser stumbles over is told as everything else is."""
+        self._refuse(HeadTooLarge() if len(self.url or b"") >= LONGEST_TARGET else Malformed())
+
+    def _refuse(self, error: TreegateError) -> None:
+        """A problem document, and the end of the connection: where the next request would begin, nobody knows."""
+        answer = problems.answer(error)
+        head = [f"HTTP/1.1 {error.http_status} {HTTPStatus(error.http_status).phrase}".encode()]
+        head += [name + b": " + value for name, value in (*answer.raw_headers, (b"connection", b"close"))]
+        self.transport.write(b"\r\n".join(head) + b"\r\n\r\n" + bytes(answer.body))
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         self._in_head, self._came = True, 0
