@@ -93,6 +93,11 @@ def _of_hash(reader: Reader, hash: str) -> Token | None:
     return reader.first(schema.select(*_COLUMNS).where(schema.tokens.c.hash == hash), Token)
 
 
+def of_text(reader: Reader, text: str) -> Token | None:
+    """The token of this text, whether or not it holds."""
+    return _of_hash(reader, _hash(text))
+
+
 def of_id(reader: Reader, id: str) -> Token | None:
     """The token of exactly this id."""
     return reader.first(schema.select(*_COLUMNS).where(schema.tokens.c.id == id), Token)
@@ -124,7 +129,7 @@ def named(among: Iterable[Token], id_or_name: str) -> Token:
     found = [token for token in among if id_or_name in {token.id, token.name}]
     if not found:
         raise NotFound(
-            f"there is no token {id_or_name!r}",
+            "there is no such token" if id_or_name.startswith("tg_") else f"there is no token {id_or_name!r}",
             code="token-not-found",
             hint="see which there are",
             next="treegate token list",

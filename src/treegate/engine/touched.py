@@ -51,12 +51,6 @@ def add(transaction: Writer, seq: int, lines: Iterable[Speaks]) -> None:
     transaction.insert_tuples(schema.touched_runs, [(seq,)])
 
 
-def forget(transaction: Writer) -> None:
-    """Throws the whole index away."""
-    for table in (schema.touched, schema.touched_runs):
-        transaction.execute(table.delete())
-
-
 def missing(reader: Reader) -> list[tuple[int, str]]:
     """The runs that did something and are not indexed, by `seq` and id, oldest first."""
     runs, done = schema.runs, schema.touched_runs

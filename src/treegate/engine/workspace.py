@@ -18,7 +18,7 @@ import msgspec
 from treegate.engine import handles, mounts, posix
 from treegate.engine.config import Config
 from treegate.engine.probe import assume, probe
-from treegate.errors import NotFound, NotVerified, UsageError
+from treegate.errors import Away, NotFound, NotVerified, Unreadable, UsageError
 from treegate.model.capabilities import Capabilities
 
 AREA = ".treegate"
@@ -66,18 +66,18 @@ def state_directory(workspace: str, environ: Mapping[str, str]) -> Path:
 
 
 def read_marker(root: Path) -> Marker:
-    """The marker of a workspace; raises NotFound or NotVerified."""
+    """The marker of a workspace; raises Away, Unreadable or NotVerified."""
     path = root / AREA / MARKER
     try:
         return msgspec.json.decode(path.read_bytes(), type=Marker)
     except FileNotFoundError:
         hint = "is the bucket mounted? An unmounted one looks like an empty folder; if it is none yet, make it one"
         text = f"{root} has no {AREA}/{MARKER}"
-        raise NotFound(text, code="marker-missing", hint=hint, next="treegate init --help") from None
+        raise Away(text, code="marker-missing", hint=hint, next="treegate init --help") from None
     except msgspec.MsgspecError as error:
         raise NotVerified(f"{path} cannot be read: {error}", code="marker-damaged") from None
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}", code="workspace-unreadable") from None
+        raise Unreadable(f"{path}: {error.strerror}") from None
 
 
 def write_marker(root: Path, marker: Marker) -> None:
@@ -170,14 +170,14 @@ class Workspace:
             return {name: "" if self._device(name) == own else name for name in names}
         except FileNotFoundError:
             text = f"{self.projects} is not there"
-            raise NotFound(
+            raise Away(
                 text,
                 code="projects-missing",
                 hint="is the workspace mounted? mount it, then look again",
                 next="treegate doctor",
             ) from None
         except OSError as error:
-            raise UsageError(f"{self.projects}: {error.strerror}", code="workspace-unreadable") from None
+            raise Unreadable(f"{self.projects}: {error.strerror}") from None
 
     def _own_device(self) -> int:
         """The filesystem of treegate's own folder; where there is none yet, that of the workspace."""

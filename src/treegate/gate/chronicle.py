@@ -18,6 +18,7 @@ from treegate.engine.store.records import Kept, Run, VaultState
 from treegate.engine.touched import Speaks, Spot
 from treegate.errors import TreegateError
 from treegate.gate.core import Core
+from treegate.gate.files import checked
 from treegate.model import lifeline
 from treegate.model.actors import Action
 from treegate.model.effects import untagged
@@ -63,7 +64,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 def history(core: Core, path: str, case: str = "") -> list[History]:
     """The lives of all files that were ever at a path, in the order in which they were."""
     core.workspace.check_marker()
-    path = _from_projects(core, path, case)
+    path = checked(_from_projects(core, path, case))
     core.actor.require(Action.READ, [path.partition("/")[0]])
     catch_up(core)
     chronicle = _Chronicle(core)
@@ -213,13 +214,6 @@ def catch_up(core: Core) -> None:
     for seq, run in touched.missing(core.store):
         with contextlib.suppress(TreegateError):
             _index(core, seq, run)
-
-
-def rebuild(core: Core) -> None:
-    """Makes the index anew from the receipts."""
-    with core.store.write() as transaction:
-        touched.forget(transaction)
-    catch_up(core)
 
 
 def _index(core: Core, seq: int, run: str) -> None:

@@ -39,6 +39,11 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     settings: list[tuple[str, str]]  # what is not as by default, and where that is said; never a value
 
 
+def may_look(core: Core) -> bool:
+    """Whether whoever acts is told how the workspace does."""
+    return core.actor.may(Action.TEND, by=[Role.REVIEWER])
+
+
 def condition(core: Core) -> Condition:
     """How the workspace does; raises Denied for whoever may not look into that."""
     core.actor.require(Action.TEND, by=[Role.REVIEWER])

@@ -45,13 +45,7 @@ def approve(
     the reviewer typed it.
     """
     plan = _decidable(core, prefix)
-    if is_own(core, plan):
-        raise Denied(
-            f"{core.actor.name} wrote plan {plan.id} and may not approve it",
-            code="own-plan",
-            hint="someone else has to look at it (or an admin sets policy.approval.own, as `init --solo` does)",
-            next=f"treegate show {plan.id}",
-        )
+    _refuse_own(core, plan)
     full = plans.full_digest(plan, digest)
     _refuse_untyped(core, plan, typed)
     _refuse_unseen(core, plan, sample)
@@ -71,6 +65,16 @@ def approve(
         if then is not None:
             then(transaction)
     return core.store.plan(plan.id)
+
+
+def _refuse_own(core: Core, plan: StoredPlan) -> None:
+    if is_own(core, plan):
+        raise Denied(
+            f"{core.actor.name} wrote plan {plan.id} and may not approve it",
+            code="own-plan",
+            hint="someone else has to look at it (or an admin sets policy.approval.own, as `init --solo` does)",
+            next=f"treegate show {plan.id}",
+        )
 
 
 def reject(core: Core, prefix: str, digest: str, comment: str) -> StoredPlan:

@@ -80,7 +80,7 @@ def listing(
     """What a folder of a case holds, from behind `cursor` on."""
     after = unquote_to_bytes(cursor)
     with _tree(core, case, raw) as (tree, case):
-        folder = _path(prefix.removesuffix("/"), raw) if prefix else ""
+        folder = checked(prefix.removesuffix("/"), raw) if prefix else ""
         whole = f"{case}/{folder}" if folder else case
         with _told(prefix):
             names = tree.names(whole)
@@ -94,7 +94,7 @@ def listing(
 def open_file(core: Core, case: str, path: str, *, raw: bool = False) -> Opened:
     """A regular file of a case, opened; never through a link."""
     with _tree(core, case, raw) as (tree, case):
-        below = _path(path, raw)
+        below = checked(path, raw)
         with _told(path):
             file = tree.open(f"{case}/{below}")
     found = os.fstat(file.fileno())
@@ -114,7 +114,7 @@ def _file(tree: WorldTree, folder: str, name: str) -> File | None:
 @contextmanager
 def _tree(core: Core, case: str, raw: bool) -> Iterator[tuple[WorldTree, str]]:
     """The tree, and the case by its name; who may not see a case does not learn whether it is there."""
-    name = _path(case, raw) if raw else case
+    name = checked(case, raw) if raw else case
     core.actor.require(Action.READ, [name])
     core.workspace.check_marker()
     core.check_case(name)
@@ -122,7 +122,7 @@ def _tree(core: Core, case: str, raw: bool) -> Iterator[tuple[WorldTree, str]]:
         yield world.tree, name
 
 
-def _path(text: str, raw: bool) -> str:
+def checked(text: str, raw: bool = False) -> str:
     """A path as it may stand in a plan; raises PlanError."""
     try:
         path = paths.from_raw(text) if raw else text

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from treegate.engine import jobs, journal, pauses, tablefile
+from treegate.engine import jobs, journal, pauses, receipts, tablefile
 from treegate.engine.jobs import Job, JobState
 from treegate.engine.store import Transaction
 from treegate.engine.store.records import Run, StoredPlan
@@ -103,14 +103,31 @@ def _asked(core: Core, transaction: Transaction, plan: StoredPlan) -> Job:
 
 
 def due(core: Core) -> list[Job]:
-    """The jobs that may begin now, oldest first: of each case the first that waits, unless it is paused."""
+    """The jobs that may begin now, oldest first: of each case the first that waits, unless it is paused.
+
+    While the workspace is away nothing may: what was approved is carried out once it is back.
+    """
     taken = {case for job in jobs.jobs(core.store, [JobState.RUNNING]) for case in job.cases}
     found = []
     for job in jobs.jobs(core.store, [JobState.QUEUED]):
         if not taken & set(job.cases) and pauses.holding(core.store, job.cases) is None:
             found.append(job)
         taken |= set(job.cases)  # whatever holds it: nothing overtakes on a case
-    return found
+    return found if found and _there(core) else []
+
+
+def _there(core: Core) -> bool:
+    try:
+        core.workspace.check_marker()
+    except TreegateError:
+        return False
+    return True
+
+
+def failed(core: Core, plan: StoredPlan) -> Job | None:
+    """The newest attempt to carry out a plan's current preview that came to nothing."""
+    found = [job for job in jobs.jobs(core.store, [JobState.FAILED]) if job.preview == plan.preview]
+    return found[-1] if found and core.actor.sees(plan.cases) else None
 
 
 def carry_out(core: Core, run: str) -> Applied:
@@ -158,7 +175,9 @@ def progress(core: Core, prefix: str) -> Progress:
         return _waiting(core, jobs.job(core.store, prefix, core.actor.cases))
     core.actor.require(Action.READ, run.cases)
     if run.state not in UNFINISHED:
-        return Progress(run=run.id, plan=run.plan, state=run.state.value)
+        steps = _steps(core, run)
+        done = steps if run.state in _WELL else 0
+        return Progress(run=run.id, plan=run.plan, state=run.state.value, done=done, total=steps)
     directory = core.run_directory(run.id)
     story = journal.peek(directory, run.id)
     try:
@@ -168,6 +187,14 @@ def progress(core: Core, prefix: str) -> Progress:
     return Progress(
         run=run.id, plan=run.plan, state=run.state.value, done=min(story.done, total), total=total, back=story.back
     )
+
+
+def _steps(core: Core, run: Run) -> int:
+    """How many steps a run had that has ended; 0 where its receipt cannot be read: fsck tells of that."""
+    try:
+        return receipts.read(core.state / "receipts", run.id).steps
+    except TreegateError:
+        return 0
 
 
 def outcome(core: Core, prefix: str) -> Applied:

@@ -24,6 +24,8 @@ def create(
     else:
         core.actor.require(Action.TOKENS, wanted)
     _check_name(name)
+    if expires_at is not None and expires_at <= core.clock():
+        raise UsageError("this token would never hold: its time is over", code="expires-too-early")
     with core.store.write() as transaction:
         return tokens.create(transaction, name, role, by=core.by(), cases=wanted, expires_at=expires_at)
 
@@ -35,10 +37,16 @@ def listing(core: Core) -> list[Token]:
 
 
 def revoke(core: Core, id_or_name: str) -> Token:
-    """Makes a token invalid from now on; raises NotFound "token-not-found", also for one that is not the actor's."""
+    """Makes a token invalid from now on; raises NotFound "token-not-found", also for one that is not the actor's.
+
+    Its text will do, too: that is what one has of a token that leaked.
+    """
     core.actor.require(Action.TOKENS)
     with core.store.write() as transaction:
-        return tokens.revoke(transaction, tokens.named(_own(core, transaction), id_or_name).id, core.by())
+        own = _own(core, transaction)
+        shown = tokens.of_text(transaction, id_or_name)
+        id = shown.id if shown is not None and shown in own else tokens.named(own, id_or_name).id
+        return tokens.revoke(transaction, id, core.by())
 
 
 def _own(core: Core, reader: Reader) -> list[Token]:

@@ -13,7 +13,7 @@ from treegate.engine import tablefile
 from treegate.engine.store import Transaction
 from treegate.engine.store.records import Run, StoredPlan, StoredPreview
 from treegate.engine.unhurried import unhurried_gc
-from treegate.errors import Denied, NeedsRecovery, NotFound, PlanError, Stale, TreegateError
+from treegate.errors import NeedsRecovery, NotFound, PlanError, Stale, TreegateError, WrongState
 from treegate.gate import approving, openplans, reach
 from treegate.gate.core import Core
 from treegate.gate.daily import day_of
@@ -257,11 +257,17 @@ def show(core: Core, prefix: str) -> Shown:
     return Shown(plan, msgspec.structs.replace(preview, waiting_for=waiting), waiting, run)
 
 
+def unpreviewed(plan: StoredPlan) -> WrongState:
+    """What is said of a plan that has no preview yet, to whoever wants to see it."""
+    text = f"plan {plan.id} was never previewed"
+    return WrongState(text, code="not-previewed", next=f"treegate refresh {plan.id}")
+
+
 def model_of(core: Core, plan: StoredPlan) -> Preview:
     """The preview model that the store keeps of a plan's newest revision."""
     stored = core.store.preview(plan.id)
     if stored is None:
-        raise Denied(f"plan {plan.id} was never previewed", code="not-previewed", next=f"treegate refresh {plan.id}")
+        raise unpreviewed(plan)
     return model_in(core, stored)
 
 

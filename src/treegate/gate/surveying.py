@@ -11,7 +11,6 @@ import msgspec
 
 from treegate.engine.store.records import StoredPlan, StoredPreview
 from treegate.engine.world import DiskWorld
-from treegate.errors import Denied
 from treegate.gate import plans
 from treegate.gate.core import Core
 from treegate.model.actors import Action
@@ -40,12 +39,12 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def seen(core: Core, prefix: str) -> tuple[StoredPlan, StoredPreview]:
-    """A plan that the actor may read, and its newest preview; raises Denied "not-previewed"."""
+    """A plan that the actor may read, and its newest preview; raises WrongState "not-previewed"."""
     plan = core.find_plan(prefix)
     core.actor.require(Action.READ, plan.cases)
     stored = core.store.preview(plan.id)
     if stored is None:
-        raise Denied(f"plan {plan.id} was never previewed", code="not-previewed", next=f"treegate refresh {plan.id}")
+        raise plans.unpreviewed(plan)
     return plan, stored
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from treegate.errors import Busy, Denied, Expired, NeedsRecovery, PlanError, Rejected, Stale, TreegateError
+from treegate.errors import Busy, Expired, NeedsRecovery, PlanError, Rejected, Stale, TreegateError, WrongState
 
 
 class State(StrEnum):
@@ -108,7 +108,7 @@ class _Refusal(NamedTuple):
 
 _REFUSED: Mapping[State, _Refusal] = {
     State.DRAFT: _Refusal(
-        Denied,
+        WrongState,
         "not-previewed",
         "is a draft that was never previewed",
         "have it previewed on the tree as it is now",
@@ -117,15 +117,17 @@ _REFUSED: Mapping[State, _Refusal] = {
     State.INVALID: _Refusal(
         PlanError, "plan-invalid", "has errors", "repair what its problems name, then revise it", "revise {plan} PLAN"
     ),
-    State.PENDING: _Refusal(Denied, "still-pending", "waits for a decision", "decide on it first", "show {plan}"),
+    State.PENDING: _Refusal(WrongState, "still-pending", "waits for a decision", "decide on it first", "show {plan}"),
     State.CHANGES_REQUESTED: _Refusal(
-        Denied,
+        WrongState,
         "changes-requested",
         "was sent back for changes",
         "change it as the reviewer asked, and revise it",
         "revise {plan} PLAN",
     ),
-    State.APPROVED: _Refusal(Denied, "not-applied", "is approved and not applied yet", "apply it", "apply {plan}"),
+    State.APPROVED: _Refusal(
+        WrongState, "not-applied", "is approved and not applied yet", "apply it", "apply {plan}"
+    ),
     State.REJECTED: _Refusal(
         Rejected,
         "already-rejected",
@@ -141,7 +143,7 @@ _REFUSED: Mapping[State, _Refusal] = {
         "refresh {plan}",
     ),
     State.WITHDRAWN: _Refusal(
-        Denied, "withdrawn", "was withdrawn by its author", "submit it anew as a plan of its own", "submit PLAN"
+        WrongState, "withdrawn", "was withdrawn by its author", "submit it anew as a plan of its own", "submit PLAN"
     ),
     State.STALE: _Refusal(
         Stale,
@@ -158,10 +160,14 @@ _REFUSED: Mapping[State, _Refusal] = {
         "show {plan}",
     ),
     State.APPLIED: _Refusal(
-        Denied, "already-applied", "is applied", "undo it, or submit what is still to be done as a new plan", "undo"
+        WrongState,
+        "already-applied",
+        "is applied",
+        "undo it, or submit what is still to be done as a new plan",
+        "undo",
     ),
     State.ROLLED_BACK: _Refusal(
-        Denied,
+        WrongState,
         "approval-used",
         "failed midway and was taken back; its approval is used up",
         "refresh it: it is previewed on the tree as it is now, and decided on again",
@@ -175,15 +181,15 @@ _REFUSED: Mapping[State, _Refusal] = {
         "recover",
     ),
     State.UNDONE: _Refusal(
-        Denied, "already-undone", "was applied and undone", "submit it anew as a plan of its own", "submit PLAN"
+        WrongState, "already-undone", "was applied and undone", "submit it anew as a plan of its own", "submit PLAN"
     ),
 }
 
 _NOT_APPROVED = _Refusal(
-    Denied, "not-approved", "is not approved", "have a reviewer approve exactly this preview", "approve {plan}"
+    WrongState, "not-approved", "is not approved", "have a reviewer approve exactly this preview", "approve {plan}"
 )
 _NOT_APPLIED = _Refusal(
-    Denied, "not-applied", "is not applied, so there is nothing to undo", "see where it stands", "show {plan}"
+    WrongState, "not-applied", "is not applied, so there is nothing to undo", "see where it stands", "show {plan}"
 )
 _UNAPPLIED = frozenset(State) - UNFINISHED - {State.APPLIED, State.UNDONE}
 
@@ -196,7 +202,7 @@ _REFUSED_EVENT: Mapping[tuple[State, Event], _Refusal] = {
 def next_state(state: State, event: Event, plan: str = "") -> State:
     """The state that `event` leads to; `plan` is the id that messages name.
 
-    Raises the refusal of the state: Denied, PlanError, Rejected, Expired, Stale, Busy or NeedsRecovery.
+    Raises the refusal of the state: WrongState, PlanError, Rejected, Expired, Stale, Busy or NeedsRecovery.
     """
     after = TABLE[state].get(event)
     if after is None:

@@ -107,6 +107,7 @@ def test_a_story_from_a_faulty_plan_to_an_undo(
         assert serious(page) == []
 
     page.locator("li.pattern").filter(has_text="invoice").locator("input[name=leave]").check()
+    expect(page.locator(".bar .primary")).to_be_disabled()
     page.get_by_role("button", name="Leave out what is ticked").click()
     page.get_by_role("button", name="Make a revision without them").click()
     expect(page.locator("#part-since")).to_contain_text("No longer")

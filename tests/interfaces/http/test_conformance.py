@@ -54,6 +54,8 @@ ABSENT = {
             "invite",
             "is_own",
             "may_withdraw",
+            "sees_condition",
+            "failed",
             "condition",
             "needs_a_person",
             "excerpts",

@@ -189,3 +189,39 @@ def test_leaving_nothing_out_is_no_revision(page: TestClient, author: Headers):
 def test_whoever_comes_to_the_front_is_led_to_the_pages(page: TestClient):
     """The address alone, typed into a browser."""
     assert page.get("/", follow_redirects=False).headers["location"] == "/ui/"
+
+
+def test_what_is_ticked_to_be_left_out_is_not_approved(page: TestClient, author: Headers, office: Path):
+    """The button that approves is pressed instead of the other one: nothing is decided, and it is said why."""
+    made = submitted(page, author)
+    answer = page.post(f"/ui/plans/{made['id']}/approve", data=form(page, made, leave=["e1", "e2"]))
+    assert (answer.status_code, "2 rows of this plan are ticked" in answer.text) == (422, True)
+    assert state(page, made, author) == "pending"
+
+
+def test_a_plan_that_is_over_promises_nothing(page: TestClient, author: Headers):
+    """Until when it can be undone, and what happens on a change, is told of what may still be carried out."""
+    made = submitted(page, author)
+    promises = ("Can be undone until", "before the run, nothing is done")
+    text = page.get(f"/ui/plans/{made['id']}").text
+    assert [one in text for one in promises] == [True, True]
+    page.post(f"/ui/plans/{made['id']}/reject", data=form(page, made, comment="no"))
+    text = page.get(f"/ui/plans/{made['id']}").text
+    assert [one in text for one in promises] == [False, False]
+
+
+def test_a_plan_with_faults_shows_them_and_no_empty_tables(page: TestClient, author: Headers):
+    """Which operation it is, and what to change."""
+    made = submitted(
+        page, author, plan({"op": "mkdir", "path": "New"}, {"op": "move", "from": "x.pdf", "to": "y.pdf"})
+    )
+    text = page.get(f"/ui/plans/{made['id']}").text
+    assert ("operation 2" in text, "x.pdf" in text) == (True, True)
+
+
+def test_an_author_is_not_led_where_they_may_not_look(service: TestClient, token: Callable[..., str]):
+    """No Health in the head of their pages, nor among the keys."""
+    service.post("/ui/login", data={"token": token("arthur", "author")})
+    text = service.get("/ui/").text
+    assert ("/ui/audit" in text, "/ui/health" in text) == (True, False)
+    assert service.get("/ui/health").status_code == 403

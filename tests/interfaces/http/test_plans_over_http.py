@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fastapi.testclient import TestClient
 
 Headers = dict[str, str]
@@ -120,13 +121,13 @@ def test_a_revision_is_taken_only_on_top_of_the_one_that_is_named(service: TestC
 def test_a_stream_goes_on_behind_the_last_event_that_was_seen(
     service: TestClient, office: Path, author: Headers, reviewer: Headers
 ):
-    """Last-Event-ID behind the end: only the end is told again."""
+    """Last-Event-ID within the run: only the end is told again, under the number of all steps."""
     made = submitted(service, author)
     service.post(f"/plans/{made['id']}/approve", json={"digest": made["digest"]}, headers=reviewer)
     run = service.post(f"/plans/{made['id']}/apply", headers=reviewer).json()["run"]
     service.get(f"/runs/{run}/events", headers=author)
     told = events(service.get(f"/runs/{run}/events", headers={**author, "Last-Event-ID": "5"}).text)
-    assert [(id, name) for id, name, _ in told] == [(5, "ended")]
+    assert [(id, name) for id, name, _ in told] == [(6, "ended")]
 
 
 def test_what_is_paused_is_not_carried_out_until_it_is_resumed(
@@ -163,3 +164,59 @@ def test_effects_are_paged_and_sought_through(service: TestClient, office: Path,
     for odd, total in (("\\", 0), ('"', 0), ("e1", 0), ("Notes/note", 250)):
         answer = service.get(f"/plans/{made['id']}/effects", params={"q": odd}, headers=author)
         assert (answer.status_code, answer.json()["total"]) == (200, total)
+
+
+def test_a_run_that_has_ended_tells_all_its_steps(service: TestClient, author: Headers, reviewer: Headers):
+    """Done and in all, in the last event and afterwards; the event's id is how many there were."""
+    made = submitted(service, author)
+    service.post(f"/plans/{made['id']}/approve", json={"digest": made["digest"]}, headers=reviewer)
+    run = service.post(f"/plans/{made['id']}/apply", headers=reviewer).json()["run"]
+    id, name, told = events(service.get(f"/runs/{run}/events", headers=author).text)[-1]
+    steps = service.get(f"/runs/{run}/receipt", headers=author).json()["steps"]
+    assert (id, name, told["done"], told["total"], steps > 0) == (steps, "ended", steps, steps, True)
+    now = service.get(f"/runs/{run}", headers=author).json()["progress"]
+    assert (now["done"], now["total"]) == (steps, steps)
+
+
+WHATEVER = ["healthz", "plans", "plans/ID", "plans/ID/effects", "plans/ID/preview", "plans/ID/events", "audit/export"]
+
+
+@pytest.mark.parametrize("path", [*WHATEVER, "cases/Smith/content?path=scan0.pdf"])
+def test_head_says_what_get_says(service: TestClient, author: Headers, path: str):
+    """The same status and headers, and no body; a stream ends with its head."""
+    path = "/" + path.replace("ID", submitted(service, author)["id"])
+    head = service.head(path, headers=author)
+    assert (head.status_code, head.content) == (200, b"")
+    if not path.endswith("/events"):
+        get = service.get(path, headers=author)
+        own = {"x-request-id", "date"}
+        assert {k: v for k, v in head.headers.items() if k not in own} == {
+            k: v for k, v in get.headers.items() if k not in own
+        }
+    assert service.head("/plans/pl_none", headers=author).status_code == 404
+
+
+def test_a_method_that_there_is_not_is_told_with_those_that_there_are(service: TestClient, author: Headers):
+    """All of the path's, whichever route they are of (RFC 9110, 15.5.6)."""
+    answer = service.patch("/plans/pl_x", headers=author)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, PUT")
+    assert service.delete("/check", headers=author).headers["allow"] == "POST"
+    assert service.get("/plans/", headers=author).status_code == 404
+
+
+def test_a_comparison_says_what_with(service: TestClient, author: Headers):
+    """`to` alone would be taken for something else."""
+    made = submitted(service, author)
+    assert service.get(f"/plans/{made['id']}/diff?to=1", headers=author).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["plan", "preview", "receipt"])
+def test_the_schemas_of_all_documents_are_there(service: TestClient, name: str):
+    """Each is a JSON Schema; nobody needs a token for it."""
+    assert "$schema" in service.get(f"/schemas/{name}").json()
+
+
+@pytest.mark.parametrize("path", ["../x", "a%00b", ""])
+def test_a_path_that_is_none_has_no_history(service: TestClient, author: Headers, path: str):
+    """It is refused, and not taken for one at which nothing ever was."""
+    assert service.get(f"/history?path={path}", headers=author).status_code == 422

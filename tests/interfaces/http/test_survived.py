@@ -93,7 +93,7 @@ def test_one_byte_of_the_plan_changed_after_the_approval_wants_another_approval(
     approved(service, made, reviewer)
     answer = service.put(f"/plans/{made['id']}", content=plan({"op": "mkdir", "path": "New2"}), headers=author)
     assert (answer.status_code, answer.json()["state"]) == (200, "pending")
-    assert service.post(f"/plans/{made['id']}/apply", headers=reviewer).status_code == 403
+    assert service.post(f"/plans/{made['id']}/apply", headers=reviewer).status_code == 409
     old = service.post(f"/plans/{made['id']}/approve", json={"digest": made["digest"]}, headers=reviewer)
     assert (old.status_code, old.json()["code"]) == (409, "digest-not-current")
 
@@ -202,7 +202,7 @@ def test_approved_then_stale_then_handed_in_unchanged_is_decided_anew(
     )
     assert (answer.status_code, answer.json()["state"]) == (200, "pending")
     assert answer.json()["digest"] != made["digest"]
-    assert service.post(f"/plans/{made['id']}/apply", headers=reviewer).status_code == 403
+    assert service.post(f"/plans/{made['id']}/apply", headers=reviewer).status_code == 409
     approved(service, answer.json(), reviewer)
     assert applied(service, made["id"], reviewer)["state"] == "applied"
     assert (office / "projects/Smith/Scans/scan3.pdf").read_text() == "edited"

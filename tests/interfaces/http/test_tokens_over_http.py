@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -131,3 +132,39 @@ def test_a_one_time_address_that_another_site_opens_logs_in_by_a_page(
     assert (first.status_code, first.headers["refresh"]) == (200, "0; url=/ui/")
     service.cookies.clear()
     assert service.get(f"/ui/login?once={once}").status_code == 401
+
+
+@pytest.mark.parametrize("case", ["M\u00fcller", "\u041f\u0435\u0442\u0440\u043e\u0432", "a b&c"])
+def test_a_one_time_address_leads_to_a_page_of_any_name(
+    service: TestClient, office: Path, environ: dict[str, str], case: str
+):
+    """From another site too, where the address of the page stands in a header."""
+    with Gate.open(office, environ) as gate:
+        once = gate.invite()
+    asked = {"once": once, "next": f"/ui/cases/{case}"}
+    first = service.get("/ui/login", params=asked, headers={"Sec-Fetch-Site": "cross-site"})
+    assert first.status_code == 200
+    assert unquote(first.headers["refresh"]) == f"0; url=/ui/cases/{case}"
+    assert first.headers["refresh"].isascii()
+
+
+def test_a_token_that_leaked_is_revoked_by_its_text_which_no_log_has(
+    service: TestClient, token: Callable[..., str], caplog: pytest.LogCaptureFixture
+):
+    """Whoever has its text has no id; one of another workspace is not there, and not repeated in the answer."""
+    admin, leaked = {"Authorization": f"Bearer {token('ada', 'admin')}"}, token("leo", "author")
+    with caplog.at_level("INFO", "treegate"):
+        gone = service.delete(f"/tokens/{leaked}", headers=admin)
+        unknown = service.delete(f"/tokens/{leaked[:-4]}", headers=admin)
+    assert (gone.status_code, gone.json()["name"]) == (200, "leo")
+    assert service.get("/whoami", headers={"Authorization": f"Bearer {leaked}"}).status_code == 401
+    assert (unknown.status_code, leaked[:-4] in unknown.text) == (404, False)
+    facts = [record.facts for record in caplog.records if hasattr(record, "facts")]
+    assert [one["path"] for one in facts][:2] == ["/tokens/tg_...", "/tokens/tg_..."]
+
+
+def test_a_token_whose_time_is_over_is_not_made(service: TestClient, token: Callable[..., str]):
+    """It would never hold."""
+    admin = {"Authorization": f"Bearer {token('ada', 'admin')}"}
+    made = service.post("/tokens", json={"name": "old", "role": "author", "expires_at": 1}, headers=admin)
+    assert (made.status_code, made.json()["code"]) == (400, "expires-too-early")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from treegate.engine.store.records import StoredPlan, StoredPreview
+from treegate.errors import UsageError
 from treegate.gate import comparing, finding, looking, plans, reducing, repairing, revising, writing
 from treegate.gate.comparing import Comparison
 from treegate.gate.face.base import Face, as_plan
@@ -115,6 +116,8 @@ class Proposing(Face):
 
     def diff(self, plan: str, revision: int | None = None, to: int | None = None) -> Comparison:
         """How a revision differs from the newest (or from `to`); without one, what was approved from now."""
+        if revision is None and to is not None:
+            raise UsageError("it is not said what to compare with", hint="name the revision to begin from, too")
         if revision is None:
             return comparing.since_approved(self._core, plan)
         return comparing.revisions(self._core, plan, revision, to)

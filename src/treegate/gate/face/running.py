@@ -32,6 +32,10 @@ class Running(Face):
         """The job that a plan's current preview has, unless it failed."""
         return jobs.asked(self._core, plan)
 
+    def failed(self, plan: StoredPlan) -> Job | None:
+        """The newest attempt to carry out a plan's current preview that came to nothing."""
+        return jobs.failed(self._core, plan)
+
     def approve_and_ask(
         self, plan: str, digest: str, comment: str = "", *, sample: int | None = None, typed: int | None = None
     ) -> StoredPlan:

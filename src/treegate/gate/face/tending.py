@@ -42,6 +42,10 @@ class Tending(Face):
         """How the workspace does: jobs, locks, what is unfinished or paused, the log, how large it is."""
         return condition.condition(self._core)
 
+    def sees_condition(self) -> bool:
+        """Whether the actor is told how the workspace does."""
+        return condition.may_look(self._core)
+
     def needs_a_person(self) -> bool:
         """Whether something stands still until somebody sees to it: a run to be recovered, a database that is old."""
         return condition.needs_a_person(self._core)

@@ -16,6 +16,7 @@ from treegate.interfaces.http import logs, problems
 from treegate.interfaces.http.rates import address_of
 
 GONE = 499  # in log and numbers: whoever asked went away before there was an answer
+_TOKEN = re.compile(r"tg_[A-Za-z0-9_-]+")  # one may be sent where an id belongs, by whoever wants it revoked
 _FIT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -77,7 +78,7 @@ def _tell(scope: Scope, status: int, seconds: float) -> None:
     facts = {
         "id": scope["state"]["id"],
         "method": scope["method"],
-        "path": scope["path"],
+        "path": _TOKEN.sub("tg_...", scope["path"]),
         "status": status,
         "ms": round(seconds * 1000, 1),
         "address": address_of(scope),

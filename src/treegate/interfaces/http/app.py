@@ -30,6 +30,7 @@ from treegate.interfaces.http.api import (
 )
 from treegate.interfaces.http.bounds import MOST_FIELDS, Bounds
 from treegate.interfaces.http.headers import Headers
+from treegate.interfaces.http.heads import Heads
 from treegate.interfaces.http.hosts import Hosts
 from treegate.interfaces.http.openapi import Described, operation_id
 from treegate.interfaces.http.rates import Limited
@@ -58,6 +59,7 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         generate_unique_id_function=operation_id,
         form_limits={"max_fields": MOST_FIELDS},
     )
@@ -70,6 +72,6 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
     for page in (login, inbox, review, pictures, deciding, ui_runs, ui_cases, ui_audit, health):
         app.include_router(page.router)
     app.mount("/ui/static", StaticFiles(packages=[("treegate.interfaces.http.ui", "static")]))
-    for layer in (Straight, Bounds, Limited, Hosts, Stopping, Account, Headers):  # the last is the outermost
+    for layer in (Straight, Heads, Bounds, Limited, Hosts, Stopping, Account, Headers):  # the last is the outermost
         app.add_middleware(layer)
     return app

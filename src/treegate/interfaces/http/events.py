@@ -40,7 +40,7 @@ async def of_run(gate: Callable[[], Gate], run: str, last: int) -> AsyncIterator
             yield Event(max(now.done, last), "ended", jsons.dumps(now))
             return
         if (now.done, now.state) != seen and now.done >= seen[0]:
-            seen, quiet = (now.done, now.state), 0.0
+            seen, last, quiet = (now.done, now.state), now.done, 0.0
             yield Event(now.done, "progress", jsons.dumps(now))
         elif quiet >= QUIET:
             quiet = 0.0

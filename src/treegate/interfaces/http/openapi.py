@@ -22,7 +22,7 @@ from treegate.interfaces.http.repeating import REPEATABLE, REPLAYED
 
 JSON, BYTES, EVENTS = "application/json", "application/octet-stream", "text/event-stream"
 REF = "#/components/schemas/{name}"
-UNREADABLE = (400, 431)  # what anything may be refused with
+FIRST = (400, 421, 431)  # what anything may be refused with, before it is looked at
 ALWAYS = (401, 403, 422, 429, 500, 503)  # what anything that needs a token may be refused with
 REFUSALS = {
     304: "It is what `If-None-Match` names.",
@@ -31,11 +31,12 @@ REFUSALS = {
     403: "The token's role or cases do not allow it.",
     404: "There is no such thing.",
     406: "There is nothing of what `Accept` asks for.",
-    408: "It has not come yet.",
+    408: "It has not come yet; or the body stopped coming.",
     409: "It does not fit what is there now: decided otherwise, stale, locked, paused, unfinished, under way.",
     412: "What `If-Match` names is not the newest.",
     413: "The body is larger than allowed.",
     416: "The file does not reach as far as `Range` asks.",
+    421: "The service goes by another name.",
     422: "The request, or the plan it brings, is malformed.",
     431: "What comes before the body is larger than allowed.",
     429: "Too many requests: `Retry-After` says when to ask again.",
@@ -94,13 +95,8 @@ def documented(
     content |= {EVENTS: {"schema": _event(streams)}} if streams is not None else {}
     given = _given(content, (*headers, *((REPLAYED,) if repeats else ())))
     body = _body(takes) if takes is not None else _bytes(brings) if brings else None
-    codes = {
-        *UNREADABLE,
-        *refuses,
-        *(() if open else ALWAYS),
-        *((413,) if body else ()),
-        *((409,) if repeats else ()),
-    }
+    codes = {*FIRST, *refuses, *(() if open else ALWAYS)}
+    codes |= {*((408, 413) if body else ()), *((409,) if repeats else ())}
     return {
         "status_code": status,
         "response_class": Response,

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from treegate.errors import NotFound, TreegateError, UsageError, of_system
+from treegate.interfaces.http.allowed import methods
 from treegate.interfaces.http.ui import errorpage
 from treegate.model.effects import Text
 from treegate.render import jsons
@@ -103,5 +104,7 @@ async def told_otherwise(request: Request, error: Exception) -> Response:
         found = UsageError(f"{where}: {first['msg']}", code="request-invalid", hint="/openapi.json says what fits")
         found.http_status, headers = 422, None
     answer = await told(request, found)
-    answer.headers.update(headers or {})  # Allow, of a method that there is not
+    answer.headers.update(headers or {})
+    if answer.status_code == 405 and (known := methods(request.app.openapi(), request.url.path)):
+        answer.headers["Allow"] = ", ".join(known)
     return answer

@@ -16,7 +16,7 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.routing import APIRoute
 
 from treegate.engine.answers import Answer
-from treegate.errors import Busy, TreegateError
+from treegate.errors import Busy, NeedsRecovery, TreegateError
 from treegate.gate import repeating
 from treegate.gate.core import Core
 from treegate.interfaces.http import identity, problems
@@ -90,7 +90,8 @@ async def _once(request: Request, key: str, plain: Handler) -> Response:
 
 async def _failed(service: Service, core: Core, key: str, error: Exception) -> None:
     """Keeps a refusal that will hold tomorrow; what passes by itself is not held against anyone who asks again."""
-    if isinstance(error, TreegateError) and not isinstance(error, Busy) and error.http_status not in PASSES:
+    passes = isinstance(error, Busy | NeedsRecovery) or getattr(error, "http_status", 500) in PASSES
+    if isinstance(error, TreegateError) and not passes:
         await _note(service, partial(repeating.end, core, key, _kept(problems.answer(error))))
     else:
         await _note(service, partial(repeating.give_up, core, key))

@@ -51,7 +51,7 @@ class Runner:
         await self._settle()
         while True:
             with contextlib.suppress(TreegateError):  # a database that is locked now is asked again
-                for job in self._gate.due():
+                for job in await asyncio.to_thread(self._gate.due):  # it looks at the mount, which may hang
                     if job.run not in self._working:
                         self._working[job.run] = asyncio.create_task(self._do(job))
             self._wake.clear()

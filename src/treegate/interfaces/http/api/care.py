@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Path, Request, Response
 
+from treegate.engine import receipts
 from treegate.engine.probe import Finding
 from treegate.errors import NotFound, TreegateError
 from treegate.gate.terms import Settings
@@ -22,8 +23,8 @@ from treegate.model import plan as plans
 from treegate.model import preview as previews
 
 router = APIRouter(tags=["care"], route_class=Repeatable)
-SchemaName = Annotated[str, Path(description="`plan` or `preview`.")]
-SCHEMAS = {"plan": plans.schema, "preview": previews.schema}
+SchemaName = Annotated[str, Path(description="`plan`, `preview` or `receipt`.")]
+SCHEMAS = {"plan": plans.schema, "preview": previews.schema, "receipt": receipts.schema}
 
 
 class NotReady(TreegateError):

@@ -10,9 +10,10 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from treegate.engine.store.records import StoredPlan
-from treegate.errors import NotFound, Stale
+from treegate.errors import Stale
 from treegate.gate import Gate, Submitted
 from treegate.gate.comparing import Comparison
+from treegate.gate.plans import unpreviewed
 from treegate.interfaces.http import answers, negotiation
 from treegate.interfaces.http.api.shapes import (
     Approving,
@@ -168,11 +169,12 @@ async def effects(
 async def page_of(
     service: Service, who: Actor, id: str, start: int, count: int, words: str, kind: EffectKind | None
 ) -> Response:
-    """A page of the newest preview's effects; raises NotFound where there is no preview."""
+    """A page of the newest preview's effects; raises WrongState where there is no preview."""
     gate = service.gate.acting_as(who)
-    stored = gate.core.store.preview(gate.plan(id).id)
+    found = gate.plan(id)
+    stored = gate.core.store.preview(found.id)
     if stored is None:
-        raise NotFound(f"plan {id} was never previewed", code="not-previewed", next=f"treegate refresh {id}")
+        raise unpreviewed(found)
     page = await service.effects.page(stored, start, count, words, kind=kind or "")
     return Response(page.json(), media_type="application/json")
 

@@ -12,6 +12,7 @@ from treegate.gate import Gate
 from treegate.interfaces.http.identity import Person
 from treegate.interfaces.http.service import TheService
 from treegate.interfaces.http.ui import pages
+from treegate.render import words
 
 router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form()]
@@ -28,8 +29,13 @@ async def approve(
     comment: Text = "",
     sample: Text = "",
     typed: Text = "",
+    leave: Ids = None,
 ) -> Response:
-    """Approves what the page showed; says so instead where the tree moved on meanwhile."""
+    """Approves what the page showed; says so instead where something is ticked, or the tree moved on meanwhile."""
+    if leave:
+        text = f"{words.plural(len(leave), 'row')} of this plan are ticked, and it would be approved with them"
+        hint = "go back and leave out what is ticked, or untick it; nothing was decided"
+        raise PlanError(text, code="still-ticked", hint=hint)
     gate = service.gate.acting_as(who)
     moved_on = await service.crew.call(who, "moved_on", id)
     if moved_on:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
@@ -19,6 +19,7 @@ from treegate.interfaces.http.ui import pages
 router = APIRouter(include_in_schema=False)
 PENDING = "treegate_login"  # the cookie of a login that is on its way
 BACK = "/ui/login/oidc/back"
+PLAIN = ":/%#?=@[]!$&'()*+,;"  # of an address: what stays as it is in a header
 
 
 @router.get("/ui/login")
@@ -113,7 +114,7 @@ async def _entered(request: Request, service: Service, session: str, next: str) 
     answer: Response = RedirectResponse(next, 303)
     if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"} or request.url.path == BACK:
         answer = pages.render(request, None, "welcome.html", next=next)
-        answer.headers["Refresh"] = f"0; url={next}"
+        answer.headers["Refresh"] = f"0; url={quote(next, safe=PLAIN)}"
     had = service.gate.logged_in(old) if old else None
     if had is not None:
         await service.desk.do(service.gate.acting_as(had).log_out, old)

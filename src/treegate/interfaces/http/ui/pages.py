@@ -10,6 +10,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from treegate.gate import Gate
 from treegate.model.actors import Actor
 from treegate.model.effects import Text, untagged
 from treegate.model.names import visible
@@ -45,7 +46,7 @@ def case_page(case: str) -> str:
     return f"/ui/cases/{quote(visible(case), safe='')}"
 
 
-PLACES = (  # where the head of every page leads: the address, its name, the key after `g`
+PLACES = (  # where the head of every page leads: the address, its name, the key after `g`; the last not for everybody
     ("/ui/", "Inbox", "i"),
     ("/ui/runs", "Runs", "r"),
     ("/ui/cases", "Cases", "c"),
@@ -71,14 +72,16 @@ _environment.filters |= {
     "size": words.size,
     "query": urlencode,
 }
-_environment.globals |= {"places": PLACES, "words": words}
+_environment.globals |= {"words": words}
 
 
 def render(request: Request, who: Actor | None, template: str, http: int = 200, **values: Any) -> HTMLResponse:
     """A page for somebody; `csrf` is what each form in it sends back."""
     path = request.url.path
     shared = {"who": who, "csrf": getattr(request.state, "csrf", ""), "path": path, "here": _place(path)}
-    shared["attention"] = who is not None and request.app.state.service.gate.acting_as(who).needs_a_person()
+    gate: Gate | None = None if who is None else request.app.state.service.gate.acting_as(who)
+    shared["attention"] = gate is not None and gate.needs_a_person()
+    shared["places"] = PLACES if gate is not None and gate.sees_condition() else PLACES[:-1]
     return HTMLResponse(_environment.get_template(template).render(shared | values), http)
 
 

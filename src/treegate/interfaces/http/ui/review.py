@@ -15,7 +15,7 @@ from treegate.interfaces.http.service import Service, TheService
 from treegate.interfaces.http.ui import pages, parts
 from treegate.model.actors import Action, Actor
 from treegate.model.effects import Effect
-from treegate.model.lifecycle import State
+from treegate.model.lifecycle import LIVE, State
 from treegate.model.preview import Counts
 from treegate.render import grave, words
 
@@ -56,6 +56,8 @@ async def review(id: str, request: Request, who: Person, service: TheService) ->
         typed=gate.asks_to_type(shown.preview.counts.deleted_files),
         undoable_until=gate.undoable_until(),
         waits=shown.plan.state in _DECIDABLE,
+        live=shown.plan.state in LIVE and shown.plan.state is not State.INVALID,
+        failed=gate.failed(shown.plan) if shown.plan.state is State.APPROVED else None,
         decisions=[(one, pins_of(one)) for one in gate.core.store.decisions(shown.plan.id)],
         **_shown(who, shown),
         **await _rows(service, gate, shown, Seeking()),

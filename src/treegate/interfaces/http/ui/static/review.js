@@ -5,7 +5,12 @@
   if (!form) return;
   const ticked = new Set();
   const boxes = (within) => within.querySelectorAll('input[type="checkbox"][name="leave"]');
+  const approve = document.querySelector('.bar button[data-key="a"]');
   const keep = () => {
+    if (approve) {  // nobody approves what they mean to leave out
+      approve.disabled = ticked.size > 0;
+      approve.title = ticked.size ? "First leave out what is ticked, or untick it" : "";
+    }
     const visible = new Set([...boxes(document)].map((box) => box.value));
     const wanted = [...ticked].filter((id) => !visible.has(id));
     const kept = [...form.querySelectorAll("input[data-kept]")];
