@@ -89,12 +89,6 @@ class NeedsRecovery(TreegateError):
     code, exit_status, http_status = "needs-recovery", 7, 409
 
 
-class WrongState(Denied):
-    """A plan or a run is not in the state for what was asked; whoever asked may do it in another."""
-
-    http_status = 409
-
-
 class Busy(TreegateError):
     """Another process holds the lock, or work is paused."""
 
@@ -110,18 +104,6 @@ class NotFound(TreegateError):
     """There is no plan, run, vault entry or token of that name."""
 
     code, exit_status, http_status = "not-found", 9, 404
-
-
-class Unreadable(UsageError):
-    """The workspace is there, and cannot be read: a mount whose server is gone, say."""
-
-    code, http_status, retry_after = "workspace-unreadable", 503, 10
-
-
-class Away(NotFound):
-    """The workspace is not there now: a mount that is gone leaves an empty folder, or an error."""
-
-    http_status, retry_after = 503, 10
 
 
 class NotVerified(TreegateError):

@@ -18,13 +18,25 @@ import msgspec
 from treegate.engine import handles, mounts, posix
 from treegate.engine.config import Config
 from treegate.engine.probe import assume, probe
-from treegate.errors import Away, NotFound, NotVerified, Unreadable, UsageError
+from treegate.errors import NotFound, NotVerified, UsageError
 from treegate.model.capabilities import Capabilities
 
 AREA = ".treegate"
 MARKER = "workspace.json"
 DATABASE = "treegate.db"  # in the state directory
 FORMAT = 1
+
+
+class Unreadable(UsageError):
+    """The workspace is there, and cannot be read: a mount whose server is gone, say."""
+
+    code, http_status, retry_after = "workspace-unreadable", 503, 10
+
+
+class Away(NotFound):
+    """The workspace is not there now: a mount that is gone leaves an empty folder, or an error."""
+
+    http_status, retry_after = 503, 10
 
 
 class Marker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

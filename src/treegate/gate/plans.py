@@ -13,7 +13,7 @@ from treegate.engine import tablefile
 from treegate.engine.store import Transaction
 from treegate.engine.store.records import Run, StoredPlan, StoredPreview
 from treegate.engine.unhurried import unhurried_gc
-from treegate.errors import NeedsRecovery, NotFound, PlanError, Stale, TreegateError, WrongState
+from treegate.errors import NeedsRecovery, NotFound, PlanError, Stale, TreegateError
 from treegate.gate import approving, openplans, reach
 from treegate.gate.core import Core
 from treegate.gate.daily import day_of
@@ -21,7 +21,7 @@ from treegate.model.actors import Action
 from treegate.model.acts import simulate
 from treegate.model.daily import Day
 from treegate.model.effects import Effect
-from treegate.model.lifecycle import UNFINISHED, Event, State, refusal
+from treegate.model.lifecycle import UNFINISHED, Event, State, WrongState, refusal
 from treegate.model.operations import Restore
 from treegate.model.plan import Plan
 from treegate.model.preview import Preview

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from treegate.errors import Busy, Expired, NeedsRecovery, PlanError, Rejected, Stale, TreegateError, WrongState
+from treegate.errors import Busy, Denied, Expired, NeedsRecovery, PlanError, Rejected, Stale, TreegateError
 
 
 class State(StrEnum):
@@ -94,6 +94,12 @@ UNFINISHED = frozenset({State.APPLYING, State.NEEDS_RECOVERY})
 
 AS_PREVIEWED = UNFINISHED | {State.PENDING, State.APPROVED}
 """States in which the newest preview may still be carried out as it is: its step table must be kept."""
+
+
+class WrongState(Denied):
+    """A plan or a run is not in the state for what was asked; whoever asked may do it in another."""
+
+    http_status = 409
 
 
 class _Refusal(NamedTuple):
