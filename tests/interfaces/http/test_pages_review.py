@@ -186,9 +186,10 @@ def test_leaving_nothing_out_is_no_revision(page: TestClient, author: Headers):
     assert "nothing is ticked" in answer.text
 
 
-def test_whoever_comes_to_the_front_is_led_to_the_pages(page: TestClient):
+@pytest.mark.parametrize("typed", ["/", "/ui"])
+def test_whoever_comes_to_the_front_is_led_to_the_pages(page: TestClient, typed: str):
     """The address alone, typed into a browser."""
-    assert page.get("/", follow_redirects=False).headers["location"] == "/ui/"
+    assert page.get(typed, follow_redirects=False).headers["location"] == "/ui/"
 
 
 def test_what_is_ticked_to_be_left_out_is_not_approved(page: TestClient, author: Headers, office: Path):

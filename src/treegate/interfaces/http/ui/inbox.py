@@ -17,6 +17,7 @@ Place = Annotated[int, Query(ge=0, lt=1 << 31)]
 
 
 @router.get("/")
+@router.get("/ui")
 async def front() -> Response:
     """Whoever comes with a browser wants the pages."""
     return RedirectResponse("/ui/", 303)
