@@ -95,7 +95,8 @@ async def told_otherwise(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "request-invalid")
         kind = NotFound if error.status_code == 404 else UsageError
-        found = kind(str(error.detail), code=code, hint="/openapi.json says what there is")
+        hint = "" if request.url.path.startswith("/ui/") else "/openapi.json says what there is"
+        found = kind(str(error.detail), code=code, hint=hint)
         found.http_status, headers = error.status_code, error.headers
     else:
         assert isinstance(error, RequestValidationError)
