@@ -37,8 +37,13 @@ def rows(core: Core, case: str) -> list[Row]:
 
 
 def of_changes(case: str, changes: Iterable[Change], title: str = "", reason: str = "") -> bytes:
-    """The document of a plan that makes changes in a case, in an order in which each finds what it needs."""
+    """The document of a plan that makes changes in a case, in an order in which each finds what it needs.
+
+    Raises UsageError where they come to nothing.
+    """
     operations = plan_of(_from_projects(change, case) for change in worksheet.with_folders(changes))
+    if not operations:
+        raise UsageError("none of this changes anything, so there is no plan", code="nothing-edited")
     if not paths.is_utf8(case):  # no plan can name it as its case, so paths begin with it
         return document(operations, "", title, reason)
     return document([_within(case, operation) for operation in operations], case, title, reason)
@@ -113,14 +118,13 @@ def _change(tree: Tree, case: str, pair: Pair) -> Change:
 
 
 def document(operations: Sequence[Operation], case: str = "", title: str = "", reason: str = "") -> bytes:
-    """A plan for people to read: its head, and an operation a line; raises UsageError where there is none."""
-    if not operations:
-        raise UsageError("none of this changes anything, so there is no plan", code="nothing-edited")
+    """A plan for people to read: its head, and an operation a line."""
     head = {"version": 1, "title": title, "reason": reason, "case": case}
     lines = [f"  {json.dumps(key)}: {_json(value)}," for key, value in head.items() if value]
     body = ",\n".join(f"    {_json(_in_order(msgspec.to_builtins(operation)))}" for operation in operations)
     made = "\n".join(["{", *lines, '  "operations": [', body, "  ]", "}"]).encode() + b"\n"
-    Plan.decode(made)
+    if operations:
+        Plan.decode(made)
     return made
 
 

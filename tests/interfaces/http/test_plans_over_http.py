@@ -220,3 +220,10 @@ def test_the_schemas_of_all_documents_are_there(service: TestClient, name: str):
 def test_a_path_that_is_none_has_no_history(service: TestClient, author: Headers, path: str):
     """It is refused, and not taken for one at which nothing ever was."""
     assert service.get(f"/history?path={path}", headers=author).status_code == 422
+
+
+def test_moves_that_move_nothing_are_no_plan(service: TestClient, author: Headers):
+    """A plan has at least one operation: it is said that there is none."""
+    same = {"pairs": [{"from": "scan1.pdf", "to": "scan1.pdf"}]}
+    answer = service.post("/cases/Smith/moves", json=same, headers=author)
+    assert (answer.status_code, answer.json()["code"]) == (400, "nothing-edited")
