@@ -85,7 +85,7 @@ async def refuse(scope: Scope, receive: Receive, send: Send, error: TreegateErro
 async def told_of_system(request: Request, error: Exception) -> Response:
     """The handler of what the system refused, a full disk above all; the log says where."""
     assert isinstance(error, OSError)
-    _log.error("the system refused: %s", error, exc_info=error)
+    _log.error("the system refused: %s", error.strerror or "no reason given", exc_info=error)  # and not which path
     return await told(request, of_system(error))
 
 
