@@ -111,7 +111,7 @@ def _change(tree: Tree, case: str, pair: Pair) -> Change:
     source = pair.source.rstrip("/")
     try:
         facts = tree.facts(*paths.split(f"{case}/{source}"))
-    except OSError:
+    except (OSError, ValueError):  # the latter for a name with a NUL in it
         facts = None
     is_dir = facts is not None and unpack(facts).kind is Kind.DIR
     return Change("move", source, _final(pair), is_dir)
