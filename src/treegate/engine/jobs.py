@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -70,8 +71,17 @@ def job(reader: Reader, run: str, within: Collection[str] | None = None) -> Job:
 
 def standing(reader: Reader, preview: int) -> Job | None:
     """The job that a preview has already, unless it failed: then another may be asked for."""
+    return _newest(reader, preview, schema.jobs.c.state != JobState.FAILED.value)
+
+
+def failed(reader: Reader, preview: int) -> Job | None:
+    """The newest job of a preview that failed."""
+    return _newest(reader, preview, schema.jobs.c.state == JobState.FAILED.value)
+
+
+def _newest(reader: Reader, preview: int, where: Any) -> Job | None:
     table = schema.jobs
-    query = table.select().where((table.c.preview == preview) & (table.c.state != JobState.FAILED.value))
+    query = table.select().where((table.c.preview == preview) & where)
     return reader.first(query.order_by(table.c.seq.desc()), Job)
 
 

@@ -19,6 +19,7 @@ from treegate.gate.core import Core
 from treegate.model.actors import Action, Role
 from treegate.model.lifecycle import State
 
+LOOK = (Role.REVIEWER,)  # who may, besides those who look after it
 FAILED = 20  # jobs that failed, of which the newest are told
 
 
@@ -41,12 +42,12 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
 
 def may_look(core: Core) -> bool:
     """Whether whoever acts is told how the workspace does."""
-    return core.actor.may(Action.TEND, by=[Role.REVIEWER])
+    return core.actor.may(Action.TEND, by=LOOK)
 
 
 def condition(core: Core) -> Condition:
     """How the workspace does; raises Denied for whoever may not look into that."""
-    core.actor.require(Action.TEND, by=[Role.REVIEWER])
+    core.actor.require(Action.TEND, by=LOOK)
     sees = core.actor.sees
     held = [one for one in core.store.vault() if sees([one.case])]
     log = [seq for seq, _ in checkpoints.stored(core.store)]

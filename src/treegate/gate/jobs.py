@@ -124,10 +124,10 @@ def _there(core: Core) -> bool:
     return True
 
 
-def failed(core: Core, plan: StoredPlan) -> Job | None:
-    """The newest attempt to carry out a plan's current preview that came to nothing."""
-    found = [job for job in jobs.jobs(core.store, [JobState.FAILED]) if job.preview == plan.preview]
-    return found[-1] if found and core.actor.sees(plan.cases) else None
+def failure(core: Core, plan: StoredPlan) -> TreegateError | None:
+    """Why the newest attempt to carry out a plan's current preview came to nothing; None where none did."""
+    job = jobs.failed(core.store, plan.preview) if plan.preview is not None else None
+    return retold(msgspec.json.decode(job.error)) if job is not None and job.error is not None else None
 
 
 def carry_out(core: Core, run: str) -> Applied:

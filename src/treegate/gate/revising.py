@@ -9,7 +9,7 @@ from treegate.gate import plans
 from treegate.gate.core import Core
 from treegate.gate.plans import Submitted
 from treegate.model.actors import Action, Role
-from treegate.model.lifecycle import TABLE, Event, State, next_state
+from treegate.model.lifecycle import TABLE, Event, next_state
 from treegate.model.plan import Plan
 from treegate.model.seal import About
 
@@ -110,9 +110,7 @@ def withdraw(core: Core, prefix: str, comment: str = "") -> StoredPlan:
 def may_withdraw(core: Core, plan: StoredPlan) -> bool:
     """Whether whoever acts may take a plan back as it stands."""
     return (
-        Event.WITHDRAW in TABLE[State(plan.state)]
-        and core.actor.may(Action.PROPOSE, plan.cases)
-        and _withdraws(core, plan)
+        Event.WITHDRAW in TABLE[plan.state] and core.actor.may(Action.PROPOSE, plan.cases) and _withdraws(core, plan)
     )
 
 

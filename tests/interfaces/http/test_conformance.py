@@ -55,7 +55,7 @@ ABSENT = {
             "is_own",
             "may_withdraw",
             "sees_condition",
-            "failed",
+            "failure",
             "condition",
             "needs_a_person",
             "excerpts",

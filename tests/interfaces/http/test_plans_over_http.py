@@ -227,3 +227,12 @@ def test_moves_that_move_nothing_are_no_plan(service: TestClient, author: Header
     same = {"pairs": [{"from": "scan1.pdf", "to": "scan1.pdf"}]}
     answer = service.post("/cases/Smith/moves", json=same, headers=author)
     assert (answer.status_code, answer.json()["code"]) == (400, "nothing-edited")
+
+
+def test_a_name_that_no_file_can_have_is_written_down_and_found_by_the_check(service: TestClient, author: Headers):
+    """Two moves are in each other's way, so it is looked at what is there: nothing of that name."""
+    pairs = [{"from": "a\0b", "to": "scan1.pdf"}, {"from": "scan1.pdf", "to": "a\0b"}]
+    answer = service.post("/cases/Smith/moves", json={"pairs": pairs}, headers=author)
+    assert answer.status_code == 200, answer.text
+    check = service.post("/check", content=answer.content, headers=author).json()
+    assert {"path-malformed"} <= {one["code"] for one in check["problems"] if one["severity"] == "error"}

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from treegate.engine.jobs import Job
 from treegate.engine.store.records import Run, StoredPlan
+from treegate.errors import TreegateError
 from treegate.gate import ending, jobs, proof, recovery, runbook, runs, undoing
 from treegate.gate.ending import Applied
 from treegate.gate.face.base import Face
@@ -32,9 +33,9 @@ class Running(Face):
         """The job that a plan's current preview has, unless it failed."""
         return jobs.asked(self._core, plan)
 
-    def failed(self, plan: StoredPlan) -> Job | None:
-        """The newest attempt to carry out a plan's current preview that came to nothing."""
-        return jobs.failed(self._core, plan)
+    def failure(self, plan: StoredPlan) -> TreegateError | None:
+        """Why the newest attempt to carry out a plan's current preview came to nothing; None where none did."""
+        return jobs.failure(self._core, plan)
 
     def approve_and_ask(
         self, plan: str, digest: str, comment: str = "", *, sample: int | None = None, typed: int | None = None

@@ -68,6 +68,7 @@ class Story:
         from treegate.interfaces.demo import story
         from treegate.interfaces.demo.office import build
         from treegate.model.actors import Role
+        from treegate.model.lifecycle import State
 
         office = build(self.root)
         gate = Gate.init(self.root, solo=True, environ=self.environ)  # whoever tries it is alone
@@ -84,7 +85,7 @@ class Story:
         self._undo(agent, gate, receipt.run, before)
         agent.submit(json.dumps(story.good_plan(), ensure_ascii=False))  # once more: it was taken back
         waiting = str(agent.submit(json.dumps(story.waiting_plan(), ensure_ascii=False)).id)
-        self._leave(waiting, receipt.run, 2)
+        self._leave(waiting, receipt.run, len(gate.list_plans([State.PENDING])[0]))
         agent.close()
         gate.close()
         return waiting

@@ -16,7 +16,7 @@ from treegate.interfaces.http import logs, problems
 from treegate.interfaces.http.rates import address_of
 
 GONE = 499  # in log and numbers: whoever asked went away before there was an answer
-_TOKEN = re.compile(r"tg_[A-Za-z0-9_-]+")  # one may be sent where an id belongs, by whoever wants it revoked
+_TOKEN = re.compile(r"(?<=/)tg_[A-Za-z0-9_-]{20,}")  # sent where an id belongs, to have it revoked
 _FIT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 

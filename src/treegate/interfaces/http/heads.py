@@ -17,20 +17,17 @@ class Heads:
         if scope["type"] != "http" or scope["method"] != "HEAD" or scope["path"].startswith(OWN):
             await self._app(scope, receive, send)
             return
-        asked, told = {**scope, "method": "GET"}, False
+        asked = {**scope, "method": "GET"}
 
         async def tell(message: Message) -> None:
-            nonlocal told
             await send(message)
-            told = True
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             raise _Told
 
         try:
             await self._app(asked, receive, tell)
-        except Exception:
-            if not told:
-                raise  # else it is what ends the answer, however it was wrapped on its way
+        except* _Told:  # a stream's comes in a group
+            pass
         finally:
             scope["route"] = asked.get("route")
 

@@ -38,8 +38,8 @@ REFUSALS = {
     416: "The file does not reach as far as `Range` asks.",
     421: "The service goes by another name.",
     422: "The request, or the plan it brings, is malformed.",
-    431: "What comes before the body is larger than allowed.",
     429: "Too many requests: `Retry-After` says when to ask again.",
+    431: "What comes before the body is larger than allowed.",
     500: "A fault of the service, or a run that failed and was taken back.",
     503: "The service cannot work now.",
 }

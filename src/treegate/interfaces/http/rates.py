@@ -115,9 +115,14 @@ class Limited:
         await self._app(scope, receive, send)
 
 
+def bearer(headers: Headers) -> str:
+    """The token that a request shows (RFC 6750, section 2.1); "" for none."""
+    scheme, _, text = headers.get("authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
+
+
 def _shown(headers: Headers) -> str:
     """The token or session that a request shows; "" for none."""
-    scheme, _, text = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return text.strip()
+    if text := bearer(headers):
+        return text
     return next((text for name, text in cookie_parser(headers.get("cookie", "")).items() if name in COOKIES), "")

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from treegate.errors import TreegateError
 from treegate.interfaces.http import identity
 from treegate.interfaces.http.api import plans
+from treegate.interfaces.http.rates import bearer
 from treegate.model.effects import EffectKind
 
 _NUMBERS, _DIGITS = frozenset({"cursor", "limit"}), re.compile(r"[0-9]{1,16}")
@@ -57,9 +58,8 @@ async def _answer(scope: Scope) -> Response | None:
     if asked is None:
         return None
     request, service = Request(scope), scope["app"].state.service
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
     try:
-        who = identity.known(request, service, token if scheme.lower() == "bearer" else "")
+        who = identity.known(request, service, bearer(request.headers))
         if asked[2] is None:
             scope["route"] = _PLAN
             return plans.standing(request, service.gate.acting_as(who), asked[1])

@@ -33,7 +33,7 @@ async def approve(
 ) -> Response:
     """Approves what the page showed; says so instead where something is ticked, or the tree moved on meanwhile."""
     if leave:
-        text = f"{words.plural(len(leave), 'row')} of this plan are ticked, and it would be approved with them"
+        text = f"something is ticked ({words.number(len(leave))}), and would be approved with the rest"
         hint = "go back and leave out what is ticked, or untick it; nothing was decided"
         raise PlanError(text, code="still-ticked", hint=hint)
     gate = service.gate.acting_as(who)

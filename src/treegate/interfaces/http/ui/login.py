@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
@@ -19,7 +19,6 @@ from treegate.interfaces.http.ui import pages
 router = APIRouter(include_in_schema=False)
 PENDING = "treegate_login"  # the cookie of a login that is on its way
 BACK = "/ui/login/oidc/back"
-PLAIN = ":/%#?=@[]!$&'()*+,;"  # of an address: what stays as it is in a header
 
 
 @router.get("/ui/login")
@@ -113,8 +112,9 @@ async def _entered(request: Request, service: Service, session: str, next: str) 
     old = request.cookies.get(identity.cookie(service), "")
     answer: Response = RedirectResponse(next, 303)
     if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"} or request.url.path == BACK:
+        where = answer.headers["Location"]  # in plain letters, whatever the page is called
         answer = pages.render(request, None, "welcome.html", next=next)
-        answer.headers["Refresh"] = f"0; url={quote(next, safe=PLAIN)}"
+        answer.headers["Refresh"] = f"0; url={where}"
     had = service.gate.logged_in(old) if old else None
     if had is not None:
         await service.desk.do(service.gate.acting_as(had).log_out, old)

@@ -57,7 +57,7 @@ async def review(id: str, request: Request, who: Person, service: TheService) ->
         undoable_until=gate.undoable_until(),
         waits=shown.plan.state in _DECIDABLE,
         live=shown.plan.state in LIVE and shown.plan.state is not State.INVALID,
-        failed=gate.failed(shown.plan) if shown.plan.state is State.APPROVED else None,
+        failure=gate.failure(shown.plan) if shown.plan.state is State.APPROVED else None,
         decisions=[(one, pins_of(one)) for one in gate.core.store.decisions(shown.plan.id)],
         **_shown(who, shown),
         **await _rows(service, gate, shown, Seeking()),
