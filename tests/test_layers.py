@@ -44,7 +44,6 @@ HOMES = {
     "pypdfium2": "interfaces.http.picturing",
     "prometheus_client": "interfaces.http.metrics",
     "uvicorn": "interfaces.http.wire",
-    "limits": "interfaces.http.rates",
     "authlib": "interfaces.http.oidc",
     "joserfc": "interfaces.http.oidc",
 }

@@ -152,7 +152,7 @@ def test_who_asks_too_often_waits_and_nobody_else_does(strict: TestClient, autho
         "too-many-requests",
         "application/problem+json",
     )
-    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert 1 <= int(refused.headers["retry-after"]) <= 72  # of five, the oldest has slid away by then
     assert "r=0" in refused.headers["ratelimit"]
     assert strict.get("/whoami", headers=reviewer).status_code == 200
     assert strict.get("/healthz").status_code == 200

@@ -72,6 +72,6 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
     for page in (login, inbox, review, pictures, deciding, ui_runs, ui_cases, ui_audit, health):
         app.include_router(page.router)
     app.mount("/ui/static", StaticFiles(packages=[("treegate.interfaces.http.ui", "static")]))
-    for layer in (Straight, Heads, Bounds, Limited, Hosts, Stopping, Account, Headers):  # the last is the outermost
+    for layer in (Heads, Bounds, Straight, Limited, Hosts, Stopping, Account, Headers):  # the last is the outermost
         app.add_middleware(layer)
     return app

@@ -60,6 +60,7 @@ def chain(error: BaseException) -> list[dict[str, Any]]:
 
 def begin() -> None:
     """From now on what we and the server we run on have to say goes to stderr, as lines."""
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line tells them
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines())
     told = logging.WARNING if sys.stderr.isatty() else logging.INFO  # at a terminal, only what somebody has to see
