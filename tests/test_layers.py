@@ -44,6 +44,7 @@ HOMES = {
     "pypdfium2": "interfaces.http.picturing",
     "prometheus_client": "interfaces.http.metrics",
     "uvicorn": "interfaces.http.wire",
+    "watchfiles": "interfaces.worker.watching",
     "authlib": "interfaces.http.oidc",
     "joserfc": "interfaces.http.oidc",
 }

@@ -56,6 +56,17 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
 
 
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """How dropped plans are taken, and whether their status files are believed; durations in ms, 0 for no limit."""
+
+    trust_status: bool = False
+    settle: int = 2 * SECOND
+    poll: int = 5 * SECOND
+    plans_per_minute: int = 0
+    steps_per_second: int = 0
+    batch: int = 1
+
+
 class Oidc(msgspec.Struct, frozen=True, kw_only=True):
     """Who says who people are (OpenID Connect), and what each may do; "" for an issuer is nobody."""
 
@@ -97,6 +108,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     vault: Vault = Vault()
     policy: Policy = Policy()
     agent: Agent = Agent()
+    queue: Queue = Queue()
     service: Service = Service()
     lock_wait: int = 10 * SECOND  # ms
     origins: Mapping[str, str] = {}  # key -> "treegate.toml, line 12" or "TREEGATE_LOCK_WAIT"
@@ -238,6 +250,18 @@ SETTINGS = (
         login(),
         "The user of the operating system that agents run as; doctor says what it could change behind the gate.",
     ),
+    Setting(
+        "queue.trust_status",
+        flag(),
+        "Whether status files count although authors may write them, as in a shared bucket: nobody knows who did.",
+    ),
+    Setting("queue.settle", _DURATION, "How long a dropped file that is no whole plan yet must stay unchanged."),
+    Setting("queue.poll", _DURATION, "How often the queue is looked through where a mount tells of no changes."),
+    Setting("queue.plans_per_minute", count(0), "Dropped plans that are taken in a minute; 0 is no limit."),
+    Setting(
+        "queue.steps_per_second", count(0), "Steps that each run of the worker makes in a second; 0 is no limit."
+    ),
+    Setting("queue.batch", count(1), "Runs of one case in a row before another case has its turn."),
     Setting("service.host", host(), "The address that the service listens at; `serve --host` wins."),
     Setting("service.port", port(), "The port that it listens at; `serve --port` wins."),
     Setting(

@@ -55,6 +55,18 @@ def file_lock(path: Path, *, wait: float) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def passing_lock(path: Path) -> Iterator[None]:
+    """Hold what is done once and never again: as `file_lock`, without waiting, and no file stays behind."""
+    with file_lock(path, wait=0):
+        try:
+            yield
+        finally:
+            for name in (path, _line_of(path)):
+                with suppress(OSError):
+                    name.unlink()
+
+
 class _Held:
     """One open lock file; in a forked child it holds nothing any more."""
 
@@ -113,12 +125,17 @@ def _locked(path: Path, shared: bool, deadline: float, busy: Callable[[str], Bus
     """Stand in line at the door, then take the lock: who came first is not overtaken, reader or writer."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _opened(path) as held:
-        with _opened(path.with_name(path.name + ".queue")) as queue:
+        with _opened(_line_of(path)) as queue:
             in_line = queue.take(False, max(deadline, time.monotonic() + _QUEUE_GRACE))
             if not in_line or not held.take(shared, deadline):
                 raise busy(_holder(held.noted()))
         held.note("" if shared else str(os.getpid()))
         yield
+
+
+def _line_of(path: Path) -> Path:
+    """The file whose lock is the place at the door."""
+    return path.with_name(path.name + ".queue")
 
 
 @contextmanager

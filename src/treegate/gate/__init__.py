@@ -17,6 +17,7 @@ from treegate.gate.face.browsing import Browsing
 from treegate.gate.face.deciding import Deciding
 from treegate.gate.face.keeping import Keeping
 from treegate.gate.face.proposing import Proposing
+from treegate.gate.face.queueing import Queueing
 from treegate.gate.face.reviewing import Reviewing
 from treegate.gate.face.running import Running
 from treegate.gate.face.tending import Tending
@@ -27,7 +28,7 @@ from treegate.model.actors import Actor
 __all__ = ["Applied", "Gate", "Shown", "Submitted", "Undo"]
 
 
-class Gate(Browsing, Proposing, Reviewing, Deciding, Running, Keeping, Tending):
+class Gate(Browsing, Proposing, Reviewing, Deciding, Running, Queueing, Keeping, Tending):
     """An open workspace, as one actor. Times are in milliseconds since 1970, UTC; errors are of treegate.errors."""
 
     @classmethod

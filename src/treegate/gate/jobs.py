@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any
 
@@ -9,9 +10,10 @@ import msgspec
 
 from treegate.engine import jobs, journal, pauses, receipts, tablefile
 from treegate.engine.jobs import Job, JobState
+from treegate.engine.locks import passing_lock
 from treegate.engine.store import Transaction
 from treegate.engine.store.records import Run, StoredPlan
-from treegate.errors import NeedsRecovery, NotFound, TreegateError, Waiting, retold
+from treegate.errors import Busy, NeedsRecovery, NotFound, TreegateError, Waiting, retold
 from treegate.gate import approving, deciding, ending, plans, runs
 from treegate.gate.core import Core
 from treegate.gate.ending import Applied
@@ -50,6 +52,13 @@ def ask(core: Core, prefix: str) -> Job:
     with core.store.write() as transaction:
         transaction.expire_due(core.by())
         return _asked(core, transaction, transaction.plan(plan.id))
+
+
+def enqueue(core: Core, id: str) -> Job:
+    """As `ask`, for what was to be carried out anyway: where its cases are paused, it waits until they are not."""
+    with core.store.write() as transaction:
+        transaction.expire_due(core.by())
+        return _asked(core, transaction, transaction.plan(id))
 
 
 def asked(core: Core, prefix: str) -> Job | None:
@@ -131,8 +140,18 @@ def failure(core: Core, plan: StoredPlan) -> TreegateError | None:
 
 
 def carry_out(core: Core, run: str) -> Applied:
-    """Does one job, on behalf of whoever asked; how it ended stands in its row, too."""
+    """Does one job, on behalf of whoever asked; how it ended stands in its row, too.
+
+    Raises Busy "locked" where another process is at it: a service and workers may look for jobs side by side.
+    """
+    with _lock(core, run):
+        return _carried_out(core, run)
+
+
+def _carried_out(core: Core, run: str) -> Applied:
     job = jobs.job(core.store, run)
+    if job.state in {JobState.DONE, JobState.FAILED}:
+        return outcome(core, run)  # another one was quicker
     _note(core, run, JobState.RUNNING)
     try:
         applied = runs.apply(core.acting_as(job.asker), job.plan, Asked(job.run, job.preview))
@@ -143,19 +162,31 @@ def carry_out(core: Core, run: str) -> Applied:
     return applied
 
 
+def _lock(core: Core, run: str) -> AbstractContextManager[None]:
+    """Held while a job is done; let go of by whoever dies. Raises Busy."""
+    return passing_lock(core.state / "locks" / f"job-{run}")
+
+
 def take_up(core: Core) -> None:
     """After a crash: jobs that were under way are done, failed, or wait again, as their runs say."""
     for job in jobs.jobs(core.store, [JobState.RUNNING]):
-        known = core.store.run_of(job.preview)
-        if known is None:
-            _note(core, job.run, JobState.QUEUED)
-        elif known.state in _WELL:
-            _note(core, job.run, JobState.DONE)
-        elif known.state not in UNFINISHED:
-            _note(core, job.run, JobState.FAILED, ending.rolled_back(known, None))
-        else:
-            text = f"run {known.id} was stopped midway"
-            _note(core, job.run, JobState.FAILED, NeedsRecovery(text, next="treegate recover"))
+        with suppress(Busy), _lock(core, job.run):  # one that somebody is at is theirs
+            _sort(core, jobs.job(core.store, job.run))
+
+
+def _sort(core: Core, job: Job) -> None:
+    if job.state is not JobState.RUNNING:
+        return  # it ended in between
+    known = core.store.run_of(job.preview)
+    if known is None:
+        _note(core, job.run, JobState.QUEUED)
+    elif known.state in _WELL:
+        _note(core, job.run, JobState.DONE)
+    elif known.state not in UNFINISHED:
+        _note(core, job.run, JobState.FAILED, ending.rolled_back(known, None))
+    else:
+        text = f"run {known.id} was stopped midway"
+        _note(core, job.run, JobState.FAILED, NeedsRecovery(text, next="treegate recover"))
 
 
 def _note(core: Core, run: str, state: JobState, error: TreegateError | None = None) -> None:

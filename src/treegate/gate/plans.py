@@ -87,9 +87,14 @@ def spooled(core: Core) -> Iterator[Spool]:
 def decode(document: bytes) -> Plan:
     """A plan from its document; raises PlanError."""
     if len(document) > MOST_BYTES:
-        text = f"the document has more than {MOST_BYTES:,} bytes, which is the most that a plan may have"
-        raise PlanError(text, code="plan-too-large", hint="split the plan")
+        raise too_large()
     return Plan.decode(document)
+
+
+def too_large() -> PlanError:
+    """What is said of a document that is longer than any plan may be."""
+    text = f"the document has more than {MOST_BYTES:,} bytes, which is the most that a plan may have"
+    return PlanError(text, code="plan-too-large", hint="split the plan")
 
 
 def check(core: Core, plan: Plan) -> Preview:
@@ -137,11 +142,14 @@ def previewed(
         return seal(simulate(plan, world), core.config.policy, about, keep, day)
 
 
-def submit(core: Core, plan: Plan, *, undo_of: str = "", draft: bool = False) -> Submitted:
-    """Stores a plan and its preview: `pending`, or `invalid` where it has errors; a `draft` is not looked at yet."""
+def submit(core: Core, plan: Plan, *, undo_of: str = "", draft: bool = False, id: str = "") -> Submitted:
+    """Stores a plan and its preview: `pending`, or `invalid` where it has errors; a `draft` is not looked at yet.
+
+    `id` is one that nobody else has, where the caller has to know it beforehand.
+    """
     require_reach(core, plan, Action.PROPOSE)
     core.check_age()
-    id = core.new_id("pl")
+    id = id or core.new_id("pl")
     if not undo_of:
         openplans.refuse_over(core, core.store)  # before the work, and once more where nobody can come in between
 

@@ -22,6 +22,7 @@ from treegate.engine.vault import timestamp
 from treegate.errors import NotFound
 from treegate.gate import telling
 from treegate.gate.core import Core
+from treegate.gate.queue import shelving
 from treegate.model.lifecycle import State
 from treegate.model.names import visible
 
@@ -44,6 +45,8 @@ def note(core: Core, touched: Touched) -> None:
                 for found in projections.bring(core.workspace.root, projection):
                     if found.error is not None:
                         _warn(shown(found.place), found.how)
+            for id in sorted(touched.plans):
+                shelving.bring(core, core.store.plan(id))
     except Exception as error:  # whatever it is, the act itself is done, and durable
         _warn("a report", str(error))
 

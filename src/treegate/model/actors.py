@@ -56,7 +56,8 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     cases: tuple[str, ...] | None = None  # None: all
     channel: str = "cli"  # the door: cli, http, slack, queue, mcp
-    via: Literal["os", "token", "oidc"] = "os"  # who says so: the system, a token, the firm's OpenID Connect
+    # who says so: the system, a token, the firm's OpenID Connect, or a file that authors cannot write
+    via: Literal["os", "token", "oidc", "file"] = "os"
 
     def sees(self, cases: Collection[str]) -> bool:
         """Whether all of `cases` are within what this actor may touch."""

@@ -14,8 +14,8 @@ from test_plans_over_http import plan
 from test_shutdown import PATIENCE, long_plan, under_way
 
 from treegate.gate import Gate
-from treegate.interfaces.http.crew import CHANGING, Crew
-from treegate.interfaces.http.crews import LONG, Crews
+from treegate.interfaces.crew.crew import CHANGING, Crew
+from treegate.interfaces.crew.crews import LONG, Crews
 from treegate.model.actors import Actor, Role
 
 ANN = Actor(name="ann", role=Role.AUTHOR, channel="http", via="token")

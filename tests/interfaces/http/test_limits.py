@@ -190,7 +190,7 @@ def test_a_defect_is_told_with_the_requests_id_and_nothing_of_it(
     service: TestClient, author: Headers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     """500 as a problem document with our headers; the log has the place and the id, and not what the error said."""
-    from treegate.interfaces.http import logs
+    from treegate.interfaces import logs
     from treegate.render import jsons
 
     def broken(value: object) -> str:

@@ -16,7 +16,7 @@ from test_plans_over_http import plan
 from test_service_killed import Serving
 
 from treegate.gate import Gate
-from treegate.interfaces.http.crew import BEHIND
+from treegate.interfaces.crew.crew import BEHIND
 
 FILES = 20_000
 PATIENCE = 120  # seconds

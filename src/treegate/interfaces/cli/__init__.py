@@ -59,6 +59,7 @@ COMMANDS: dict[str, Entry] = {
     "fsck": Entry(_CARE, "care", "fsck", "whether records, vault and tree tell one story"),
     "policy": Entry(_CARE, "policy", "policy explain PLAN", "which rule asks what of a plan, and why"),
     "serve": Entry(_CARE, "serving", "serve", "the HTTP API and the review pages"),
+    "worker": Entry(_CARE, "working", "worker [--once]", "plans dropped as files, and carried out"),
     "token": Entry(_CARE, "tokens", "token create|list|revoke", "who may propose, decide, carry out"),
     "config": Entry(_CARE, "care", "config show|path", "the settings, and where each comes from"),
     "schema": Entry(_CARE, "care", "schema plan|preview|receipt", "JSON Schemas"),

@@ -12,7 +12,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from treegate.errors import TreegateError
-from treegate.interfaces.http import logs, problems
+from treegate.interfaces import logs
+from treegate.interfaces.http import problems
 from treegate.interfaces.http.rates import address_of
 
 GONE = 499  # in log and numbers: whoever asked went away before there was an answer

@@ -19,8 +19,8 @@ import msgspec
 from treegate.engine.store import Store
 from treegate.engine.store.records import CHUNK, StoredPreview
 from treegate.gate.finding import AT_ONCE, KINDS, Piece
-from treegate.interfaces.http.crews import Crews
-from treegate.interfaces.http.runner import OURSELVES
+from treegate.interfaces.crew.crews import Crews
+from treegate.interfaces.crew.runner import OURSELVES
 from treegate.model.document import inert
 
 MOST_KEPT = 64 << 20  # bytes of chunks, and as many of lines to seek through

@@ -14,7 +14,7 @@ from treegate.engine.config import Service as Config
 from treegate.engine.jobs import JobState
 from treegate.errors import Denied
 from treegate.gate import Gate
-from treegate.interfaces.http.crew import Crew
+from treegate.interfaces.crew.crew import Crew
 from treegate.interfaces.http.rates import Rates
 from treegate.model.actors import Actor, Role
 from treegate.model.lifecycle import State

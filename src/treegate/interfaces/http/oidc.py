@@ -26,7 +26,8 @@ from joserfc.errors import JoseError
 from treegate.engine import config
 from treegate.engine.configfile import SECRETS
 from treegate.errors import Busy, Denied, UsageError
-from treegate.interfaces.http import hosts, logs
+from treegate.interfaces import logs
+from treegate.interfaces.http import hosts
 
 LASTS = 600  # seconds: from the button to the way back
 PATIENCE = 10  # seconds, for each answer of the issuer

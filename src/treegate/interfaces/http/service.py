@@ -15,15 +15,15 @@ from fastapi import Depends, Request
 from treegate.engine.configfile import SECRETS
 from treegate.engine.store import Touched
 from treegate.gate import Gate, logins
+from treegate.interfaces.crew.crew import Crew
+from treegate.interfaces.crew.crews import Crews
+from treegate.interfaces.crew.runner import OURSELVES, Runner
 from treegate.interfaces.http import hosts, oidc
-from treegate.interfaces.http.crew import Crew
-from treegate.interfaces.http.crews import Crews
 from treegate.interfaces.http.desk import PATIENCE, Desk
 from treegate.interfaces.http.effects import Effects
 from treegate.interfaces.http.metrics import Metrics
 from treegate.interfaces.http.pictures import Pictures
 from treegate.interfaces.http.rates import Rates
-from treegate.interfaces.http.runner import OURSELVES, Runner
 from treegate.interfaces.http.stopping import Streams
 
 _log = logging.getLogger("treegate.service")

@@ -10,7 +10,8 @@ from typing import NoReturn
 
 from treegate.engine.config import Service as Config
 from treegate.errors import UsageError
-from treegate.interfaces.http import logs, oidc, wire
+from treegate.interfaces import logs
+from treegate.interfaces.http import oidc, wire
 from treegate.interfaces.http.app import create_app
 from treegate.interfaces.http.service import Service
 

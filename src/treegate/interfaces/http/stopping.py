@@ -11,18 +11,10 @@ from typing import Any, ClassVar
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from treegate.errors import Busy
+from treegate.interfaces.crew.crew import Stopped
 from treegate.interfaces.http import problems
 
 MOST_OF_ONE = 16  # streams of events that one name has open
-
-
-class Stopped(Busy):
-    """The service is being stopped."""
-
-    code, http_status = "stopping", 503
-
-    def __init__(self) -> None:
-        super().__init__("the service is being stopped", hint="ask again once it is back; nothing was done")
 
 
 class TooManyStreams(Busy):

@@ -23,7 +23,6 @@ from weakref import WeakValueDictionary
 
 from treegate.errors import Busy, TreegateError
 from treegate.gate import Gate
-from treegate.interfaces.http.stopping import Stopped
 from treegate.model.actors import Actor
 
 BEHIND = 5  # niceness: on a machine with little to spare, the process that answers goes first
@@ -33,7 +32,18 @@ _FORKS = get_context("forkserver")
 _FORKS.set_forkserver_preload(["__main__", __name__])
 _gate: Gate | None = None  # of this worker process
 _changing = threading.Lock()  # held while this worker changes what a crash would leave midway
-CHANGING = frozenset({"apply", "carry_out", "recover", "prune", "fsck", "rekey", "report"})
+CHANGING = frozenset(
+    {"apply", "carry_out", "recover", "prune", "fsck", "rekey", "report", "take_drop", "take_claim", "recheck"}
+)
+
+
+class Stopped(Busy):
+    """The service is being stopped."""
+
+    code, http_status = "stopping", 503
+
+    def __init__(self) -> None:
+        super().__init__("this process is being stopped", hint="ask again once it is back; nothing was done")
 
 
 def changes(method: str, named: Mapping[str, Any]) -> bool:
@@ -78,7 +88,9 @@ class Crew:
         self.busy, began, code = self.busy + 1, time.monotonic(), ""
         try:
             # Shielded, for what was handed over is never cancelled: a pool that breaks stumbles over such calls.
-            return await asyncio.shield(asyncio.wrap_future(await self._begun(actor, method, args, named)))
+            answer = asyncio.wrap_future(await self._begun(actor, method, args, named))
+            answer.add_done_callback(_heard)  # by whoever is gone before it is there
+            return await asyncio.shield(answer)
         except TreegateError as error:
             code = error.code
             raise
@@ -148,6 +160,12 @@ class Crew:
     def _hang_up(self) -> None:
         for end in self._line:
             end.close()
+
+
+def _heard(answer: asyncio.Future[Any]) -> None:
+    """Looks at an answer that perhaps nobody waits for: asyncio would tell of an error in it, in words of its own."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _soon(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> None:

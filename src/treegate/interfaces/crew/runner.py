@@ -9,10 +9,10 @@ import logging
 from treegate.engine.jobs import Job
 from treegate.errors import TreegateError
 from treegate.gate import Gate
-from treegate.interfaces.http.crew import Crew
+from treegate.interfaces.crew.crew import Crew
 from treegate.model.actors import Actor, Role
 
-OURSELVES = Actor(name="the service", role=Role.OPERATOR, channel="http", via="os")
+OURSELVES = Actor(name="the service", role=Role.OPERATOR, channel="http", via="os")  # where nobody says otherwise
 PAUSE = 0.2  # seconds between two looks for jobs that came in at another door
 _log = logging.getLogger("treegate.runner")
 
@@ -20,19 +20,30 @@ _log = logging.getLogger("treegate.runner")
 class Runner:
     """Looks for jobs that are due and has them done; what a crash left is brought to an end first."""
 
-    def __init__(self, gate: Gate, crew: Crew) -> None:
-        self._gate, self._crew = gate.acting_as(OURSELVES), crew
+    def __init__(self, gate: Gate, crew: Crew, who: Actor = OURSELVES) -> None:
+        self._gate, self._crew, self._who = gate.acting_as(who), crew, who
         self._working: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._settled = False
+        self._ran: set[str] = set()  # cases on which something ran, and no other plan was looked at since
 
     def start(self) -> None:
         """Begins; once what was unfinished is recovered, jobs are looked for."""
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._work())
 
     def wake(self) -> None:
         """Something was asked for: looks at once."""
         self._wake.set()
+
+    def wake_from_afar(self) -> None:
+        """As `wake`, from another thread."""
+        self._loop.call_soon_threadsafe(self._wake.set)
+
+    async def busy(self) -> bool:
+        """Whether jobs are under way, or due."""
+        return not self._settled or bool(self._working or self._ran) or bool(await asyncio.to_thread(self._gate.due))
 
     def rest(self) -> None:
         """Takes no more jobs; they wait for whoever runs jobs next."""
@@ -49,11 +60,15 @@ class Runner:
 
     async def _work(self) -> None:
         await self._settle()
+        self._settled = True
         while True:
             with contextlib.suppress(TreegateError):  # a database that is locked now is asked again
-                for job in await asyncio.to_thread(self._gate.due):  # it looks at the mount, which may hang
+                due = await asyncio.to_thread(self._gate.due)  # it looks at the mount, which may hang
+                for job in due:
                     if job.run not in self._working:
                         self._working[job.run] = asyncio.create_task(self._do(job))
+                if not self._working:
+                    self._recheck()
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), PAUSE)
@@ -61,19 +76,35 @@ class Runner:
     async def _do(self, job: Job) -> None:
         """One job; where the process that did it died, what it left is brought to an end."""
         try:
-            await self._crew.call(OURSELVES, "carry_out", job.run)
+            await self._crew.call(self._who, "carry_out", job.run)
         except TreegateError as error:
             _log.warning("run %s of %s: %s", job.run, job.plan, error.code)
             if error.code == "worker-died":
                 await self._settle()
         finally:
             self._working.pop(job.run, None)
+            self._ran.update(job.cases)
+            self.wake()
+
+    def _recheck(self) -> None:
+        """Once nothing is due: what the runs did may be what other plans counted on."""
+        for case in sorted(self._ran):
+            self._working[f"recheck {case}"] = asyncio.create_task(self._look_over(case))
+        self._ran.clear()
+
+    async def _look_over(self, case: str) -> None:
+        try:
+            await self._crew.call(self._who, "recheck", case)
+        except TreegateError as error:  # each is looked at before its own run, as ever
+            _log.warning("the plans that wait were not looked at: %s", error.code)
+        finally:
+            self._working.pop(f"recheck {case}", None)
             self.wake()
 
     async def _settle(self) -> None:
         """Unfinished runs are recovered; jobs that were under way are sorted by what became of their runs."""
         try:
-            await self._crew.call(OURSELVES, "recover")
+            await self._crew.call(self._who, "recover")
         except TreegateError as error:  # told on every page, and by /metrics; an operator has to look
             _log.error("a run could not be recovered: %s", error.code)
         try:

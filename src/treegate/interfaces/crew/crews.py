@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from treegate.interfaces.http.crew import Crew, changes
+from treegate.interfaces.crew.crew import Crew, changes
 from treegate.model.actors import Actor
 
 # What simulates a plan or scans a whole case; all else is a look at what is stored or at a few files.

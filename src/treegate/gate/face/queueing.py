@@ -1,0 +1,54 @@
+"""The queue: what is dropped, taken, and decided on in files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from treegate.engine.dropbox import PENDING, Drop
+from treegate.gate.face.base import Face
+from treegate.gate.queue import heeding, holding, intake, shelving
+from treegate.gate.queue.folder import dropbox
+from treegate.gate.queue.heeding import Heeded
+from treegate.gate.queue.intake import Taken
+
+
+class Queueing(Face):
+    """The queue: what is dropped, taken, and decided on in files."""
+
+    def make_queue(self) -> Path:
+        """Makes the folder into which plans are dropped, where it is missing; where it is."""
+        box = dropbox(self._core)
+        box.make()
+        return box.path
+
+    def drops(self) -> list[Drop]:
+        """What was dropped and is not taken yet, by name."""
+        return dropbox(self._core).drops()
+
+    def read_drop(self, drop: Drop) -> bytes | None:
+        """What was dropped; None if it changed since it was looked at."""
+        return dropbox(self._core).read(drop)
+
+    def take_drop(self, drop: Drop) -> Taken:
+        """Makes a plan of what was dropped, or says beside it why not."""
+        return intake.take(self._core, drop)
+
+    def claims(self) -> list[str]:
+        """What was claimed and is not a plan yet: left by a crash, or for later."""
+        return intake.claims(self._core)
+
+    def take_claim(self, id: str) -> Taken:
+        """Goes on with what was claimed."""
+        return intake.take_up(self._core, id)
+
+    def stamps(self) -> dict[str, tuple[int, ...]]:
+        """The dropped plans that wait, and what changes as soon as somebody writes the status file of one."""
+        return dropbox(self._core).stamps(PENDING, shelving.STATUS)
+
+    def heed(self, plan: str) -> Heeded:
+        """Does what somebody wrote into the status file of a plan that waits, or answers it."""
+        return heeding.heed(self._core, plan)
+
+    def hold(self, before: bool) -> bool:
+        """Pauses and resumes as a file PAUSED in the queue says; whether it lies there, and did `before`."""
+        return holding.hold(self._core, before)

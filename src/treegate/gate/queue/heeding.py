@@ -1,0 +1,84 @@
+"""Heeding: what somebody wrote into the status file of a plan is decided, or answered in `status.log`."""
+
+from __future__ import annotations
+
+import errno
+from enum import StrEnum
+
+from treegate.engine import tokens
+from treegate.engine.dropbox import PENDING, Dropbox
+from treegate.engine.store.records import StoredPlan
+from treegate.errors import Busy, Denied, TreegateError, UsageError
+from treegate.gate import deciding, jobs, plans
+from treegate.gate.core import Core
+from treegate.gate.queue import shelving, trust
+from treegate.gate.queue.folder import dropbox
+from treegate.model import statusfile
+from treegate.model.actors import Actor, Role
+from treegate.model.statusfile import Status
+
+
+class Heeded(StrEnum):
+    """What came of a look at a status file."""
+
+    NOTHING = "nothing"  # nobody wrote anything into it, or is still at it
+    DECIDED = "decided"
+    REFUSED = "refused"  # it is answered in status.log
+    LATER = "later"  # ask again: somebody else is writing
+
+
+def heed(core: Core, id: str) -> Heeded:
+    """Looks at the status file of one plan that waits, and does what it says."""
+    box, plan = dropbox(core), plans.settled(core, core.store.plan(id))
+    data = _read(box, id)
+    try:
+        status = None if data is None else shelving.wish(data)
+        if status is None or shelving.recorded(core, plan, status):
+            shelving.bring(core, plan)  # a crash, or an hour without a worker, may have left it as it was
+            return Heeded.NOTHING
+        _decide(core, box, plan, status)
+    except Busy:
+        return Heeded.LATER
+    except TreegateError as error:
+        hint = f"; {error.hint}" if error.hint else ""
+        shelving.answer(box, core, PENDING, id, f"{error.message}{hint} ({error.code})")
+        return Heeded.REFUSED
+    return Heeded.DECIDED
+
+
+def _read(box: Dropbox, id: str) -> bytes | None:
+    """The status file; what is no file says nothing that can be read."""
+    try:
+        return box.read_file(PENDING, id, shelving.STATUS, statusfile.MOST)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.EINVAL, errno.EACCES):
+            return b""
+        raise
+
+
+def _decide(core: Core, box: Dropbox, plan: StoredPlan, status: Status) -> None:
+    channel = trust.channel(core, box, plan)
+    if not status.digest:
+        text = "it names no digest, so nobody knows what was looked at"
+        raise UsageError(
+            text, code="status-digest-missing", hint="put back the line `digest:` as validation.md has it"
+        )
+    theirs = core.acting_as(_person(core, status.by, channel))
+    if status.word == "approved":
+        jobs.approve(theirs, plan.id, status.digest, status.comment)
+    elif status.word == "rejected":
+        deciding.reject(theirs, plan.id, status.digest, status.comment)
+    else:
+        deciding.request_changes(theirs, plan.id, status.digest, status.comment)
+
+
+def _person(core: Core, name: str, channel: str) -> Actor:
+    """Who says so: a reviewer, unless treegate knows them as something else. Raises Denied for an agent."""
+    if name == core.config.agent.user:
+        raise Denied(f"{name} is the agents' user, which decides nothing", code="role-not-allowed")
+    known = [one for one in tokens.tokens(core.store) if one.name == name and tokens.holds(one, core.clock())]
+    if known:
+        actor = tokens.actor_of(known[-1], channel)
+        return Actor(name=name, role=actor.role, cases=actor.cases, channel=channel, via="file")
+    role = core.config.service.oidc.people.get(name, Role.REVIEWER)
+    return Actor(name=name, role=role, channel=channel, via="file")

@@ -1,0 +1,159 @@
+"""Intake: what was dropped becomes a plan, once, or lies among what failed with a message beside it.
+
+A drop is claimed by one rename, under the id that its plan will have. Whatever a crash leaves says itself what is
+still to be done: something claimed whose plan is not known is handed in; once its plan is known, the claim goes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import AbstractContextManager, suppress
+from enum import StrEnum
+
+import msgspec
+
+from treegate.engine.dropbox import Drop, Dropbox, owner
+from treegate.engine.locks import passing_lock
+from treegate.errors import (
+    Busy,
+    Denied,
+    Expired,
+    NeedsRecovery,
+    NotFound,
+    PlanError,
+    Stale,
+    TreegateError,
+    UsageError,
+)
+from treegate.gate import jobs, openplans, plans, runs
+from treegate.gate.core import Core
+from treegate.gate.queue import shelving
+from treegate.gate.queue.folder import dropbox
+from treegate.model.actors import Actor, Role
+from treegate.model.lifecycle import State
+from treegate.model.names import visible
+
+CHANNEL = "queue"
+_LATER = (Busy, NeedsRecovery, openplans.TooMany)  # what may be otherwise in a moment
+
+
+class Took(StrEnum):
+    """What became of a drop."""
+
+    PLAN = "plan"  # a plan, on its shelf
+    REFUSED = "refused"  # it lies among what failed
+    LATER = "later"  # claimed, and to be tried again
+    GONE = "gone"  # somebody else was there first
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What became of a drop, under which id, and the code of why not."""
+
+    how: Took
+    id: str = ""
+    code: str = ""
+
+
+def take(core: Core, drop: Drop) -> Taken:
+    """Takes one drop; raises OSError where the folder itself cannot be used."""
+    box, id = dropbox(core), core.new_id("pl")
+    with _lock(core, id):
+        return _settled(core, box, id) if box.claim(drop, id) else Taken(Took.GONE)
+
+
+def claims(core: Core) -> list[str]:
+    """The ids under which something is claimed and not a plan yet."""
+    return dropbox(core).claims()
+
+
+def take_up(core: Core, id: str) -> Taken:
+    """Goes on with a claim that was left, by a crash or for later; not with one that somebody is at."""
+    try:
+        with _lock(core, id):
+            return _settled(core, dropbox(core), id)
+    except Busy:
+        return Taken(Took.LATER, id)
+
+
+def _lock(core: Core, id: str) -> AbstractContextManager[None]:
+    """Held while a claim is worked on; let go of by whoever dies. Raises Busy."""
+    return passing_lock(core.state / "locks" / f"claim-{id}")
+
+
+def _settled(core: Core, box: Dropbox, id: str) -> Taken:
+    drop = box.claimed(id)
+    if drop is None:
+        box.let_go(id)
+        return Taken(Took.GONE, id)
+    try:
+        if not _known(core, id):
+            _hand_in(core, box, id, drop)
+    except _LATER as error:
+        return Taken(Took.LATER, id, error.code)
+    except (TreegateError, OSError) as error:
+        if isinstance(error, TreegateError) and error.http_status == 503:
+            return Taken(Took.LATER, id, error.code)  # the workspace is away
+        told = error if isinstance(error, TreegateError) else _unreadable(error)
+        box.refuse(id, drop, _message(drop, told))
+        return Taken(Took.REFUSED, id, told.code)
+    ask(core, id)
+    box.shelve(id)
+    shelving.bring(core, core.store.plan(id))
+    box.let_go(id, drop)
+    return Taken(Took.PLAN, id)
+
+
+def _known(core: Core, id: str) -> bool:
+    try:
+        core.store.plan(id)
+    except NotFound:
+        return False
+    return True
+
+
+def _hand_in(core: Core, box: Dropbox, id: str, drop: Drop) -> None:
+    """Hands in what is claimed, as whoever owns the file."""
+    if not drop.file:
+        text = "this is a folder, a link or something else that is no file"
+        raise UsageError(text, code="drop-no-file", hint="drop the plan itself, as a file")
+    if drop.name.endswith(".sh"):
+        text = "scripts are not taken here yet: nothing of it was run"
+        raise UsageError(text, code="scripts-not-taken", hint="drop a plan, as NAME.json")
+    if not drop.name.endswith(".json"):
+        text = "only names that end in .json are taken for plans"
+        raise UsageError(text, code="drop-name", hint="name it {timestamp}-{case}.json, and drop it again")
+    if drop.size > plans.MOST_BYTES:
+        raise plans.too_large()
+    data = box.read_claimed(id, drop)
+    if data is None:
+        raise Busy("it is still being written to", code="drop-changing")
+    plans.submit(core.acting_as(_author(drop)), plans.decode(data), id=id)
+
+
+def _author(drop: Drop) -> Actor:
+    return Actor(name=owner(drop.owner), role=Role.AUTHOR, channel=CHANNEL, via="os")
+
+
+def ask(core: Core, id: str) -> None:
+    """Asks for the run of a plan that nobody has to look at, as its author would: it was dropped for that."""
+    plan = core.store.plan(id)
+    if plan.state is not State.APPROVED or not core.config.policy.apply.on_approval:
+        return
+    author = core.acting_as(Actor(name=plan.author, role=Role.AUTHOR, channel=CHANNEL, via="os"))
+    if runs.may(author, plan):
+        with suppress(Denied, Stale, Expired):  # it is approved no more: policy has changed in between
+            jobs.enqueue(author, id)
+
+
+def _unreadable(error: OSError) -> PlanError:
+    why = os.strerror(error.errno) if error.errno else str(error)
+    code = {errno.EACCES: "drop-unreadable", errno.EPERM: "drop-unreadable"}.get(error.errno or 0, "drop-failed")
+    return PlanError(f"it cannot be read: {why}", code=code, hint="look at it, and drop it again")
+
+
+def _message(drop: Drop, error: TreegateError) -> bytes:
+    """What lies beside a file that did not become a plan."""
+    lines = [f"{visible(drop.name)} was not taken: {error.message}", "", f"code: {error.code}"]
+    lines += [f"what to do: {error.hint}"] if error.hint else []
+    return "".join(f"{line}\n" for line in [*lines, "", "Nothing was changed."]).encode("utf-8", "replace")

@@ -1,0 +1,150 @@
+"""The worker's day: look at what stirred, take what was dropped, heed what was decided, let runs be carried out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from treegate.engine.dropbox import PAUSED, PENDING, SHELVES
+from treegate.errors import TreegateError
+from treegate.gate import Gate
+from treegate.gate.queue.heeding import Heeded
+from treegate.gate.queue.shelving import STATUS
+from treegate.interfaces.crew.crew import Crew
+from treegate.interfaces.crew.runner import Runner
+from treegate.interfaces.worker.taking import Taking
+from treegate.interfaces.worker.watching import Watching
+from treegate.model.actors import Actor, Role
+
+OURSELVES = Actor(name="the worker", role=Role.OPERATOR, channel="queue", via="os")
+SOON = 0.05  # seconds until one looks again at what is not whole yet, or could not be done just now
+_log = logging.getLogger("treegate.worker")
+
+
+class Worker:
+    """One worker on one workspace; several of them get along, and a service beside them."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
+        self._opened = Gate.open(root, environ)
+        self._opened.core.store.remember()
+        self._gate = self._opened.acting_as(OURSELVES)
+        config = self._gate.core.config.queue
+        self._takers, self._hands = Crew(root, environ), Crew(root, environ)
+        self._runner = Runner(self._gate, self._hands, OURSELVES)
+        self._taking = Taking(self._gate, self._takers, self._runner.wake)
+        self.folder = self._gate.make_queue()
+        self._watching = Watching(self.folder)
+        self._poll = config.poll / 1000
+        self._unheeded: set[str] = set()  # plans whose status file is to be looked at once more
+        self._stamps: dict[str, tuple[int, ...]] = {}  # of the status files, when all were looked at last
+        self._paused = False
+        self._ending = False
+
+    def end(self) -> None:
+        """Told to end: nothing new is begun."""
+        self._ending = True
+        self._runner.rest()
+        self._watching.stirred.set()
+
+    def take_back(self) -> None:
+        """Told again: what runs is taken back."""
+        self._hands.cancel()
+
+    async def run(self) -> None:
+        """Works until told to end."""
+        self._watching.start()
+        self._runner.start()
+        whole = float("-inf")
+        try:
+            while not self._ending:
+                changed: set[Path] | None = self._watching.changed()
+                if time.monotonic() - whole >= self._poll:
+                    whole, changed = time.monotonic(), None
+                soon = await self._look(changed)
+                await self._rest(SOON if soon else whole + self._poll - time.monotonic())
+        finally:
+            await self._close()
+
+    async def once(self) -> None:
+        """Does what there is to do now, and whatever follows from it."""
+        self._runner.start()
+        try:
+            while not self._ending:
+                soon = await self._look(None)
+                if not (soon or self._taking.busy or await self._runner.busy()):
+                    return
+                await asyncio.sleep(SOON)
+        finally:
+            await self._close()
+
+    async def _rest(self, seconds: float) -> None:
+        """Waits until something stirs."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._watching.stirred.wait(), max(0.0, seconds))
+
+    async def _close(self) -> None:
+        await self._watching.stop()
+        await self._taking.stop()
+        await self._runner.stop()
+        for crew in (self._takers, self._hands):
+            await asyncio.to_thread(crew.close)
+        self._opened.close()
+
+    async def _look(self, changed: set[Path] | None) -> bool:
+        """Looks at what changed, None for everything; whether one should look again soon."""
+        try:
+            await asyncio.to_thread(self._decide, changed)
+            return await self._taking.look(_drops_in(changed), everything=changed is None) or bool(self._unheeded)
+        except (TreegateError, OSError) as error:  # the workspace is away, and its queue with it
+            _log.warning("the queue cannot be looked at: %s", getattr(error, "code", type(error).__name__))
+            return False
+
+    def _decide(self, changed: set[Path] | None) -> None:
+        """Heeds status files, and PAUSED."""
+        if changed is None or Path(PAUSED) in changed:
+            self._paused = self._gate.hold(self._paused)
+        due = self._unheeded | (self._written() if changed is None else _plans_in(changed))
+        self._unheeded = set()
+        for id in sorted(due):
+            found = self._heed(id)
+            if found is Heeded.LATER:
+                self._unheeded.add(id)
+            elif found is Heeded.DECIDED:
+                self._runner.wake_from_afar()
+
+    def _written(self) -> set[str]:
+        """The plans whose status files were written since this was asked last: the first time, all of them."""
+        old, self._stamps = self._stamps, self._gate.stamps()
+        return {id for id, stamp in self._stamps.items() if old.get(id) != stamp}
+
+    def _heed(self, id: str) -> Heeded:
+        try:
+            return self._gate.heed(id)
+        except TreegateError as error:  # a folder that is of no plan, say
+            _log.warning("the status of %s was not looked at: %s", id, error.code)
+        except OSError as error:
+            _log.warning("the status of %s cannot be read: %s", id, error.strerror)
+        return Heeded.NOTHING
+
+
+def _plans_in(changed: set[Path]) -> set[str]:
+    """The plans whose status files changed."""
+    return {
+        path.parts[1]
+        for path in changed
+        if len(path.parts) == 3
+        and path.parts[0] == PENDING
+        and path.parts[1].startswith("pl_")
+        and path.name == STATUS
+    }
+
+
+def _drops_in(changed: set[Path] | None) -> bool:
+    """Whether something may have been dropped."""
+    return changed is None or any(
+        len(path.parts) == 1 and path.name not in SHELVES and not path.name.startswith(".") for path in changed
+    )
