@@ -31,6 +31,7 @@ bench: $(VENV)/ready  ## ratios against a bare loop of renames, interleaved in o
 	$(PY) bench/run.py
 	$(PY) bench/serve.py
 	$(PY) bench/page.py
+	$(PY) bench/queue.py
 
 docs: $(VENV)/ready  ## the pages that are made from the code's own tables
 	$(PY) docs/generate.py

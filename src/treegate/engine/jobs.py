@@ -92,6 +92,14 @@ def jobs(reader: Reader, states: Iterable[JobState]) -> list[Job]:
     return reader.all(query.order_by(table.c.seq), Job)
 
 
+def firsts(reader: Reader) -> list[Job]:
+    """Of the jobs that wait, the first of each set of cases, oldest first: however many wait, few are read."""
+    table = schema.jobs
+    waits = table.c.state == JobState.QUEUED.value
+    oldest = schema.select(schema.func.min(table.c.seq)).where(waits).group_by(table.c.cases)
+    return reader.all(table.select().where(table.c.seq.in_(oldest)).order_by(table.c.seq), Job)
+
+
 def change(transaction: Transaction, run: str, state: JobState, at: int, error: str | None = None) -> None:
     """Notes how far a job is."""
     values: dict[str, object] = {"state": state.value, "error": error}

@@ -13,7 +13,7 @@ from treegate.engine.probe import Finding
 from treegate.engine.projections import Found, Projection
 from treegate.engine.store.records import Run, VaultState
 from treegate.errors import NotVerified, TreegateError
-from treegate.gate import auditing, health, intact, projections, stock, vaultfiles
+from treegate.gate import auditing, health, intact, projections, reporting, stock, vaultfiles
 from treegate.gate.core import Core
 from treegate.gate.undoing import note_rolled_back
 from treegate.model.actors import Action, Role
@@ -183,7 +183,7 @@ def _projections(core: Core, dry: bool) -> Iterator[Finding]:
     stuck: list[Found] = []
     for what, batch in _batches(core):
         try:
-            with projections.alone(core):
+            with reporting.alone(core):
                 found = [
                     one for projection in batch() for one in files.bring(core.workspace.root, projection, dry=dry)
                 ]

@@ -116,13 +116,18 @@ def due(core: Core) -> list[Job]:
 
     While the workspace is away nothing may: what was approved is carried out once it is back.
     """
+    found = core.store.recalled(("jobs due",), partial(_due, core))
+    return found if found and _there(core) else []
+
+
+def _due(core: Core) -> list[Job]:
     taken = {case for job in jobs.jobs(core.store, [JobState.RUNNING]) for case in job.cases}
     found = []
-    for job in jobs.jobs(core.store, [JobState.QUEUED]):
+    for job in jobs.firsts(core.store):
         if not taken & set(job.cases) and pauses.holding(core.store, job.cases) is None:
             found.append(job)
         taken |= set(job.cases)  # whatever holds it: nothing overtakes on a case
-    return found if found and _there(core) else []
+    return found
 
 
 def _there(core: Core) -> bool:
@@ -144,7 +149,7 @@ def carry_out(core: Core, run: str) -> Applied:
 
     Raises Busy "locked" where another process is at it: a service and workers may look for jobs side by side.
     """
-    with _lock(core, run):
+    with _lock(core, run), core.store.gathering():  # what people read is written once, when it is over
         return _carried_out(core, run)
 
 

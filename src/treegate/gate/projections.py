@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 
 from treegate.engine import projections
-from treegate.engine.locks import file_lock
 from treegate.engine.projections import Projection, Where
 from treegate.engine.store import Touched
 from treegate.engine.store.records import StoredPlan
@@ -23,10 +21,9 @@ from treegate.errors import NotFound
 from treegate.gate import telling
 from treegate.gate.core import Core
 from treegate.gate.queue import shelving
+from treegate.gate.reporting import alone
 from treegate.model.lifecycle import State
 from treegate.model.names import visible
-
-WAIT = 10  # seconds for another process that is writing projections
 
 PLAN, VALIDATION = "reorg_plan.json", "reorg_validation.md"
 EACH = "reorg_plans"
@@ -46,21 +43,13 @@ def note(core: Core, touched: Touched) -> None:
                     if found.error is not None:
                         _warn(shown(found.place), found.how)
             for id in sorted(touched.plans):
-                shelving.bring(core, core.store.plan(id))
+                shelving.bring_held(core, core.store.plan(id))
     except Exception as error:  # whatever it is, the act itself is done, and durable
         _warn("a report", str(error))
 
 
 def _warn(what: str, why: str) -> None:
     _log.warning("%s was not written: %s; `treegate fsck` writes it", what, why)
-
-
-@contextmanager
-def alone(core: Core) -> Iterator[None]:
-    """Held while the store is read and the files are written: so what is written last is what was read last."""
-    with file_lock(core.state / "locks" / "projections", wait=WAIT):
-        core.workspace.check_marker()  # nothing is written where the workspace is not mounted
-        yield
 
 
 def shown(place: Where) -> str:

@@ -137,6 +137,21 @@ class Store(Reader):
         """
         self._recall = Recall(self._engine)
 
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Within it nobody is told of a transaction, and at its end, once, of all of them; for one thread alone."""
+        told, found = self.told, Touched()
+        self.told = found.add
+        try:
+            yield
+        finally:
+            self.told = told
+            told(found)
+
+    def stamp(self) -> int | None:
+        """Another number after each change, by whomever; None where nobody remembers, or nothing tells."""
+        return None if self._recall is None else self._recall.stamp()
+
     def recalled(self, key: Hashable, make: Callable[[], T]) -> T:
         return make() if self._recall is None else self._recall.get(key, make)
 

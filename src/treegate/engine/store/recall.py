@@ -37,6 +37,10 @@ class Recall:
             self._held[key] = (now, made)
         return made
 
+    def stamp(self) -> int | None:
+        """Another number after each change of the database; None if it does not tell."""
+        return self._watch.number()
+
     def close(self) -> None:
         """Stops looking."""
         self._watch.close()

@@ -25,6 +25,12 @@ class Touched:
     runs: set[str] = field(default_factory=set)
     left: set[tuple[str, str]] = field(default_factory=set)  # (plan, case) where the one no longer touches the other
 
+    def add(self, other: Touched) -> None:
+        """Takes in what another transaction spoke of."""
+        self.plans.update(other.plans)
+        self.runs.update(other.runs)
+        self.left.update(other.left)
+
 
 class Writer(Reader):
     """A transaction's own connection, on which it also reads what it has not committed yet."""

@@ -34,7 +34,7 @@ def heed(core: Core, id: str) -> Heeded:
     try:
         status = None if data is None else shelving.wish(data)
         if status is None or shelving.recorded(core, plan, status):
-            shelving.bring(core, plan)  # a crash, or an hour without a worker, may have left it as it was
+            shelving.bring(core, id)  # a crash, or an hour without a worker, may have left it as it was
             return Heeded.NOTHING
         _decide(core, box, plan, status)
     except Busy:

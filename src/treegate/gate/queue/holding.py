@@ -17,7 +17,8 @@ def hold(core: Core, before: bool) -> bool:
     """
     box = dropbox(core)
     there = box.paused()
-    found = next((one for one in pauses.pauses(core.store) if one.case == WHOLE), None)
+    known = core.store.recalled(("pauses",), lambda: pauses.pauses(core.store))
+    found = next((one for one in known if one.case == WHOLE), None)
     if there and found is None and before:
         box.unpause()
         return False

@@ -87,8 +87,12 @@ def _settled(core: Core, box: Dropbox, id: str) -> Taken:
         box.let_go(id)
         return Taken(Took.GONE, id)
     try:
-        if not _known(core, id):
-            _hand_in(core, box, id, drop)
+        known = _known(core, id)  # a crash came after it was handed in
+        with core.store.gathering():
+            if not known:
+                _hand_in(core, box, id, drop)
+            ask(core, id)
+            box.shelve(id)  # so that what is said of the plan is written there, too
     except _LATER as error:
         return Taken(Took.LATER, id, error.code)
     except (TreegateError, OSError) as error:
@@ -97,9 +101,8 @@ def _settled(core: Core, box: Dropbox, id: str) -> Taken:
         told = error if isinstance(error, TreegateError) else _unreadable(error)
         box.refuse(id, drop, _message(drop, told))
         return Taken(Took.REFUSED, id, told.code)
-    ask(core, id)
-    box.shelve(id)
-    shelving.bring(core, core.store.plan(id))
+    if known:
+        shelving.bring(core, id)
     box.let_go(id, drop)
     return Taken(Took.PLAN, id)
 

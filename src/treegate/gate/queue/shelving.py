@@ -18,6 +18,7 @@ from treegate.errors import TreegateError, UsageError
 from treegate.gate import jobs, plans, telling
 from treegate.gate.core import Core
 from treegate.gate.queue.folder import dropbox
+from treegate.gate.reporting import alone
 from treegate.model import statusfile
 from treegate.model.lifecycle import State
 from treegate.model.statusfile import Status
@@ -39,8 +40,14 @@ def shelf_for(state: State) -> str:
     return _ENDED.get(state, FAILED if state in _FAILED else PENDING)
 
 
-def bring(core: Core, plan: StoredPlan) -> None:
-    """Puts a dropped plan where it belongs, with all that there is to say of it; nothing for any other plan.
+def bring(core: Core, id: str) -> None:
+    """Puts a dropped plan where it belongs, with all that there is to say of it; for whoever holds no report up."""
+    with alone(core):
+        bring_held(core, core.store.plan(id))
+
+
+def bring_held(core: Core, plan: StoredPlan) -> None:
+    """As `bring`, for whoever is `alone` already; nothing for a plan that was not dropped.
 
     All is said before it is moved: what lies in `done/` is whole, whatever a crash cut off.
     """

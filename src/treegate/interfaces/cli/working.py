@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from treegate.errors import UsageError
 from treegate.interfaces.cli import common
 
 
@@ -18,8 +19,12 @@ def worker_command(once: bool, workspace: str | None, state: str | None, as_json
     Drop a plan into Database/reorg_queue/ as {timestamp}-{case}.json. Ctrl-C ends it once what is under way is done.
     """
     from treegate.engine.workspace import find
-    from treegate.interfaces.worker import working
 
+    try:
+        from treegate.interfaces.worker import working
+    except ModuleNotFoundError as error:
+        text, hint = "the worker needs the extra `queue`", "pip install 'treegate[queue]'"
+        raise UsageError(text, code="queue-extra-missing", hint=hint) from error
     environ = common.environ(state)
     root = Path(workspace) if workspace else find(Path.cwd(), environ)
 

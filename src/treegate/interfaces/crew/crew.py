@@ -182,6 +182,7 @@ def _begin(root: Path, environ: dict[str, str], patience: float | None, cancelle
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_heed, args=(line,), daemon=True).start()
     _gate = Gate.open(root, environ)
+    _gate.core.store.remember()
     _gate.watch(_silent, lambda: bool(cancelled.value))
     if patience is not None:
         _gate.core.store.patience = patience

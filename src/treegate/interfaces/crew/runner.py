@@ -13,19 +13,22 @@ from treegate.interfaces.crew.crew import Crew
 from treegate.model.actors import Actor, Role
 
 OURSELVES = Actor(name="the service", role=Role.OPERATOR, channel="http", via="os")  # where nobody says otherwise
-PAUSE = 0.2  # seconds between two looks for jobs that came in at another door
+PAUSE = 0.2  # seconds between two looks for jobs that came in at another door, where nobody tells of them
+LONG = 5.0  # seconds until one looks although nobody wrote anything: the workspace may be back
 _log = logging.getLogger("treegate.runner")
 
 
 class Runner:
     """Looks for jobs that are due and has them done; what a crash left is brought to an end first."""
 
-    def __init__(self, gate: Gate, crew: Crew, who: Actor = OURSELVES) -> None:
-        self._gate, self._crew, self._who = gate.acting_as(who), crew, who
+    def __init__(self, gate: Gate, crew: Crew, who: Actor = OURSELVES, pause: float = PAUSE) -> None:
+        self._gate, self._crew, self._who, self._pauses = gate.acting_as(who), crew, who, pause
         self._working: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._settled = False
+        self._stamp: int | None = None  # of the database, when jobs were looked for last
+        self._looked = 0.0
         self._ran: set[str] = set()  # cases on which something ran, and no other plan was looked at since
 
     def start(self) -> None:
@@ -62,6 +65,9 @@ class Runner:
         await self._settle()
         self._settled = True
         while True:
+            if not self._stirred():
+                await self._pause()
+                continue
             with contextlib.suppress(TreegateError):  # a database that is locked now is asked again
                 due = await asyncio.to_thread(self._gate.due)  # it looks at the mount, which may hang
                 for job in due:
@@ -69,9 +75,21 @@ class Runner:
                         self._working[job.run] = asyncio.create_task(self._do(job))
                 if not self._working:
                     self._recheck()
-            self._wake.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), PAUSE)
+            await self._pause()
+
+    def _stirred(self) -> bool:
+        """Whether something may be due that was not: somebody called, or wrote to the database; or it is long ago."""
+        now, stamp = self._loop.time(), self._gate.core.store.stamp()
+        same = stamp is not None and stamp == self._stamp and now - self._looked < LONG
+        if same and not self._wake.is_set():
+            return False
+        self._wake.clear()
+        self._stamp, self._looked = stamp, now
+        return True
+
+    async def _pause(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), self._pauses)
 
     async def _do(self, job: Job) -> None:
         """One job; where the process that did it died, what it left is brought to an end."""

@@ -10,18 +10,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from treegate.engine.dropbox import PAUSED, PENDING, SHELVES
+from treegate.engine.mounts import mount_of
+from treegate.engine.workspace import DATABASE
 from treegate.errors import TreegateError
 from treegate.gate import Gate
 from treegate.gate.queue.heeding import Heeded
 from treegate.gate.queue.shelving import STATUS
 from treegate.interfaces.crew.crew import Crew
-from treegate.interfaces.crew.runner import Runner
+from treegate.interfaces.crew.runner import LONG, Runner
 from treegate.interfaces.worker.taking import Taking
 from treegate.interfaces.worker.watching import Watching
 from treegate.model.actors import Actor, Role
 
 OURSELVES = Actor(name="the worker", role=Role.OPERATOR, channel="queue", via="os")
 SOON = 0.05  # seconds until one looks again at what is not whole yet, or could not be done just now
+TOLD = 12  # times as seldom is everything looked through where the system tells what changes
 _log = logging.getLogger("treegate.worker")
 
 
@@ -34,11 +37,13 @@ class Worker:
         self._gate = self._opened.acting_as(OURSELVES)
         config = self._gate.core.config.queue
         self._takers, self._hands = Crew(root, environ), Crew(root, environ)
-        self._runner = Runner(self._gate, self._hands, OURSELVES)
+        self._runner = Runner(self._gate, self._hands, OURSELVES, LONG)
         self._taking = Taking(self._gate, self._takers, self._runner.wake)
         self.folder = self._gate.make_queue()
-        self._watching = Watching(self.folder)
-        self._poll = config.poll / 1000
+        log = self._gate.state / f"{DATABASE}-wal"
+        self._watching = Watching(self.folder, log, self._runner.wake)
+        mount = mount_of(str(self.folder))
+        self._poll = config.poll / 1000 * (1 if mount.is_fuse or mount.is_network else TOLD)
         self._unheeded: set[str] = set()  # plans whose status file is to be looked at once more
         self._stamps: dict[str, tuple[int, ...]] = {}  # of the status files, when all were looked at last
         self._paused = False
