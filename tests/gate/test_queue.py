@@ -366,3 +366,16 @@ def test_deleting_says_so_in_the_file_that_people_read(shared: Queue):
     text = shared.at(id, "validation.md").read_text()
     assert "1 deleted" in text
     assert "a.txt" in text
+
+
+def test_doctor_tells_of_plans_that_nobody_takes(shared: Queue):
+    """No worker, and something was dropped; with a worker, or with nothing to take, there is nothing to say."""
+
+    def told() -> list[str]:
+        return [one.title for one in shared.office.gate.doctor() if "queue" in one.title]
+
+    assert told() == []
+    shared.drop(shared.office.document(create("1.txt")))
+    assert told() == ["1 plan was dropped into the queue, and no worker runs that would take them"]
+    with shared.gate.attended():
+        assert told() == []

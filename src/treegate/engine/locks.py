@@ -67,6 +67,22 @@ def passing_lock(path: Path) -> Iterator[None]:
                     name.unlink()
 
 
+@contextmanager
+def presence(path: Path) -> Iterator[None]:
+    """Be seen by whoever asks `anybody`, until the block or the process ends; any number may be there at a time."""
+    with _opened(path) as held:
+        held.take(True, time.monotonic() + 1)  # somebody may just be asking
+        yield
+
+
+def anybody(path: Path) -> bool:
+    """Whether some process is in a `presence` of this path now."""
+    if not path.exists():
+        return False
+    with _opened(path) as held:
+        return not held.take(False, time.monotonic())
+
+
 class _Held:
     """One open lock file; in a forked child it holds nothing any more."""
 

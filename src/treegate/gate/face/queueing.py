@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from treegate.engine.dropbox import PENDING, Drop
 from treegate.gate.face.base import Face
 from treegate.gate.queue import heeding, holding, intake, shelving
-from treegate.gate.queue.folder import dropbox
+from treegate.gate.queue.folder import attended, dropbox
 from treegate.gate.queue.heeding import Heeded
 from treegate.gate.queue.intake import Taken
 
@@ -20,6 +21,10 @@ class Queueing(Face):
         box = dropbox(self._core)
         box.make()
         return box.path
+
+    def attended(self) -> AbstractContextManager[None]:
+        """Held by a worker as long as it lives, so that `doctor` knows of it."""
+        return attended(self._core)
 
     def drops(self) -> list[Drop]:
         """What was dropped and is not taken yet, by name."""

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from treegate.engine.dropbox import PAUSED, PENDING, SHELVES
@@ -48,6 +49,10 @@ class Worker:
         self._stamps: dict[str, tuple[int, ...]] = {}  # of the status files, when all were looked at last
         self._paused = False
         self._ending = False
+
+    def attending(self) -> AbstractContextManager[None]:
+        """Held while it works."""
+        return self._gate.attended()
 
     def end(self) -> None:
         """Told to end: nothing new is begun."""

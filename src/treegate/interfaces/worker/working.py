@@ -29,5 +29,6 @@ async def _work(root: Path, environ: Mapping[str, str], once: bool, said: Callab
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told)
-    said(worker.folder)
-    await (worker.once() if once else worker.run())
+    with worker.attending():
+        said(worker.folder)
+        await (worker.once() if once else worker.run())
