@@ -379,3 +379,17 @@ def test_doctor_tells_of_plans_that_nobody_takes(shared: Queue):
     assert told() == ["1 plan was dropped into the queue, and no worker runs that would take them"]
     with shared.gate.attended():
         assert told() == []
+
+
+def test_an_edit_that_a_crash_left_aside_is_put_back(shared: Queue):
+    """Saved in the instant in which the file was written anew, and the process died before it looked."""
+    id = shared.took(shared.office.document(move("a.txt", "b.txt")))
+    path = shared.at(id, "status")
+    ours = path.read_bytes()
+    shared.write(id, "approved")
+    path.rename(path.with_name(".status.new"))
+    path.write_bytes(ours)
+    shared.heed(id)
+    assert "by: rita" in path.read_text()
+    assert shared.heed(id) == "decided"
+    assert not path.with_name(".status.new").exists()

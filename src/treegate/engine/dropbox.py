@@ -27,6 +27,7 @@ NAME = "reorg_queue"
 CLAIMED, PENDING, DONE, FAILED = ".claimed", "pending", "done", "failed"
 SHELVES = (PENDING, DONE, FAILED)
 PAUSED = "PAUSED"
+ASIDE = ".new"  # the end of a name under which something is written before it is put in place
 _NO_FLAGS = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
@@ -183,7 +184,10 @@ class Dropbox:
             with self._folder(old, id) as source, self._folder(new, id, make=True) as target:
                 for name in os.listdir(source):
                     with suppress(FileNotFoundError):
-                        os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
+                        if name.endswith(ASIDE):  # half written when somebody was killed
+                            posix.unlink(source, name)
+                        else:
+                            os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
             with self._folder(old) as fd:
                 posix.rmdir(fd, id)
         except FileNotFoundError:
@@ -209,7 +213,7 @@ class Dropbox:
 
         Whoever edits the file may save it in between: where a mount can exchange names, that is what comes back.
         """
-        aside = f".{name}.new"
+        aside = aside_of(name)
         with self._folder(shelf, id) as fd:
             with suppress(FileNotFoundError):
                 posix.unlink(fd, aside)
@@ -218,6 +222,11 @@ class Dropbox:
                 with suppress(OSError):
                     os.fchmod(file, mode)
             return _swapped(fd, aside, name)
+
+    def discard(self, shelf: str, id: str, name: str) -> None:
+        """Takes away one of a plan's files."""
+        with suppress(FileNotFoundError), self._folder(shelf, id) as fd:
+            posix.unlink(fd, name)
 
     def _listed(self, *below: str) -> list[str]:
         try:
@@ -240,6 +249,11 @@ class Dropbox:
             yield fd
         finally:
             handles.close(fd)
+
+
+def aside_of(name: str) -> str:
+    """The name beside a file under which the next one is written, and the last one lies for an instant."""
+    return f".{name}{ASIDE}"
 
 
 def owner(uid: int) -> str:
@@ -298,7 +312,7 @@ def _keep(*folders: int) -> None:
 
 def _put(fd: int, name: str, data: bytes) -> None:
     """A whole file under a name; what was there is replaced."""
-    aside = f".{name}.new"
+    aside = aside_of(name)
     with suppress(FileNotFoundError):
         posix.unlink(fd, aside)
     with handles.closing(posix.make_file(fd, aside)) as file:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from treegate.engine import projections
-from treegate.engine.dropbox import DONE, FAILED, PENDING, Dropbox
+from treegate.engine.dropbox import DONE, FAILED, PENDING, Dropbox, aside_of
 from treegate.engine.projections import Projection, Where
 from treegate.engine.store.records import StoredPlan, Verdict
 from treegate.errors import TreegateError, UsageError
@@ -130,7 +130,7 @@ def names(status: Status, plan: StoredPlan) -> bool:
 
 def _bring_status(core: Core, box: Dropbox, shelf: str, plan: StoredPlan) -> None:
     """Writes the status file anew, unless somebody has written into it what is still to be heeded."""
-    there = box.read_file(shelf, plan.id, STATUS, statusfile.MOST)
+    there = _left_aside(core, box, shelf, plan) or box.read_file(shelf, plan.id, STATUS, statusfile.MOST)
     wanted = expected(core, plan)
     for _ in range(3):  # whoever saves the file in between is not written over either
         if there == wanted or (there is not None and _open(core, box, shelf, plan, there)):
@@ -142,6 +142,26 @@ def _bring_status(core: Core, box: Dropbox, shelf: str, plan: StoredPlan) -> Non
             box.replace(shelf, plan.id, STATUS, old, 0o664)
             return
         there = wanted
+
+
+def _left_aside(core: Core, box: Dropbox, shelf: str, plan: StoredPlan) -> bytes | None:
+    """What somebody had saved in the instant in which the file was written anew, and a crash left aside: put back."""
+    left = box.read_file(shelf, plan.id, aside_of(STATUS), statusfile.MOST)
+    if left is None:
+        return None
+    there = box.read_file(shelf, plan.id, STATUS, statusfile.MOST)
+    if (there is None or statusfile.untouched(there)) and _says(left) and _open(core, box, shelf, plan, left):
+        box.replace(shelf, plan.id, STATUS, left, 0o664)
+        return left
+    box.discard(shelf, plan.id, aside_of(STATUS))
+    return None
+
+
+def _says(data: bytes) -> bool:
+    """Whether somebody decides something there; what was only half written by ourselves says nothing."""
+    with suppress(UsageError):
+        return wish(data) is not None
+    return False
 
 
 def _open(core: Core, box: Dropbox, shelf: str, plan: StoredPlan, data: bytes) -> bool:
