@@ -148,9 +148,9 @@ class Dropbox:
     # -- shelves
 
     def shelf_of(self, id: str) -> str | None:
-        """The shelf that a plan is on; None if it did not come in here. After a crash it may be on two: the first."""
+        """The shelf that a plan is on, after a crash the first of two; None for one that did not come in here."""
         for shelf in SHELVES:
-            with suppress(FileNotFoundError), self._folder(shelf, id):
+            with suppress(OSError), self._folder(shelf, id):  # a link in its place, say: nothing is said there then
                 return shelf
         return None
 

@@ -29,6 +29,10 @@ PLAN, VALIDATION = "reorg_plan.json", "reorg_validation.md"
 EACH = "reorg_plans"
 AUDIT, HISTORY = "reorg_audit", "reorg_history"
 
+_TWO = (  # under which name the newest of a case, and the one in the queue, has it; and what it says
+    (PLAN, "plan.json", "json", telling.document),
+    (VALIDATION, "validation.md", "md", telling.validation),
+)
 _log = logging.getLogger("treegate")
 
 
@@ -43,9 +47,19 @@ def note(core: Core, touched: Touched) -> None:
                     if found.error is not None:
                         _warn(shown(found.place), found.how)
             for id in sorted(touched.plans):
-                shelving.bring_held(core, core.store.plan(id))
+                shelving.bring(core, core.store.plan(id))
     except Exception as error:  # whatever it is, the act itself is done, and durable
         _warn("a report", str(error))
+
+
+def bring(core: Core, id: str) -> None:
+    """Writes what there is to say of one dropped plan, where a crash or an hour without a worker kept it back."""
+    with alone(core):
+        plan = core.store.plan(id)
+        for projection in of_plan(core, plan):
+            for _ in projections.bring(core.workspace.root, projection):
+                pass
+        shelving.bring(core, plan)
 
 
 def _warn(what: str, why: str) -> None:
@@ -75,10 +89,12 @@ def of_known(core: Core, id: str) -> Iterator[Projection]:
 def of_plan(core: Core, plan: StoredPlan) -> Iterator[Projection]:
     """What there is of a plan: its document and preview in each of its cases, and its history."""
     cases = [case for case in plan.cases if case in core.workspace.cases()]  # an invalid plan may name others
+    queued = shelving.place_of(core, plan.id)
     latest = [case for case in cases if _newest(core, case) == plan.id]
-    for name, ending, tell in ((PLAN, "json", telling.document), (VALIDATION, "md", telling.validation)):
+    for name, mine, ending, tell in _TWO:
         places = [(*_reports(core, case), EACH, f"{plan.id}.{ending}") for case in cases]
         places += [(*_reports(core, case), name) for case in latest]
+        places += [(*queued, mine)] if queued is not None else []
         yield Projection(places, _once(partial(tell, core, plan)))
     place = (*_database(core), HISTORY, f"{plan.id}.json")
     yield Projection([place], partial(telling.history, core, plan))

@@ -9,7 +9,7 @@ from treegate.engine import tokens
 from treegate.engine.dropbox import PENDING, Dropbox
 from treegate.engine.store.records import StoredPlan
 from treegate.errors import Busy, Denied, TreegateError, UsageError
-from treegate.gate import deciding, jobs, plans
+from treegate.gate import deciding, jobs, plans, projections
 from treegate.gate.core import Core
 from treegate.gate.queue import shelving, trust
 from treegate.gate.queue.folder import dropbox
@@ -34,7 +34,7 @@ def heed(core: Core, id: str) -> Heeded:
     try:
         status = None if data is None else shelving.wish(data)
         if status is None or shelving.recorded(core, plan, status):
-            shelving.bring(core, id)  # a crash, or an hour without a worker, may have left it as it was
+            projections.bring(core, id)  # a crash, or an hour without a worker, may have left it as it was
             return Heeded.NOTHING
         _decide(core, box, plan, status)
     except Busy:

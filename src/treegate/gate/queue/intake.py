@@ -26,9 +26,8 @@ from treegate.errors import (
     TreegateError,
     UsageError,
 )
-from treegate.gate import jobs, openplans, plans, runs
+from treegate.gate import jobs, openplans, plans, projections, runs
 from treegate.gate.core import Core
-from treegate.gate.queue import shelving
 from treegate.gate.queue.folder import dropbox
 from treegate.model.actors import Actor, Role
 from treegate.model.lifecycle import State
@@ -102,7 +101,7 @@ def _settled(core: Core, box: Dropbox, id: str) -> Taken:
         box.refuse(id, drop, _message(drop, told))
         return Taken(Took.REFUSED, id, told.code)
     if known:
-        shelving.bring(core, id)
+        projections.bring(core, id)
     box.let_go(id, drop)
     return Taken(Took.PLAN, id)
 

@@ -15,10 +15,9 @@ from treegate.engine.dropbox import DONE, FAILED, PENDING, Dropbox, aside_of
 from treegate.engine.projections import Projection, Where
 from treegate.engine.store.records import StoredPlan, Verdict
 from treegate.errors import TreegateError, UsageError
-from treegate.gate import jobs, plans, telling
+from treegate.gate import jobs, plans
 from treegate.gate.core import Core
 from treegate.gate.queue.folder import dropbox
-from treegate.gate.reporting import alone
 from treegate.model import statusfile
 from treegate.model.lifecycle import State
 from treegate.model.statusfile import Status
@@ -40,14 +39,15 @@ def shelf_for(state: State) -> str:
     return _ENDED.get(state, FAILED if state in _FAILED else PENDING)
 
 
-def bring(core: Core, id: str) -> None:
-    """Puts a dropped plan where it belongs, with all that there is to say of it; for whoever holds no report up."""
-    with alone(core):
-        bring_held(core, core.store.plan(id))
+def place_of(core: Core, id: str) -> Where | None:
+    """Where the files of a plan are now; None for one that was not dropped."""
+    box = dropbox(core)
+    shelf = box.shelf_of(id)
+    return None if shelf is None else box.place(shelf, id)
 
 
-def bring_held(core: Core, plan: StoredPlan) -> None:
-    """As `bring`, for whoever is `alone` already; nothing for a plan that was not dropped.
+def bring(core: Core, plan: StoredPlan) -> None:
+    """Puts a dropped plan where it belongs, once its document and preview are; nothing for a plan of another door.
 
     All is said before it is moved: what lies in `done/` is whole, whatever a crash cut off.
     """
@@ -64,8 +64,6 @@ def bring_held(core: Core, plan: StoredPlan) -> None:
 
 
 def _of(core: Core, plan: StoredPlan, where: Where) -> Iterator[Projection]:
-    yield Projection([(*where, "plan.json")], lambda: telling.document(core, plan))
-    yield Projection([(*where, "validation.md")], lambda: telling.validation(core, plan))
     run = core.store.run_of(plan.preview) if plan.preview is not None else None
     if run is not None and run.receipt_digest is not None:
         path = core.state / "receipts" / f"{run.id}.json"
