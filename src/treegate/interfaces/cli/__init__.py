@@ -70,10 +70,9 @@ COMPLETE = "_TREEGATE_COMPLETE"  # set by the scripts of shells
 WIDTH, _COLUMN = 80, 34  # of the overview: its width, and where it says what a command does
 
 _INTRO = """\
-Treegate stands between an AI agent and people's real files. The agent hands in
-a plan; treegate shows exactly what would change; a person approves exactly
-that; treegate carries it out so that no crash loses a byte, and can take it
-back.
+Treegate stands between an AI agent and people's files. The agent hands in a
+plan; treegate shows exactly what would change; a person approves exactly that;
+treegate carries it out so that no crash loses a byte, and can take it back.
 
 Usage: treegate COMMAND [OPTIONS]
 

@@ -21,7 +21,11 @@ _log = logging.getLogger("treegate.runner")
 class Runner:
     """Looks for jobs that are due and has them done; what a crash left is brought to an end first."""
 
-    def __init__(self, gate: Gate, crew: Crew, who: Actor = OURSELVES, pause: float = PAUSE) -> None:
+    def __init__(
+        self, gate: Gate, crew: Crew, who: Actor = OURSELVES, pause: float = PAUSE, *, rechecks: bool = False
+    ) -> None:
+        """`rechecks`: once nothing is due, plans that wait are held against what the runs did."""
+        self._rechecks = rechecks
         self._gate, self._crew, self._who, self._pauses = gate.acting_as(who), crew, who, pause
         self._working: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
@@ -101,7 +105,8 @@ class Runner:
                 await self._settle()
         finally:
             self._working.pop(job.run, None)
-            self._ran.update(job.cases)
+            if self._rechecks:
+                self._ran.update(job.cases)
             self.wake()
 
     def _recheck(self) -> None:
