@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -393,3 +394,30 @@ def test_an_edit_that_a_crash_left_aside_is_put_back(shared: Queue):
     assert "by: rita" in path.read_text()
     assert shared.heed(id) == "decided"
     assert not path.with_name(".status.new").exists()
+
+
+def test_a_full_disk_is_no_fault_of_the_plan(shared: Queue, monkeypatch: pytest.MonkeyPatch):
+    """It stays claimed, and is taken once there is room: it does not lie among what failed."""
+    from treegate.gate import plans
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    shared.drop(shared.office.document(move("a.txt", "b.txt")))
+    with monkeypatch.context() as patched:
+        patched.setattr(plans, "submit", full)
+        (taken,) = shared.take()
+    assert taken.how == "later"
+    assert list((shared.folder / "failed").iterdir()) == []
+    assert [one.how for one in shared.take()] == ["plan"]
+
+
+@pytest.mark.parametrize("more", [b"more", b""])
+def test_what_changed_since_it_was_looked_at_is_not_read(shared: Queue, more: bytes):
+    """It grew, or was written anew: what was read might be half of the one and half of the other."""
+    path = shared.drop(b'{"version": 1}')
+    drop = shared.look(NAME)
+    assert shared.gate.read_drop(drop) == b'{"version": 1}'
+    path.write_bytes(b'{"version": 2}' + more)
+    os.utime(path, ns=(1, 1))
+    assert shared.gate.read_drop(drop) is None

@@ -16,12 +16,12 @@ import os
 import pwd
 import stat as st
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from treegate.engine import handles, posix
-from treegate.engine.projections import Where
+from treegate.engine.projections import Where, folder
 
 NAME = "reorg_queue"
 CLAIMED, PENDING, DONE, FAILED = ".claimed", "pending", "done", "failed"
@@ -235,20 +235,9 @@ class Dropbox:
         except FileNotFoundError:
             return []
 
-    @contextmanager
-    def _folder(self, *below: str, make: bool = False) -> Iterator[int]:
-        """A handle of a folder below this one, reached through no link; made where it is missing, if `make`."""
-        fd = handles.open_root(str(self._root))
-        try:
-            for name in (*self.where, *below):
-                if make:
-                    with suppress(FileExistsError):
-                        posix.mkdir(fd, name)
-                above, fd = fd, handles.open_mounted(fd, name)
-                handles.close(above)
-            yield fd
-        finally:
-            handles.close(fd)
+    def _folder(self, *below: str, make: bool = False) -> AbstractContextManager[int]:
+        """A handle of a folder below this one."""
+        return folder(self._root, (*self.where, *below), make=make)
 
 
 def aside_of(name: str) -> str:

@@ -11,7 +11,7 @@ import errno
 import os
 import stat as st
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -128,12 +128,17 @@ def _linked(root: Path, twin: Where, folder: int, aside: str) -> bool:
     return True
 
 
+def _folder(root: Path, place: Where, *, make: bool = False) -> AbstractContextManager[int]:
+    """A handle of the folder that a place is in."""
+    return folder(root, place[:-1], make=make)
+
+
 @contextmanager
-def _folder(root: Path, place: Where, *, make: bool = False) -> Iterator[int]:
-    """A handle of the folder that a place is in, reached through no link; made where it is missing, if `make`."""
+def folder(root: Path, where: Where, *, make: bool = False) -> Iterator[int]:
+    """A handle of a folder below a root, reached through no link; made where it is missing, if `make`."""
     fd = handles.open_root(str(root))
     try:
-        for name in place[:-1]:
+        for name in where:
             if make:
                 with suppress(FileExistsError):
                     posix.mkdir(fd, name)

@@ -22,6 +22,15 @@ def waiting(place: Place) -> list[Path]:
     return sorted(place.queue.glob("pending/*/status"))
 
 
+def dropped(place: Place) -> Path:
+    """Drops a plan that waits for somebody; its status file."""
+    place.put("Smith/a.txt", "alpha\n")
+    place.drop("20260131T120000.123Z-Smith.json", MOVE)
+    until(lambda: waiting(place))
+    (status,) = waiting(place)
+    return status
+
+
 def approve(path: Path, by: str = "rita") -> None:
     """As an editor that writes in place would."""
     path.write_text(path.read_text().replace("pending", "approved", 1).replace("by:", f"by: {by}", 1))
@@ -29,12 +38,8 @@ def approve(path: Path, by: str = "rita") -> None:
 
 def test_a_plan_goes_from_the_drop_to_done_by_an_edit(place: Place, work: Work):
     """Dropped, validated, approved in the file, carried out, the receipt beside it: nobody typed a command."""
-    place.put("Smith/a.txt", "alpha\n")
     work()
-    place.drop("20260131T120000.123Z-Smith.json", MOVE)
-    until(lambda: waiting(place))
-    (status,) = waiting(place)
-    approve(status)
+    approve(dropped(place))
     until(lambda: list(place.queue.glob("done/*/receipt.json")))
     until(lambda: not waiting(place))
     assert (place.root / "projects/Smith/b.txt").read_text() == "alpha\n"
@@ -44,15 +49,14 @@ def test_a_plan_goes_from_the_drop_to_done_by_an_edit(place: Place, work: Work):
 
 def test_an_editor_that_puts_a_new_file_in_place_is_understood_too(place: Place, work: Work):
     """Written aside and renamed, as most editors do."""
-    place.put("Smith/a.txt", "alpha\n")
     work()
-    place.drop("1.json", MOVE)
-    until(lambda: waiting(place))
-    (status,) = waiting(place)
+    status = dropped(place)
     aside = status.with_name("status~")
     aside.write_text(status.read_text().replace("pending", "rejected", 1).replace("by:", "by: rita"))
     aside.replace(status)
-    until(lambda: list(place.queue.glob("failed/*/reasons.md")))
+    until(lambda: list(place.queue.glob("failed/*/status")))
+    (reasons,) = place.queue.glob("failed/*/reasons.md")
+    assert "rita" in reasons.read_text()
 
 
 def test_a_file_that_is_still_being_written_is_waited_for(place: Place, work: Work):
@@ -87,6 +91,20 @@ def test_once_does_what_there_is_and_ends(place: Place):
     assert len(waiting(place)) == 1
     assert (place.queue / "failed/bad.json.txt").exists()
     assert len(list(place.queue.glob("done/*"))) == 1
+
+
+def test_once_ends_although_something_cannot_be_taken_now(place: Place):
+    """An author with as many plans waiting as may: the second stays claimed, and is taken another time."""
+    place.environ["TREEGATE_POLICY_LIMITS_OPEN_PLANS"] = "1"
+    for name in ("1.json", "2.json"):
+        place.drop(name, {"op": "create", "path": name, "content": "x"})
+    assert place.start("--once").wait(60) == 0
+    assert len(waiting(place)) == 1
+    with place.open() as gate:
+        assert len(gate.claims()) == 1
+        gate.withdraw(waiting(place)[0].parent.name)
+    assert place.start("--once").wait(60) == 0
+    assert len(waiting(place)) == 1
 
 
 def test_a_worker_that_is_killed_goes_on_where_it_was(place: Place, work: Work):

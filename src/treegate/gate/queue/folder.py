@@ -10,6 +10,8 @@ from treegate.engine.locks import anybody, presence
 from treegate.engine.probe import Finding
 from treegate.gate.core import Core
 
+CHANNEL = "queue"  # the door, as the audit log has it
+
 
 def dropbox(core: Core) -> Dropbox:
     """The folder of dropped plans; raises NotFound where the workspace is not mounted."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from treegate.engine import pauses
 from treegate.engine.pauses import WHOLE
 from treegate.gate.core import Core
-from treegate.gate.queue.folder import dropbox
-
-CHANNEL = "queue"
+from treegate.gate.queue.folder import CHANNEL, dropbox
 
 
 def hold(core: Core, before: bool) -> bool:

@@ -28,12 +28,12 @@ from treegate.errors import (
 )
 from treegate.gate import jobs, openplans, plans, projections, runs
 from treegate.gate.core import Core
-from treegate.gate.queue.folder import dropbox
+from treegate.gate.queue.folder import CHANNEL, dropbox
 from treegate.model.actors import Actor, Role
 from treegate.model.lifecycle import State
 from treegate.model.names import visible
 
-CHANNEL = "queue"
+_AWAY = frozenset({503, 507})  # the workspace is away, or a disk is full: no fault of the plan's
 _LATER = (Busy, NeedsRecovery, openplans.TooMany)  # what may be otherwise in a moment
 
 
@@ -95,11 +95,10 @@ def _settled(core: Core, box: Dropbox, id: str) -> Taken:
     except _LATER as error:
         return Taken(Took.LATER, id, error.code)
     except (TreegateError, OSError) as error:
-        if isinstance(error, TreegateError) and error.http_status == 503:
-            return Taken(Took.LATER, id, error.code)  # the workspace is away
-        told = error if isinstance(error, TreegateError) else _unreadable(error)
-        box.refuse(id, drop, _message(drop, told))
-        return Taken(Took.REFUSED, id, told.code)
+        if isinstance(error, OSError) or error.http_status in _AWAY:
+            return Taken(Took.LATER, id, getattr(error, "code", "system-error"))
+        box.refuse(id, drop, _message(drop, error))
+        return Taken(Took.REFUSED, id, error.code)
     if known:
         projections.bring(core, id)
     box.let_go(id, drop)
@@ -127,7 +126,10 @@ def _hand_in(core: Core, box: Dropbox, id: str, drop: Drop) -> None:
         raise UsageError(text, code="drop-name", hint="name it {timestamp}-{case}.json, and drop it again")
     if drop.size > plans.MOST_BYTES:
         raise plans.too_large()
-    data = box.read_claimed(id, drop)
+    try:
+        data = box.read_claimed(id, drop)
+    except OSError as error:
+        raise _unreadable(error) from None
     if data is None:
         raise Busy("it is still being written to", code="drop-changing")
     plans.submit(core.acting_as(_author(drop)), plans.decode(data), id=id)

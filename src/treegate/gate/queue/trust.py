@@ -15,11 +15,11 @@ from treegate.engine.store.records import StoredPlan
 from treegate.errors import Denied
 from treegate.gate import plans
 from treegate.gate.core import Core
+from treegate.gate.queue.folder import CHANNEL
+from treegate.gate.queue.shelving import STATUS
 from treegate.model.names import visible
 
-CHANNEL = "queue"
-UNVERIFIED = "queue, identity unverified"  # as the audit log has it
-STATUS = "status"
+UNVERIFIED = f"{CHANNEL}, identity unverified"
 
 
 def channel(core: Core, box: Dropbox, plan: StoredPlan) -> str:

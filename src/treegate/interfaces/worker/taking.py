@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from treegate.interfaces.crew.crew import Crew
 from treegate.interfaces.worker.pace import Pace
 
 AT_ONCE = 4  # drops that are handed to the crew: whoever is free finds one
+SOON = 0.05  # seconds until one looks again at what is not whole yet
 LATER = 1.0  # seconds until what could not be taken is tried again
 _log = logging.getLogger("treegate.worker")
 
@@ -39,17 +41,19 @@ class Taking:
 
     @property
     def busy(self) -> bool:
-        """Whether something is on its way."""
-        return bool(self._tasks or self._backlog or self._claims or self._settling.waits)
+        """Whether something is on its way; what cannot be taken now, whatever it waits for, is not."""
+        return bool(self._tasks) or self._settling.waits
 
-    async def look(self, stirred: bool, *, everything: bool) -> bool:
-        """Looks for what was dropped, and begins with it; whether one should look again soon."""
+    async def look(self, stirred: bool, *, everything: bool) -> float:
+        """Looks for what was dropped, and begins with it; the seconds after which one should look again."""
         if everything:
             self._claims = deque(id for id in await asyncio.to_thread(self._gate.claims) if id not in self._tasks)
         if not self._backlog and (stirred or self._settling.waits):
             self._backlog = deque(await asyncio.to_thread(self._ripe))
         self._feed()
-        return self._settling.waits or bool(self._backlog) or bool(self._claims)
+        if self._settling.waits:
+            return SOON
+        return LATER if self._backlog or self._claims else math.inf
 
     async def stop(self) -> None:
         """Begins nothing more, and waits for what is under way."""

@@ -19,12 +19,11 @@ from treegate.gate.queue.heeding import Heeded
 from treegate.gate.queue.shelving import STATUS
 from treegate.interfaces.crew.crew import Crew
 from treegate.interfaces.crew.runner import LONG, Runner
-from treegate.interfaces.worker.taking import Taking
+from treegate.interfaces.worker.taking import LATER, SOON, Taking
 from treegate.interfaces.worker.watching import Watching
 from treegate.model.actors import Actor, Role
 
 OURSELVES = Actor(name="the worker", role=Role.OPERATOR, channel="queue", via="os")
-SOON = 0.05  # seconds until one looks again at what is not whole yet, or could not be done just now
 TOLD = 12  # times as seldom is everything looked through where the system tells what changes
 _log = logging.getLogger("treegate.worker")
 
@@ -74,8 +73,8 @@ class Worker:
                 changed: set[Path] | None = self._watching.changed()
                 if time.monotonic() - whole >= self._poll:
                     whole, changed = time.monotonic(), None
-                soon = await self._look(changed)
-                await self._rest(SOON if soon else whole + self._poll - time.monotonic())
+                again = await self._look(changed)
+                await self._rest(min(again, whole + self._poll - time.monotonic()))
         finally:
             await self._close()
 
@@ -84,8 +83,8 @@ class Worker:
         self._runner.start()
         try:
             while not self._ending:
-                soon = await self._look(None)
-                if not (soon or self._taking.busy or await self._runner.busy()):
+                await self._look(None)
+                if not (self._unheeded or self._taking.busy or await self._runner.busy()):
                     return
                 await asyncio.sleep(SOON)
         finally:
@@ -104,14 +103,15 @@ class Worker:
             await asyncio.to_thread(crew.close)
         self._opened.close()
 
-    async def _look(self, changed: set[Path] | None) -> bool:
-        """Looks at what changed, None for everything; whether one should look again soon."""
+    async def _look(self, changed: set[Path] | None) -> float:
+        """Looks at what changed, None for everything; the seconds after which one should look again."""
         try:
             await asyncio.to_thread(self._decide, changed)
-            return await self._taking.look(_drops_in(changed), everything=changed is None) or bool(self._unheeded)
+            again = await self._taking.look(_drops_in(changed), everything=changed is None)
+            return min(again, SOON) if self._unheeded else again
         except (TreegateError, OSError) as error:  # the workspace is away, and its queue with it
             _log.warning("the queue cannot be looked at: %s", getattr(error, "code", type(error).__name__))
-            return False
+            return LATER
 
     def _decide(self, changed: set[Path] | None) -> None:
         """Heeds status files, and PAUSED."""
