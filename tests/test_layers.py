@@ -45,6 +45,9 @@ HOMES = {
     "prometheus_client": "interfaces.http.metrics",
     "uvicorn": "interfaces.http.wire",
     "watchfiles": "interfaces.worker.watching",
+    "slack_bolt": "interfaces.slack.app",
+    "slack_sdk": "interfaces.slack.api",
+    "aiohttp": "interfaces.slack.api",
     "authlib": "interfaces.http.oidc",
     "joserfc": "interfaces.http.oidc",
 }
@@ -58,7 +61,7 @@ SHARED = {
     "fastapi": ("interfaces.http.",),
     "starlette": ("interfaces.http.",),
     "PIL": ("interfaces.demo.scans", "interfaces.http.picturing"),  # one draws pages, the other reads them
-    "httpx2": ("client.wire", "interfaces.http.oidc"),
+    "httpx2": ("client.wire", "interfaces.http.oidc", "interfaces.notify.webhook"),
 }
 HEAVY = (
     "sqlalchemy",
@@ -73,6 +76,9 @@ HEAVY = (
     "fastapi",
     "httpx2",
     "uvicorn",
+    "slack_bolt",
+    "slack_sdk",
+    "aiohttp",
 )
 
 

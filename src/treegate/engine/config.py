@@ -14,6 +14,7 @@ import msgspec
 
 from treegate.engine.netvalues import a_host, an_address, file, host, port, roles, text, url
 from treegate.engine.rules import groups, rules
+from treegate.engine.telling import Alerts, Slack, Webhook, commands, people, safe_url, webhooks
 from treegate.engine.values import Kind, among, choice, count, flag, folder, list_of, login, measure, pattern, share
 from treegate.model.actors import Role
 from treegate.model.measures import (
@@ -107,6 +108,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy = Policy()
     agent: Agent = Agent()
     queue: Queue = Queue()
+    slack: Slack = Slack()
+    webhooks: tuple[Webhook, ...] = ()
+    alerts: Alerts = Alerts()
     service: Service = Service()
     lock_wait: int = 10 * SECOND  # ms
     origins: Mapping[str, str] = {}  # key -> "treegate.toml, line 12" or "TREEGATE_LOCK_WAIT"
@@ -154,6 +158,7 @@ _DURATION = measure('a duration such as "10s"', parse_duration, write_duration)
 SETTINGS = (
     Setting("lock_wait", _DURATION, "How long a command waits for a case that another one is changing."),
     Setting("groups", groups(), "Groups of people, for `from` in rules: names of tokens, or users at the shell."),
+    Setting("webhooks", webhooks(), "Addresses that are told what happens: see notifications.md."),
     Setting(
         "workspace.projects", folder("."), 'The folder whose folders are the cases; "." is the workspace itself.'
     ),
@@ -260,6 +265,33 @@ SETTINGS = (
         "How often the queue is looked through where nothing tells what changes; elsewhere, 12 times as seldom.",
     ),
     Setting("queue.plans_per_minute", count(0), "Dropped plans that are taken in a minute; 0 is no limit."),
+    Setting("slack.channel", text(), 'The channel that is told, by its id (C024BE91L); "" is none. See slack.md.'),
+    Setting(
+        "slack.mode",
+        choice("http", "socket"),
+        "How Slack reaches us: the service's own address, or a connection that a worker or the service opens.",
+    ),
+    Setting("slack.people", people(), "Who each user of Slack is here. Anybody else is not allowed anything."),
+    Setting("slack.commands", commands(), "Commands of one's own, besides /treegate, and what each stands for."),
+    Setting(
+        "slack.bot_token_file",
+        file(),
+        "The file that holds the bot's token (xoxb-…); or TREEGATE_SLACK_BOT_TOKEN does.",
+    ),
+    Setting(
+        "slack.signing_secret_file",
+        file(),
+        "The file that holds the signing secret, for mode http; or TREEGATE_SLACK_SIGNING_SECRET does.",
+    ),
+    Setting(
+        "slack.app_token_file",
+        file(),
+        "The file that holds the app's token (xapp-…), for mode socket; or TREEGATE_SLACK_APP_TOKEN does.",
+    ),
+    Setting("slack.api", safe_url("the bot's token"), "Where Slack's Web API is."),
+    Setting("alerts.stuck", _DURATION, "How long something may stand still until somebody is told."),
+    Setting("alerts.remind", _DURATION, "How long before an approval runs out somebody is reminded."),
+    Setting("alerts.verify", _DURATION, "How often the whole audit log is verified, where anybody is told."),
     Setting("service.host", host(), "The address that the service listens at; `serve --host` wins."),
     Setting("service.port", port(), "The port that it listens at; `serve --port` wins."),
     Setting(

@@ -19,7 +19,10 @@ from treegate.model.names import visible
 from treegate.model.policy import NOT_YET
 
 FILE = "treegate.toml"
-SECRETS = frozenset({"TREEGATE_SERVICE_OIDC_CLIENT_SECRET"})  # read by who needs them, never part of `Config`
+OIDC_SECRET = "TREEGATE_SERVICE_OIDC_CLIENT_SECRET"
+SLACK_SECRETS = ("TREEGATE_SLACK_BOT_TOKEN", "TREEGATE_SLACK_SIGNING_SECRET", "TREEGATE_SLACK_APP_TOKEN")
+WEBHOOK_SECRET = "TREEGATE_WEBHOOKS_SECRET"
+SECRETS = frozenset({OIDC_SECRET, *SLACK_SECRETS, WEBHOOK_SECRET})  # read by who needs them, never part of `Config`
 
 
 class _Given(NamedTuple):
@@ -108,7 +111,13 @@ def _from_file(text: str, path: Path) -> Iterator[_Given]:
 
 
 _TABLES = frozenset(
-    {("groups",), ("service", "oidc", "people"), ("service", "oidc", "groups")}
+    {
+        ("groups",),
+        ("service", "oidc", "people"),
+        ("service", "oidc", "groups"),
+        ("slack", "people"),
+        ("slack", "commands"),
+    }
 )  # keys whose value is a table, with names of its own
 
 
@@ -163,9 +172,15 @@ def _numbered(section: Way, items: dict[Way, int], new: bool) -> Way:
     return found
 
 
+_SECTIONS = ("policy", "vault", "workspace", "lock", "service", "queue", "slack", "webhooks", "alerts")
+
+
 def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
     keys = {setting.variable: setting.key for setting in SETTINGS}
-    ours = tuple(f"{variable_of(section)}_" for section in ("policy", "vault", "workspace", "lock", "service"))
+    ours = tuple(
+        f"{variable_of(section)}_"
+        for section in ("policy", "vault", "workspace", "lock", "service", "queue", "slack", "webhooks", "alerts")
+    )
     for name in sorted(environ):
         known = keys.get(name)
         if known or (name.startswith(ours) and name not in SECRETS):

@@ -59,8 +59,8 @@ def groups() -> Kind:
     described = 'a list of names for each group: partners = ["anna", "ben"]'
 
     def read(value: object) -> dict[str, tuple[str, ...]]:
-        table = of_type(dict, value, described)
-        return all_of({name: partial(_group, name, people) for name, people in table.items()})
+        found = of_type(dict, value, described)
+        return all_of({name: partial(_group, name, people) for name, people in found.items()})
 
     def write(value: object) -> str:
         named = value if isinstance(value, Mapping) else {}
@@ -87,7 +87,7 @@ def all_of(reads: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
     return found
 
 
-def _table(value: object, fields: Mapping[str, Read], what: str) -> dict[str, Any]:
+def table(value: object, fields: Mapping[str, Read], what: str) -> dict[str, Any]:
     """A table whose keys are known."""
     if not isinstance(value, dict):
         raise ValueError(f"must be a table, not {type_of(value)}")
@@ -102,14 +102,14 @@ def _unknown(key: str, fields: Mapping[str, Read], what: str, value: object) -> 
 
 
 def _rule(value: object) -> Rule:
-    table = _table(value, _RULE, "a key of a rule")
-    if "required" not in table:
+    found = table(value, _RULE, "a key of a rule")
+    if "required" not in found:
         raise ValueError("does not say how many must approve: `required` is missing")
     rule = Rule(
-        name=table.get("name", ""),
-        when=table.get("when", When()),
-        required=table["required"],
-        people=table.get("from", ()),
+        name=found.get("name", ""),
+        when=found.get("when", When()),
+        required=found["required"],
+        people=found.get("from", ()),
     )
     if not rule.required:
         _check_sparing(rule)
@@ -127,9 +127,9 @@ def _check_sparing(rule: Rule) -> None:
 
 
 def _when(value: object) -> When:
-    table = _table(value, _CONDITIONS, "a condition")
-    figures = tuple(table.pop(key) for key in FIGURES if key in table)
-    return When(figures=figures, **table)
+    found = table(value, _CONDITIONS, "a condition")
+    figures = tuple(found.pop(key) for key in FIGURES if key in found)
+    return When(figures=figures, **found)
 
 
 def _bound(of: str, value: object) -> Bound:

@@ -16,6 +16,7 @@ from treegate.gate.ending import Applied
 from treegate.gate.face.browsing import Browsing
 from treegate.gate.face.deciding import Deciding
 from treegate.gate.face.keeping import Keeping
+from treegate.gate.face.notifying import Notifying
 from treegate.gate.face.proposing import Proposing
 from treegate.gate.face.queueing import Queueing
 from treegate.gate.face.reviewing import Reviewing
@@ -28,7 +29,7 @@ from treegate.model.actors import Actor
 __all__ = ["Applied", "Gate", "Shown", "Submitted", "Undo"]
 
 
-class Gate(Browsing, Proposing, Reviewing, Deciding, Running, Queueing, Keeping, Tending):
+class Gate(Browsing, Proposing, Reviewing, Deciding, Running, Queueing, Notifying, Keeping, Tending):
     """An open workspace, as one actor. Times are in milliseconds since 1970, UTC; errors are of treegate.errors."""
 
     @classmethod

@@ -13,7 +13,7 @@ from treegate.gate import approving, plans
 from treegate.gate.core import Core
 from treegate.gate.surveying import SAMPLE
 from treegate.model import approvals
-from treegate.model.actors import WEB, Action
+from treegate.model.actors import SLACK, WEB, Action
 from treegate.model.effects import Text
 from treegate.model.lifecycle import State
 
@@ -120,7 +120,7 @@ def _decide(
     core: Core, prefix: str, digest: str, verdict: Verdict, comment: str, pins: list[str] | None = None
 ) -> StoredPlan:
     plan = _decidable(core, prefix)
-    if core.actor.channel == WEB and verdict is not Verdict.REVOKE and not comment.strip():
+    if core.actor.channel in {WEB, SLACK} and verdict is not Verdict.REVOKE and not comment.strip():
         text = "write a word on it: its author has nothing else to go by"
         raise PlanError(
             text, code="comment-needed", hint="go back and say why, or what to change; nothing was decided"
@@ -151,9 +151,16 @@ def _pins(core: Core, plan: StoredPlan, ids: list[str]) -> list[Pin]:
 
 def _refuse_untyped(core: Core, plan: StoredPlan, typed: int | None) -> None:
     """Raises PlanError where a page's approval lacks the number of files that go away, which policy wants typed."""
-    if core.actor.channel != WEB or plan.state not in {State.PENDING, State.APPROVED}:
+    if core.actor.channel not in {WEB, SLACK} or plan.state not in {State.PENDING, State.APPROVED}:
         return
     files = plans.model_of(core, plan).counts.deleted_files
+    if core.actor.channel == SLACK and asks_to_type(core, files):
+        raise Denied(
+            f"the plan deletes {files:,} files: it is approved on its page, where that number is typed",
+            code="approve-on-page",
+            hint="open the plan's page; nothing was decided",
+            next=f"treegate show {plan.id}",
+        )
     if asks_to_type(core, files) and typed != files:
         raise PlanError(
             f"the plan deletes {files:,} files, and this number was not typed",

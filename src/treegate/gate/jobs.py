@@ -201,6 +201,10 @@ def _note(core: Core, run: str, state: JobState, error: TreegateError | None = N
         told = msgspec.json.encode({name: getattr(error, name) for name in names}).decode()
     with core.store.write() as transaction:
         jobs.change(transaction, run, state, core.clock(), told)
+        job = jobs.job(transaction, run)
+        if error is not None and transaction.run_of(job.preview) is None:  # a run that began tells its end itself
+            data = {"code": error.code, "message": error.message}
+            transaction.log("run-failed", core.by(), plan=job.plan, run=run, data=data)
 
 
 def progress(core: Core, prefix: str) -> Progress:

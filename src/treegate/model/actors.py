@@ -11,6 +11,7 @@ import msgspec
 from treegate.errors import Denied
 
 WEB = "web"  # the channel of people on the pages
+SLACK = "slack"
 
 
 class Role(StrEnum):
@@ -56,8 +57,8 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     cases: tuple[str, ...] | None = None  # None: all
     channel: str = "cli"  # the door: cli, http, slack, queue, mcp
-    # who says so: the system, a token, the firm's OpenID Connect, or a file that authors cannot write
-    via: Literal["os", "token", "oidc", "file"] = "os"
+    # who says so: the system, a token, the firm's OpenID Connect, a file that authors cannot write, or Slack
+    via: Literal["os", "token", "oidc", "file", "slack"] = "os"
 
     def sees(self, cases: Collection[str]) -> bool:
         """Whether all of `cases` are within what this actor may touch."""

@@ -17,6 +17,7 @@ from sqlalchemy.sql import Executable
 from sqlalchemy.sql.expression import Select, func, select
 
 from treegate.engine.schema.tables import (
+    alerts,
     answers,
     audit,
     checkpoints,
@@ -31,11 +32,13 @@ from treegate.engine.schema.tables import (
     pauses,
     plan_cases,
     plans,
+    posts,
     previews,
     revisions,
     run_cases,
     runs,
     sessions,
+    sinks,
     tallies,
     tokens,
     touched,
@@ -52,6 +55,7 @@ __all__ = [
     "RowMapping",
     "Select",
     "Watch",
+    "alerts",
     "answers",
     "audit",
     "checkpoints",
@@ -67,12 +71,14 @@ __all__ = [
     "pauses",
     "plan_cases",
     "plans",
+    "posts",
     "previews",
     "revisions",
     "run_cases",
     "runs",
     "select",
     "sessions",
+    "sinks",
     "tallies",
     "tokens",
     "touched",
@@ -81,7 +87,7 @@ __all__ = [
     "vault",
 ]
 
-HEAD = "v0003"
+HEAD = "v0004"
 """The newest migration; equal to Alembic's head (a test holds them together), known without importing Alembic."""
 
 PATIENCE = 60  # seconds that a writer waits for other writers

@@ -341,3 +341,32 @@ looks = Table(  # the preview of a plan that a reviewer saw last
     Column("preview", Integer, nullable=False),
     Column("at", BigInteger, nullable=False),
 )
+
+sinks = Table(  # how far each place that is told what happens has been told
+    "sinks",
+    metadata,
+    Column("name", String, primary_key=True),  # "slack", or the name of a webhook
+    Column("seq", Integer, nullable=False),  # the audit row up to which all was told
+    Column("trying", Integer, nullable=False),  # the row that may have been told: nobody knows; 0 for none
+    Column("tried_at", BigInteger),  # when that was begun
+    Column("failing_since", BigInteger),  # null: the last attempt went well
+    Column("error", Text, nullable=False),
+)
+
+posts = Table(  # the message that speaks of a plan, where a sink has messages that stay
+    "posts",
+    metadata,
+    Column("sink", String, primary_key=True),
+    Column("plan", ForeignKey("plans.id"), primary_key=True),
+    Column("preview", Integer, nullable=False),  # what it showed; 0 where it showed none
+    Column("place", Text, nullable=False),  # the sink's own name of it
+)
+
+alerts = Table(  # what is wrong now, as it was told
+    "alerts",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("about", Prose, primary_key=True),  # a run, a plan, a case, or ""
+    Column("text", Prose, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)

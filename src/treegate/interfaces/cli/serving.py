@@ -47,11 +47,13 @@ def run(
     """Serves a workspace until it is told to stop; of `more` ports after the one that is named, any will do."""
     from treegate.gate import Gate
     from treegate.interfaces.http import serving
+    from treegate.interfaces.notify import doors
 
     given = {"TREEGATE_SERVICE_HOST": host, "TREEGATE_SERVICE_PORT": None if port is None else str(port)}
     environ = {**environ, **{name: value for name, value in given.items() if value is not None}}
     with Gate.open(root, environ) as gate:
         config = gate.core.config.service
+        doors.check(gate.core.config, environ)
         once = f"/ui/login?once={gate.invite()}" if login else ""
     found = serving.listen(config.host, config.port, more)
 

@@ -17,7 +17,7 @@ LONG = frozenset(
     {
         *("check", "submit", "revise", "refresh", "reduce", "reduction", "explain", "explain_document"),
         *("undo", "restore", "worksheet", "write_moves", "since_approved", "diff"),
-        *("doctor", "fsck", "prune", "verify_audit"),
+        *("doctor", "fsck", "prune", "verify_audit", "look_out"),
     }
 )
 

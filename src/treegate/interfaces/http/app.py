@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from treegate import __version__
 from treegate.errors import TreegateError
-from treegate.interfaces.http import problems
+from treegate.interfaces.http import problems, slackhook
 from treegate.interfaces.http.account import Account
 from treegate.interfaces.http.api import (
     audit,
@@ -50,6 +50,7 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service = app.state.service = Service(root, environ)
         service.runner.start()
+        service.doors.notifier.start()
         yield
         await service.close()
 
@@ -71,6 +72,7 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
         app.include_router(subject.router)
     for page in (login, inbox, review, pictures, deciding, ui_runs, ui_cases, ui_audit, health):
         app.include_router(page.router)
+    app.include_router(slackhook.router)
     app.mount("/ui/static", StaticFiles(packages=[("treegate.interfaces.http.ui", "static")]))
     for layer in (Heads, Bounds, Straight, Limited, Hosts, Stopping, Account, Headers):  # the last is the outermost
         app.add_middleware(layer)

@@ -13,7 +13,6 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -24,7 +23,8 @@ from authlib.integrations.starlette_client import StarletteOAuth2App
 from joserfc.errors import JoseError
 
 from treegate.engine import config
-from treegate.engine.configfile import SECRETS
+from treegate.engine.configfile import OIDC_SECRET
+from treegate.engine.telling import secret_of
 from treegate.errors import Busy, Denied, UsageError
 from treegate.interfaces import logs
 from treegate.interfaces.http import hosts
@@ -79,10 +79,8 @@ def of(settings: config.Oidc, environ: Mapping[str, str]) -> Oidc | None:
 
 def _secret(settings: config.Oidc, environ: Mapping[str, str]) -> str:
     """The secret; "" for none, where PKCE alone has to do."""
-    if not settings.client_secret_file:
-        return next((environ[name] for name in SECRETS if name in environ), "")
     try:
-        return Path(settings.client_secret_file).read_text("utf-8").strip()
+        return secret_of(settings.client_secret_file, OIDC_SECRET, environ)
     except (OSError, UnicodeDecodeError) as error:
         raise _unusable(f"service.oidc.client_secret_file cannot be read: {error}", "give it to us to read") from None
 

@@ -25,6 +25,7 @@ from treegate.interfaces.http.metrics import Metrics
 from treegate.interfaces.http.pictures import Pictures
 from treegate.interfaces.http.rates import Rates
 from treegate.interfaces.http.stopping import Streams
+from treegate.interfaces.notify.doors import Doors
 
 _log = logging.getLogger("treegate.service")
 
@@ -52,6 +53,7 @@ class Service:
         self.runner = Runner(self.gate, self.crew.hands)
         self.metrics = Metrics(self.gate, self.rates, self.crew.by_name())
         self._loop = asyncio.get_running_loop()
+        self.doors = Doors(self.gate, self.crew, environ, self.runner.wake)
         self._scribe = Crew(root, self.environ, size=1)
         self.gate.core.store.told = self._told
         self.crew.warm()
@@ -77,6 +79,7 @@ class Service:
 
     async def close(self) -> None:
         """Ends what is under way, and lets go of the workspace."""
+        await self.doors.notifier.stop()
         await self.runner.stop()
         await asyncio.to_thread(self.crew.close)
         await asyncio.to_thread(self.desk.close)

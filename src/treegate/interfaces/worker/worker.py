@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from treegate.engine.configfile import SECRETS
 from treegate.engine.dropbox import PAUSED, PENDING, SHELVES
 from treegate.engine.mounts import mount_of
 from treegate.engine.workspace import DATABASE
@@ -19,11 +20,13 @@ from treegate.gate.queue.heeding import Heeded
 from treegate.gate.queue.shelving import STATUS
 from treegate.interfaces.crew.crew import Crew
 from treegate.interfaces.crew.runner import LONG, Runner
+from treegate.interfaces.notify.doors import Doors
 from treegate.interfaces.worker.taking import LATER, SOON, Taking
 from treegate.interfaces.worker.watching import Watching
 from treegate.model.actors import Actor, Role
 
 OURSELVES = Actor(name="the worker", role=Role.OPERATOR, channel="queue", via="os")
+HIDDEN = frozenset({"TREEGATE_TOKEN", *SECRETS})
 TOLD = 12  # times as seldom is everything looked through where the system tells what changes
 _log = logging.getLogger("treegate.worker")
 
@@ -32,6 +35,8 @@ class Worker:
     """One worker on one workspace; several of them get along, and a service beside them."""
 
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
+        """`environ` has the secrets, which nobody else who works for us is given."""
+        secrets, environ = environ, {key: value for key, value in environ.items() if key not in HIDDEN}
         self._opened = Gate.open(root, environ)
         self._opened.core.store.remember()
         self._gate = self._opened.acting_as(OURSELVES)
@@ -39,6 +44,7 @@ class Worker:
         self._takers, self._hands = Crew(root, environ), Crew(root, environ)
         self._runner = Runner(self._gate, self._hands, OURSELVES, LONG, rechecks=True)
         self._taking = Taking(self._gate, self._takers, self._runner.wake)
+        self._doors = Doors(self._opened, self._takers, secrets, self._runner.wake)
         self.folder = self._gate.make_queue()
         log = self._gate.state / f"{DATABASE}-wal"
         self._watching = Watching(self.folder, log, self._runner.wake)
@@ -67,6 +73,7 @@ class Worker:
         """Works until told to end."""
         self._watching.start()
         self._runner.start()
+        self._doors.notifier.start()
         whole = float("-inf")
         try:
             while not self._ending:
@@ -85,6 +92,7 @@ class Worker:
             while not self._ending:
                 await self._look(None)
                 if not (self._unheeded or self._taking.busy or await self._runner.busy()):
+                    await self._doors.notifier.once()
                     return
                 await asyncio.sleep(SOON)
         finally:
@@ -96,6 +104,7 @@ class Worker:
             await asyncio.wait_for(self._watching.stirred.wait(), max(0.0, seconds))
 
     async def _close(self) -> None:
+        await self._doors.notifier.stop()
         await self._watching.stop()
         await self._taking.stop()
         await self._runner.stop()

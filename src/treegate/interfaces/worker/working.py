@@ -7,7 +7,6 @@ import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from treegate.engine.configfile import SECRETS
 from treegate.interfaces import logs
 from treegate.interfaces.worker.worker import Worker
 
@@ -15,8 +14,7 @@ from treegate.interfaces.worker.worker import Worker
 def work(root: Path, environ: Mapping[str, str], *, once: bool, said: Callable[[Path], None]) -> None:
     """Works until SIGINT or SIGTERM, or `once`; `said` is told the folder once it is looked at."""
     logs.begin()
-    hidden = {"TREEGATE_TOKEN", *SECRETS}
-    asyncio.run(_work(root, {key: value for key, value in environ.items() if key not in hidden}, once, said))
+    asyncio.run(_work(root, environ, once, said))
 
 
 async def _work(root: Path, environ: Mapping[str, str], once: bool, said: Callable[[Path], None]) -> None:

@@ -1,0 +1,1 @@
+"""Notifying: what somebody elsewhere is told, whatever the door at which it happened."""

@@ -1,0 +1,38 @@
+"""The port: whoever is told what happens, whatever way that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol
+
+from treegate.engine.outbox import Post
+from treegate.gate.notifying.notices import Due
+
+
+class Undelivered(Exception):
+    """Somebody could not be told. `known`: nothing has arrived; `after`: not before so many seconds."""
+
+    def __init__(self, text: str, *, known: bool, after: float | None = None) -> None:
+        super().__init__(text)
+        self.known = known
+        self.after = after
+
+
+class Refused(Undelivered):
+    """This very notification is not taken, as often as it is sent; the next one may be."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, known=True)
+
+
+class Sink(Protocol):
+    """Somebody who is told."""
+
+    name: str
+    kinds: Collection[str]  # of what
+
+    async def tell(self, due: Due) -> Post | None:
+        """Tells it; the message that speaks of its plan from now on, where there is a new one. Raises Undelivered."""
+
+    async def close(self) -> None:
+        """Lets go of connections."""

@@ -1,0 +1,132 @@
+"""The lookout: what is wrong is told once, and once more when it is over."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from gatework import Office
+
+from treegate.engine import outbox
+from treegate.engine.alerts import AlertKind
+from treegate.engine.store.records import Run
+from treegate.gate import Gate
+from treegate.model.lifecycle import State
+
+HOUR = 3_600_000
+
+
+def looked(office: Office, *, verify: bool = False) -> list[tuple[str, str]]:
+    """What is wrong, by kind and what it is about; what a full disk of this machine says is left out."""
+    found = office.gate.look_out(verify=verify)
+    return [(one.kind.value, one.about) for one in found if one.kind is not AlertKind.DISK_NEARLY_FULL]
+
+
+def told(office: Office) -> list[str]:
+    """The alerts that the audit log tells of, in order."""
+    rows = office.gate.log(None, 1000)
+    found = [(row.event, json.loads(row.data)) for row in reversed(rows) if row.event.startswith("alert-")]
+    return [f"{event} {data['kind']}" for event, data in found if data["kind"] != "disk-nearly-full"]
+
+
+def test_nothing_is_wrong(office: Office) -> None:
+    assert looked(office, verify=True) == []
+    assert told(office) == []
+
+
+def test_a_job_that_does_not_begin(office: Office) -> None:
+    office.put("Smith/a.txt", "a")
+    plan = office.submit({"op": "move", "from": "a.txt", "to": "b.txt"})
+    office.gate.approve_and_ask(plan.id, plan.digest)
+    assert looked(office) == []
+    office.clock.now += HOUR
+    run = office.gate.asked(plan.id)
+    assert run is not None
+    assert looked(office) == [("stuck", run.run)]
+    assert looked(office) == [("stuck", run.run)]
+    office.gate.pause("Smith")
+    assert looked(office) == []  # somebody holds it, and knows
+    office.gate.resume("Smith")
+    assert looked(office) == [("stuck", run.run)]
+    office.gate.carry_out(run.run)
+    assert looked(office) == []
+    assert told(office) == ["alert-raised stuck", "alert-cleared stuck"] * 2
+
+
+def test_an_approval_that_runs_out_soon(office: Office) -> None:
+    office.put("Smith/a.txt", "a")
+    plan = office.submit({"op": "move", "from": "a.txt", "to": "b.txt"})
+    office.gate.approve(plan.id, plan.digest)
+    expires = office.gate.plan(plan.id).expires_at
+    assert expires is not None
+    office.clock.now = expires - 5 * HOUR
+    assert looked(office) == []
+    office.clock.now = expires - HOUR
+    assert looked(office) == [("expires-soon", plan.id)]
+    office.clock.now = expires + 1
+    assert looked(office) == []
+    assert office.gate.core.store.plan(plan.id).state is State.EXPIRED  # nobody had to ask for that
+
+
+def test_plans_that_nobody_takes(office: Office) -> None:
+    (office.gate.make_queue() / "20260131T120000.123Z-Smith.json").write_text("{}")
+    assert looked(office) == [("waiting-dropped", "")]
+    with office.gate.attended():
+        assert looked(office) == []
+
+
+def test_a_run_that_was_stopped_midway(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(
+        seq=1, id="run_x", plan="pl_x", revision=1, preview=1, digest="", table_digest="", cases=("Smith",),
+        state=State.NEEDS_RECOVERY, actor="ann", started_at=0, ended_at=None, receipt_digest=None, undo_of=None,
+        generation=1,
+    )  # fmt: skip
+    monkeypatch.setattr(type(office.gate.core.store), "unfinished", lambda self, cases=None: [run])
+    assert looked(office) == [("recovery-needed", "run_x")]
+
+
+def test_a_log_that_does_not_verify(office: Office) -> None:
+    office.gate.pause()
+    office.gate.resume()
+    with office.gate.core.store.write() as transaction:
+        from treegate.engine import schema
+
+        transaction.execute(schema.audit.update().where(schema.audit.c.seq == 2).values(actor="eve"))
+    assert looked(office, verify=True) == [("audit-unverified", "")]
+    assert looked(office) == [("audit-unverified", "")]  # until it is verified again
+
+
+def test_a_vault_that_is_nearly_full(office: Office) -> None:
+    office.configure(vault_max_size="1 KiB")
+    office.put("Smith/a.txt", "a" * 1000)
+    plan = office.submit({"op": "delete", "path": "a.txt"})
+    office.gate.approve(plan.id, plan.digest)
+    office.gate.apply(plan.id)
+    assert looked(office) == [("vault-nearly-full", "")]
+
+
+def test_somebody_who_cannot_be_told(office: Office) -> None:
+    gate: Gate = office.gate
+    gate.next_for("slack", ["gate.paused"])
+    gate.not_told("slack", "Slack says invalid_auth", known=True)
+    assert looked(office) == []
+    office.clock.now += HOUR
+    assert looked(office) == [("undeliverable", "slack")]
+    place = outbox.place(gate.core.store, "slack")
+    assert place is not None
+    gate.told("slack", place.seq)
+    assert looked(office) == []
+
+
+def test_a_disk_that_is_nearly_full(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.statvfs
+
+    def nearly(path: object) -> os.statvfs_result:
+        found = list(real(path))  # type: ignore[call-overload]
+        found[4] = found[2] // 100
+        return os.statvfs_result(found)
+
+    monkeypatch.setattr(os, "statvfs", nearly)
+    kinds = {(one.kind.value, one.about) for one in office.gate.look_out(verify=False)}
+    assert ("disk-nearly-full", "workspace") in kinds
