@@ -16,6 +16,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import WSMsgType, web
+from slack_sdk.errors import SlackObjectFormationError
+from slack_sdk.models.blocks import Block
 
 SECRET, BOT, APP = "8f742231b10e8888abcd99yyyzzz85a5", "xoxb-fake", "xapp-fake"
 CHANNEL = "C0123CASES"
@@ -232,6 +234,11 @@ async def _fields(request: web.Request) -> dict[str, Any]:
 def _faulty(given: Mapping[str, Any]) -> str:
     """What Slack would not take of a message: Block Kit's limits."""
     blocks = given.get("blocks") or []
+    try:
+        for known in Block.parse_all(blocks):
+            known.validate_json()
+    except SlackObjectFormationError as error:
+        return str(error)
     if len(blocks) > 50:
         return f"{len(blocks)} blocks"
     for block in blocks:
