@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from gatework import Office, create, delete, move
 from queuework import Queue
 
 from treegate.errors import TreegateError
+from treegate.gate.queue.folder import dropbox
 from treegate.model.actors import Role
+from treegate.model.measures import MINUTE
 
 NAME = "20260131T120000.123Z-Smith.json"
 
@@ -369,17 +372,38 @@ def test_deleting_says_so_in_the_file_that_people_read(shared: Queue):
     assert "a.txt" in text
 
 
+def queue_findings(office: Office) -> list[tuple[str, str]]:
+    return [(one.severity, one.title) for one in office.gate.doctor() if "queue" in one.title]
+
+
 def test_doctor_tells_of_plans_that_nobody_takes(shared: Queue):
-    """No worker, and something was dropped; with a worker, or with nothing to take, there is nothing to say."""
-
-    def told() -> list[str]:
-        return [one.title for one in shared.office.gate.doctor() if "queue" in one.title]
-
-    assert told() == []
+    """Once they have lain there for five minutes; an error without a worker, a warning with one that takes none."""
     shared.drop(shared.office.document(create("1.txt")))
-    assert told() == ["1 plan was dropped into the queue, and no worker runs that would take them"]
+    since = time.time_ns() // 1_000_000
+    shared.office.clock.now = since + 4 * MINUTE
+    assert queue_findings(shared.office) == []  # one that is started every minute is in time
+    shared.office.clock.now = since + 7 * MINUTE
+    told = "1 plan dropped into the queue and not taken, the oldest 7 minutes ago"
+    assert queue_findings(shared.office) == [("error", f"{told}, and no worker runs")]
     with shared.gate.attended():
-        assert told() == []
+        assert queue_findings(shared.office) == [("warning", f"{told}, though a worker runs")]
+
+
+def test_a_drop_waits_from_when_it_was_dropped_and_not_from_when_it_was_written(shared: Queue):
+    """It may have been moved there, its old time with it."""
+    path = shared.drop(shared.office.document(create("1.txt")))
+    os.utime(path, (0, 0))
+    shared.office.clock.now = time.time_ns() // 1_000_000
+    assert queue_findings(shared.office) == []
+
+
+def test_what_is_claimed_and_no_plan_yet_waits_too(shared: Queue):
+    """A worker died over it, and none came after."""
+    shared.drop(shared.office.document(create("1.txt")))
+    (drop,) = shared.gate.drops()
+    assert dropbox(shared.gate.core).claim(drop, "pl_0123456789abcdef")
+    shared.office.clock.now = time.time_ns() // 1_000_000 + 6 * MINUTE
+    assert [severity for severity, _ in queue_findings(shared.office)] == ["error"]
 
 
 def test_an_edit_that_a_crash_left_aside_is_put_back(shared: Queue):

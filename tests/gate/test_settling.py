@@ -15,7 +15,7 @@ WHOLE = json.dumps({"version": 1, "title": 'Ü } " {', "operations": [{"op": "mk
 
 
 def drop(name: str, size: int, state: int = 0, file: bool = True) -> Drop:
-    return Drop(name, file, size, 0, (state,))
+    return Drop(name, file, size, 0, (state,), 0)
 
 
 @given(st.integers(0, len(WHOLE) - 1))

@@ -39,6 +39,7 @@ class Drop(NamedTuple):
     size: int
     owner: int  # uid
     state: tuple[int, ...]
+    since: int  # when it came to lie here, or was written to; milliseconds since the epoch
 
 
 class Dropbox:
@@ -263,7 +264,8 @@ def _drop(fd: int, name: str) -> Drop | None:
     except FileNotFoundError:
         return None
     state = (seen.st_ino, seen.st_size, seen.st_mtime_ns)
-    return Drop(name, st.S_ISREG(seen.st_mode), seen.st_size, seen.st_uid, state)
+    since = seen.st_ctime_ns // 1_000_000  # not mtime, which a file keeps from where it was copied or moved from
+    return Drop(name, st.S_ISREG(seen.st_mode), seen.st_size, seen.st_uid, state, since)
 
 
 def _whole(file: int, drop: Drop) -> bytes | None:
