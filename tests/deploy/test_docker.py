@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -51,6 +53,17 @@ def rows(lock: Path) -> set[str]:
 def test_the_image_installs_what_is_tested(lock: Path):
     """Its locks are parts of requirements.lock, hashes and all."""
     assert rows(lock) <= rows(TOP / "requirements.lock")
+
+
+def test_what_is_installed_is_all_that_the_units_and_the_image_start():
+    """`treegate serve` and `treegate worker`: what their extras want is pinned."""
+    project = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [
+        re.split(r"[^a-z0-9-]", one)[0] for one in (*project["dependencies"], *extras["service"], *extras["queue"])
+    ]
+    pinned = {one.partition("==")[0].partition("[")[0] for one in rows(DOCKER / "service.lock")}
+    assert set(wanted) - pinned == set()
 
 
 @pytest.fixture(scope="module")
