@@ -152,8 +152,8 @@ class Machine:
 
     def run(self, *command: str, check: bool = True, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """A command of root's there."""
-        enter = ["nsenter", "-t", str(self._first), "-m", "-p", "-C", "-u", "-i", "-n", "-r", "--wd=/"]
-        clean = ["env", "-i", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"]
+        enter = ["nsenter", "-t", str(self._first), "-m", "-p", "-C", "-u", "-i", "-n", "-r"]
+        clean = ["env", "-i", "-C", "/", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"]
         done = subprocess.run([*enter, *clean, *command], capture_output=True, text=True, timeout=120, input=stdin)
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done

@@ -51,6 +51,8 @@ def test_a_backup_of_a_state_in_use_is_whole_and_one_of_before_a_run_is_seen(off
     with Gate.open(office, restored(tmp_path / "after", tmp_path / "new")) as gate:
         assert gate.fsck() == []
         assert gate.plan(made.id).state is State.APPLIED
+        with gate.attended():  # what a worker does first
+            assert gate.doctor() == []
     with Gate.open(office, restored(tmp_path / "before", tmp_path / "old")) as gate:
         assert any("older than the tree" in one.title for one in gate.fsck())
 

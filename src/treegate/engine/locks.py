@@ -70,6 +70,7 @@ def passing_lock(path: Path) -> Iterator[None]:
 @contextmanager
 def presence(path: Path) -> Iterator[None]:
     """Be seen by whoever asks `anybody`, until the block or the process ends; any number may be there at a time."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # a backup has no locks
     with _opened(path) as held:
         held.take(True, time.monotonic() + 1)  # somebody may just be asking
         yield
