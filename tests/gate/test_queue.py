@@ -12,6 +12,7 @@ import pytest
 from gatework import Office, create, delete, move
 from queuework import Queue
 
+from treegate.engine.workspace import GENERATION, note_generation
 from treegate.errors import TreegateError
 from treegate.gate.queue.folder import dropbox
 from treegate.model.actors import Role
@@ -404,6 +405,18 @@ def test_what_is_claimed_and_no_plan_yet_waits_too(shared: Queue):
     assert dropbox(shared.gate.core).claim(drop, "pl_0123456789abcdef")
     shared.office.clock.now = time.time_ns() // 1_000_000 + 6 * MINUTE
     assert [severity for severity, _ in queue_findings(shared.office)] == ["error"]
+
+
+def test_a_wrong_backup_is_no_fault_of_what_is_dropped(shared: Queue):
+    """The database is older than the tree: it is claimed and waits, and is a plan once the right one is there."""
+    (area,) = [path.parent for path in shared.office.root.glob(".treegate/workspace.json")]
+    known = shared.gate.core.store.meta().generation
+    note_generation(shared.office.root, known + 1)
+    shared.drop(shared.office.document(create("1.txt")))
+    (taken,) = shared.take()
+    assert (taken.how, taken.code) == ("later", "database-older-than-tree")
+    (area / GENERATION).unlink()
+    assert [one.how for one in shared.take()] == ["plan"]
 
 
 def test_an_edit_that_a_crash_left_aside_is_put_back(shared: Queue):

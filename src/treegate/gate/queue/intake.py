@@ -34,6 +34,7 @@ from treegate.model.lifecycle import State
 from treegate.model.names import visible
 
 _AWAY = frozenset({503, 507})  # the workspace is away, or a disk is full: no fault of the plan's
+_SKEWED = "database-older-than-tree"  # the wrong backup was put back: nor is this
 _LATER = (Busy, NeedsRecovery, openplans.TooMany)  # what may be otherwise in a moment
 
 
@@ -95,8 +96,10 @@ def _settled(core: Core, box: Dropbox, id: str) -> Taken:
     except _LATER as error:
         return Taken(Took.LATER, id, error.code)
     except (TreegateError, OSError) as error:
-        if isinstance(error, OSError) or error.http_status in _AWAY:
-            return Taken(Took.LATER, id, getattr(error, "code", "system-error"))
+        if isinstance(error, OSError):
+            return Taken(Took.LATER, id, "system-error")
+        if error.http_status in _AWAY or error.code == _SKEWED:
+            return Taken(Took.LATER, id, error.code)
         box.refuse(id, drop, _message(drop, error))
         return Taken(Took.REFUSED, id, error.code)
     if known:
