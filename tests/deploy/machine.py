@@ -66,10 +66,10 @@ exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin container=test SYSTEMD_UNIT_PATH=
 
 
 class Machine:
-    """One machine, whose workspace and state are folders of the test's."""
+    """One machine, whose workspace is a folder of the test's."""
 
     def __init__(self, place: Path) -> None:
-        self.place, self.workspace, self.state = place, place / "workspace", place / "state"
+        self.place, self.workspace = place, place / "workspace"
         self.laid = place / "laid"
         self._cgroup = _cgroups() / f"treegate-test-{os.getpid()}-{place.name}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -130,7 +130,6 @@ class Machine:
             Path(pytest.__file__).parents[1]: "opt/installed",
             Path(treegate.__file__).parents[1]: "opt/source",
             self.workspace: "srv/workspace",
-            self.state: "var/lib/treegate",
         }
         (self.place / "root").mkdir()
         self._cgroup.mkdir()
