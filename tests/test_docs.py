@@ -211,6 +211,7 @@ def typed_in(text: str) -> Iterator[str]:
     for block in blocks(by_hand(text), "sh"):
         for line in block.splitlines():
             bare = re.sub(r"^(\$ )?(\w+=\S+ )*(\.venv/bin/)?", "", line)
+            bare = bare.replace("treegate-admin ", "treegate ", 1)  # the same, as the service's user
             if bare.startswith("treegate "):
                 yield bare.partition(" > ")[0]
 
@@ -218,7 +219,7 @@ def typed_in(text: str) -> Iterator[str]:
 def named_in(text: str) -> Iterator[str]:
     """The commands that the running text of a page names."""
     prose = re.sub(r"^```.*?^```", "", by_hand(text), flags=re.DOTALL | re.MULTILINE)
-    yield from re.findall(r"`(treegate [^`]+)`", prose)
+    yield from (f"treegate {rest}" for rest in re.findall(r"`treegate(?:-admin)? ([^`]+)`", prose))
 
 
 @pytest.mark.parametrize("line", sorted({line for text in PAGES.values() for line in typed_in(text)}))
