@@ -70,10 +70,14 @@ def test_an_approval_that_runs_out_soon(office: Office) -> None:
 
 
 def test_plans_that_nobody_takes(office: Office) -> None:
-    (office.gate.make_queue() / "20260131T120000.123Z-Smith.json").write_text("{}")
+    dropped = office.gate.make_queue() / "20260131T120000.123Z-Smith.json"
+    dropped.write_text("{}")
+    office.clock.now = dropped.stat().st_mtime_ns // 1_000_000 + 60_000
+    assert looked(office) == []
+    office.clock.now += HOUR
     assert looked(office) == [("waiting-dropped", "")]
-    with office.gate.attended():
-        assert looked(office) == []
+    dropped.unlink()
+    assert looked(office) == []
 
 
 def test_a_run_that_was_stopped_midway(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

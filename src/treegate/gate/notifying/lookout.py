@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from treegate.engine import alerts, jobs, locks, outbox, pauses
 from treegate.engine.alerts import Alert, AlertKind
 from treegate.engine.jobs import JobState
-from treegate.engine.locks import anybody
 from treegate.engine.store.records import Run
 from treegate.errors import TreegateError
 from treegate.gate import auditing, plans
 from treegate.gate.core import Core
-from treegate.gate.queue.folder import dropbox
+from treegate.gate.queue import folder
 from treegate.model.lifecycle import State
 from treegate.model.measures import size_for_people
 from treegate.model.names import visible
@@ -87,14 +86,10 @@ def _idle(core: Core, run: str) -> int:
 def _dropped(core: Core) -> Iterator[Alert]:
     """Plans in the queue's folder that nobody takes."""
     try:
-        box = dropbox(core)
-        waiting = len(box.drops()) + len(box.claims())
+        for found in folder.findings(core):
+            yield Alert(kind=AlertKind.WAITING_DROPPED, about="", text=f"{found.title}: treegate doctor")
     except (TreegateError, OSError):
         return  # the workspace is away: whatever else stands still says so
-    if waiting and not anybody(core.state / "locks" / "worker"):
-        what = "A plan was" if waiting == 1 else f"{waiting:,} plans were"
-        text = f"{what} dropped into the queue, and no worker takes them: treegate worker"
-        yield Alert(kind=AlertKind.WAITING_DROPPED, about="", text=text)
 
 
 def _vault(core: Core) -> Iterator[Alert]:
