@@ -24,7 +24,7 @@ LABEL = 11
 def lines(receipt: Mapping[str, Any], width: int, ink: Ink) -> Iterator[str]:
     """The lines of a receipt; tolerant, for each of its keys may be missing."""
     yield _outcome(receipt, width, ink)
-    yield from wrap(_counted(receipt), width, 2)
+    yield from wrap(counted(receipt), width, 2)
     yield from (clip(line, width) for line in filter(None, [_people(receipt)]))
     facts = [(label, text) for label, text in _facts(receipt) if text]
     yield from [""] * bool(facts)
@@ -46,7 +46,7 @@ def _outcome(receipt: Mapping[str, Any], width: int, ink: Ink) -> str:
     return (ink(head, style) + tail + " " * gap + ink(right, "dim")).rstrip()
 
 
-def _counted(receipt: Mapping[str, Any]) -> str:
+def counted(receipt: Mapping[str, Any]) -> str:
     """1,200 moved, 2 deleted (4.1 MB) in 0.41 s"""
     counts = receipt.get("counts") or {}
     parts = [

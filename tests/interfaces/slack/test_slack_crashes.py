@@ -64,7 +64,7 @@ def test_killed_at_every_step(gate: Gate, slack: FakeSlack, nth: int, late: bool
     with contextlib.suppress(Killed):
         asyncio.run(_carried(gate, slack, nth, late))
     asyncio.run(_carried(gate, slack, None))
-    told = [words(one).split("\n")[0] for _, one in sorted(slack.messages.items())]
+    told = [words(one).split("\n")[0].split(": ")[0] for _, one in sorted(slack.messages.items())]
     (plan,) = gate.list_plans()[0]
     assert told == [f"Plan {plan.id}", "Applied, asked for by otto", "otto paused the whole workspace"]
     card = slack.channel()[0]

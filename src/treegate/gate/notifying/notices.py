@@ -18,6 +18,7 @@ from treegate.gate.notifying import standing
 from treegate.model.lifecycle import State
 from treegate.model.names import visible
 from treegate.model.notification import KINDS, About, Kind, Notification
+from treegate.render import words
 
 _GRAVE = {"rolled-back", "needs-recovery"}  # ends of a run that somebody has to see to
 _DECIDED = {
@@ -183,7 +184,7 @@ def _of_run(core: Core, row: AuditRow, data: dict[str, Any]) -> str:
         return ""  # its approval was given back: it never was
     if row.event == "undone":
         if not data.get("whole"):
-            return f"Undone in part: {standing.counted(int(data.get('effects', 0)))} of {run.id}"
+            return f"Undone in part: {words.plural(int(data.get('effects', 0)), 'effect')} of {run.id}"
         return standing.run_ended(msgspec.structs.replace(run, state=State.UNDONE), core)
     return standing.run_ended(msgspec.structs.replace(run, state=State(str(data["outcome"]))), core)
 

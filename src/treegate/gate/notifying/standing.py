@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
+from treegate.engine import jobs, receipts
 from treegate.engine.store.records import Decision, Run, StoredPlan, Verdict, standing
+from treegate.errors import TreegateError
 from treegate.gate import plans
 from treegate.gate.core import Core
 from treegate.model.lifecycle import State
 from treegate.model.names import visible
+from treegate.render.receipts import counted
 
 _SAID = {Verdict.REJECT: "Rejected", Verdict.REQUEST_CHANGES: "Changes asked for"}
 _TURNED_DOWN = (State.REJECTED, State.CHANGES_REQUESTED)
@@ -43,6 +48,8 @@ def _sentences(core: Core, plan: StoredPlan) -> Iterator[str]:
         yield f"{said} by {_who(decisions[-1])}{why}"
     if plan.state in _ENDED:
         yield _ENDED[plan.state]
+    elif plan.preview is not None and jobs.standing(core.store, plan.preview) is not None:
+        yield "Its run is asked for"
     elif not said and (waiting := plans.waiting_for(core, plan)):
         yield f"Waiting for {waiting}"
 
@@ -57,9 +64,13 @@ def comment(text: str) -> str:
     return line if len(line) <= COMMENT else f"{line[:COMMENT]}\u2026"
 
 
-def counted(effects: int) -> str:
-    """1 effect, 1,200 effects"""
-    return f"{effects:,} effect{'' if effects == 1 else 's'}"
+def _did(run: Run, core: Core) -> str:
+    """What a run did, and how it is taken back."""
+    try:
+        receipt = msgspec.to_builtins(receipts.read(core.state / "receipts", run.id))
+    except TreegateError:
+        return ""  # fsck tells of that
+    return f": {counted(receipt)}; treegate undo {run.id} takes it back"
 
 
 def run_ended(run: Run, core: Core) -> str:
@@ -68,7 +79,7 @@ def run_ended(run: Run, core: Core) -> str:
     named = f" ({visible(title)})" if title else ""
     by = f", asked for by {visible(run.actor)}"
     told = {
-        State.APPLIED: f"Applied{named}{by}",
+        State.APPLIED: f"Applied{named}{by}{_did(run, core)}",
         State.ROLLED_BACK: f"A run failed{named}{by}, and everything it had done was taken back",
         State.NEEDS_RECOVERY: f"A run was stopped midway{named}{by}, and needs recovery: treegate recover {run.id}",
         State.STALE: f"Nothing was done{named}{by}: the files have changed since it was approved",
