@@ -206,6 +206,16 @@ def test_a_plan_is_handed_in_approved_and_seen_on_the_host(sidecar: Sidecar):
     assert (scans.parent / "Letters/scan1.pdf").read_text() == "scan1.pdf"
 
 
+def test_a_worker_in_the_container_takes_what_is_dropped_on_the_host(sidecar: Sidecar):
+    """`exec` beside the service, as from the host's cron."""
+    sidecar.compose("exec", "-T", "treegate", "treegate", "worker", "--once")
+    queue = Path(sidecar.environ["TREEGATE_WORKSPACE"]) / "Database/reorg_queue"
+    (queue / "1-Smith.json").write_text(json.dumps(moved("scan0.pdf", "Dropped/")))
+    sidecar.compose("exec", "-T", "treegate", "treegate", "worker", "--once")
+    assert list(queue.glob("1-Smith.json")) == []
+    assert len([*queue.glob("pending/*/status"), *queue.glob("failed/*/status")]) == 1
+
+
 def test_the_container_may_write_what_it_must_and_nothing_else(sidecar: Sidecar):
     """A read-only root, no capability, no new privileges, a user of its own, loopback."""
     [found] = json.loads(sidecar.docker("inspect"))
