@@ -56,11 +56,15 @@ def test_the_image_installs_what_is_tested(lock: Path):
 
 
 def test_what_is_installed_is_all_that_the_units_and_the_image_start():
-    """`treegate serve` and `treegate worker`: what their extras want is pinned."""
+    """`treegate serve` and `treegate worker`, and whom they tell: what their extras want is pinned."""
     project = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     wanted = [
-        re.split(r"[^a-z0-9-]", one)[0] for one in (*project["dependencies"], *extras["service"], *extras["queue"])
+        re.split(r"[^a-z0-9-]", one)[0]
+        for one in (
+            *project["dependencies"],
+            *(one for extra in ("service", "queue", "slack") for one in extras[extra]),
+        )
     ]
     pinned = {one.partition("==")[0].partition("[")[0] for one in rows(DOCKER / "service.lock")}
     assert set(wanted) - pinned == set()
