@@ -30,6 +30,11 @@ def told(office: Office) -> list[str]:
     return [f"{event} {data['kind']}" for event, data in found if data["kind"] != "disk-nearly-full"]
 
 
+def said(office: Office) -> list[str]:
+    """What the doctor says."""
+    return [one.title for one in office.gate.doctor()]
+
+
 def test_nothing_is_wrong(office: Office) -> None:
     assert looked(office, verify=True) == []
     assert told(office) == []
@@ -43,10 +48,12 @@ def test_a_job_that_does_not_begin(office: Office) -> None:
     office.clock.now += HOUR
     run = office.gate.asked(plan.id)
     assert run is not None
+    assert any("does not begin" in one for one in said(office))
     assert looked(office) == [("stuck", run.run)]
     assert looked(office) == [("stuck", run.run)]
     office.gate.pause("Smith")
     assert looked(office) == []  # somebody holds it, and knows
+    assert not any("does not begin" in one for one in said(office))
     office.gate.resume("Smith")
     assert looked(office) == [("stuck", run.run)]
     office.gate.carry_out(run.run)
@@ -115,6 +122,7 @@ def test_somebody_who_cannot_be_told(office: Office) -> None:
     gate.next_for("slack", ["gate.paused"])
     gate.not_told("slack", "Slack says invalid_auth", known=True)
     assert looked(office) == []
+    assert any("slack cannot be told what happens: Slack says invalid_auth" in one for one in said(office))
     office.clock.now += HOUR
     assert looked(office) == [("undeliverable", "slack")]
     place = outbox.place(gate.core.store, "slack")

@@ -24,6 +24,11 @@ def jobs(reader: Reader) -> dict[str, int]:
     return _by(reader, schema.jobs.c.state)
 
 
+def alerts(reader: Reader) -> dict[str, int]:
+    """What is wrong and wants a person, by kind, as far as anybody looks out."""
+    return _by(reader, schema.alerts.c.kind)
+
+
 def vault_size(reader: Reader) -> int:
     """Bytes that the vault keeps."""
     table = schema.vault.c

@@ -12,6 +12,7 @@ from treegate.engine.workspace import generation
 from treegate.errors import NotVerified
 from treegate.gate import agentuser
 from treegate.gate.core import Core
+from treegate.gate.notifying import lookout
 from treegate.gate.queue import folder
 from treegate.model.actors import Action, Role
 from treegate.model.names import visible
@@ -42,6 +43,7 @@ def doctor(core: Core, *, deep: bool = False) -> list[Finding]:
         found.append(Finding("error", f"{error.message}: no run can be signed for", error.hint))
     found += agentuser.findings(core, deep=deep)
     found += folder.findings(core)
+    found += lookout.findings(core)
     return found
 
 

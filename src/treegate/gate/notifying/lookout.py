@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Literal
 
 from treegate.engine import alerts, jobs, locks, outbox, pauses
 from treegate.engine.alerts import Alert, AlertKind
 from treegate.engine.jobs import JobState
+from treegate.engine.probe import Finding
 from treegate.engine.store.records import Run
 from treegate.errors import TreegateError
 from treegate.gate import auditing, plans
@@ -19,6 +21,7 @@ from treegate.model.names import visible
 
 FULL = 0.9  # of what the vault may come to
 FREE = 0.05  # of a disk
+_GRAVE = {AlertKind.STUCK, AlertKind.AUDIT_UNVERIFIED}
 LOST = 60_000  # ms after which a run that nobody is at needs recovery
 
 
@@ -36,6 +39,18 @@ def look(core: Core, *, verify: bool) -> list[Alert]:
         with core.store.write() as transaction:
             alerts.settle(transaction, found, about, core.by())
     return alerts.alerts(core.store)
+
+
+def findings(core: Core) -> Iterator[Finding]:
+    """What of this doctor does not find by itself, looked at now; of the log, what was found when it was verified."""
+    known = [one for one in alerts.alerts(core.store) if one.kind is AlertKind.AUDIT_UNVERIFIED]
+    for one in (*_stuck(core), *_vault(core), *_disks(core), *known):
+        severity: Literal["error", "warning"] = "error" if one.kind in _GRAVE else "warning"
+        yield Finding(severity, one.text, f"docs/operations.md, {one.kind}")
+    for place in outbox.places(core.store):
+        if place.failing_since is not None:
+            text = f"{place.name} cannot be told what happens: {place.error}"
+            yield Finding("warning", text, f"docs/operations.md, {AlertKind.UNDELIVERABLE}")
 
 
 def _found(core: Core) -> Iterator[Alert]:

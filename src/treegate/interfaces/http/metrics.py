@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from treegate.engine import numbers
+from treegate.engine.alerts import AlertKind
 from treegate.engine.config import Service as Config
 from treegate.engine.jobs import JobState
 from treegate.errors import Denied
@@ -66,6 +67,9 @@ class Metrics:
         yield GaugeMetricFamily("treegate_runs_under_way", "Runs under way.", runs.get(State.APPLYING, 0))
         stuck = runs.get(State.NEEDS_RECOVERY, 0)
         yield GaugeMetricFamily("treegate_runs_unrecovered", "Runs that stopped and need recovery.", stuck)
+        wrong = numbers.alerts(store)
+        standing = {str(kind): wrong.get(kind, 0) for kind in AlertKind}
+        yield _gauge("treegate_alerts", "What is wrong and wants a person, by kind.", "kind", standing)
         yield GaugeMetricFamily("treegate_vault_bytes", "What the vault keeps.", numbers.vault_size(store))
         yield GaugeMetricFamily("treegate_audit_head", "The newest row of the audit log.", self._gate.audit_head())
         jobs = numbers.jobs(store)
