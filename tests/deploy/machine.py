@@ -30,6 +30,8 @@ Where=/mnt/workspace
 Type=none
 Options=bind
 """
+TIED = ("setpriv", "--pdeathsig", "KILL")  # to us: nothing of it outlives a test that is killed
+JOIN = 'echo $$ >"$0/cgroup.procs"; exec "$@"'
 APART = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--cgroup", "--uts", "--ipc", "--net")
 TRIED = """
 mount -t tmpfs tmpfs /mnt
@@ -107,9 +109,7 @@ class Machine:
             kept = self.laid / "etc" / file
             text = (kept if kept.exists() else Path("/etc", file)).read_text()
             rows = [line for line in text.splitlines() if not line.startswith(f"{name}:")]
-            self.lay(
-                f"etc/{file}", "".join(f"{line}\n" for line in [*rows, row]), 0o644 if file != "shadow" else 0o600
-            )
+            self.lay(f"etc/{file}", "\n".join([*rows, row, ""]), 0o600 if file == "shadow" else 0o644)
 
     def _program(self) -> None:
         """/opt/treegate, a venv of the Python that runs the tests, and what that one has installed."""
@@ -133,7 +133,7 @@ class Machine:
         }
         (self.place / "root").mkdir()
         self._cgroup.mkdir()
-        command = ["sh", "-euc", 'echo $$ >"$0/cgroup.procs"; exec "$@"', str(self._cgroup)]
+        command = [*TIED, "sh", "-euc", JOIN, str(self._cgroup)]
         command += [*APART, "sh", "-euc", BUILD, "build", str(self.place / "root")]
         command += [part for pair in binds.items() for part in map(str, pair)]
         command += ["--", str(self.laid), "/lib/systemd/systemd", "--unit=multi-user.target", "--show-status=0"]
@@ -205,8 +205,8 @@ def lacking() -> str:
         return "needs root, for a machine of its own"
     if not Path("/lib/systemd/systemd").exists():
         return "needs systemd (Debian: systemd)"
-    if not all(map(shutil.which, ("unshare", "nsenter"))):
-        return "needs unshare and nsenter (Debian: util-linux)"
+    if not all(map(shutil.which, ("unshare", "nsenter", "setpriv"))):
+        return "needs unshare, nsenter and setpriv (Debian: util-linux)"
     done = subprocess.run([*APART, "sh", "-ec", TRIED], capture_output=True, text=True)
     if done.returncode:
         return f"needs namespaces, an overlay and control groups: {done.stderr.strip()}"
