@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 
 import msgspec
 
+from treegate.engine import footprints
 from treegate.engine.store.records import StoredPlan, StoredPreview
 from treegate.gate import plans
 from treegate.gate.core import Core
+from treegate.gate.plans import Shown
 from treegate.gate.surveying import seen
-from treegate.model.effects import Effect, Text, untagged
-from treegate.model.lifecycle import State
+from treegate.model.effects import Effect, Text
+from treegate.model.footprint import MOST, TOLD, climb, slots_of, takes_whole
 from treegate.model.paths import split
+from treegate.model.preview import Other
 
-MOST_PLANS = 50  # other plans that are looked at, the newest
-_WAITING = (State.PENDING, State.APPROVED)
+MOST_PLANS = 50  # other plans that are looked at, the oldest
 SHOWN = 3  # entries that are named of each
 
 
@@ -40,13 +43,7 @@ class _Touched:
             if takes_whole(effect):
                 self._whole.update(slots)
             for slot in slots:
-                self._climb(slot)
-
-    def _climb(self, slot: str) -> None:
-        above, _ = split(slot)
-        while above and above not in self._above:
-            self._above.add(above)
-            above, _ = split(above)
+                climb(slot, self._above)
 
     def by(self, effect: Effect) -> bool:
         """Whether an effect touches any of it."""
@@ -63,41 +60,63 @@ class _Touched:
         return False
 
 
-def slots_of(effect: Effect) -> Iterator[str]:
-    """The places of the tree that an effect empties or fills."""
-    yield untagged(effect.path)
-    if effect.source is not None and effect.effect in ("moved", "replaced"):
-        yield untagged(effect.source)
-
-
-def takes_whole(effect: Effect) -> bool:
-    """Whether all that lies in a folder goes with it."""
-    return effect.kind == "dir" and effect.effect in ("moved", "deleted")
-
-
 def overlaps(core: Core, prefix: str) -> list[Overlap]:
     """The other plans that wait, or are approved, and touch what this one touches, newest first."""
     plan, stored = seen(core, prefix)
-    others = _others(core, plan)
+    others = [other for other in _beside(core, plan, MOST_PLANS) if core.actor.sees(other.cases)]
     if not others:
         return []
     touched = _Touched(plans.effects_in(core, stored))
-    found = [(other, _hits(core, touched, core.store.preview(other.id))) for other in others]
-    return [Overlap(plan=other, count=len(hits), examples=hits[:SHOWN]) for other, hits in found if hits]
+    found = [(other, _hits(core, touched, core.store.preview(other.id))) for other in reversed(others)]
+    examples = [(other, [_at(effect) for effect in hits]) for other, hits in found if hits]
+    return [Overlap(plan=other, count=len(hits), examples=hits[:SHOWN]) for other, hits in examples]
 
 
-def _others(core: Core, plan: StoredPlan) -> list[StoredPlan]:
-    waiting = {
-        other.id: other
-        for case in plan.cases
-        for other in core.store.list_plans(_WAITING, case, MOST_PLANS, within=core.actor.cases)[0]
-        if other.id != plan.id
-    }
-    return sorted(waiting.values(), key=lambda other: -other.seq)[:MOST_PLANS]
+def told(core: Core, plan: StoredPlan, within: Collection[str] | None = None) -> list[Other]:
+    """The same in a few words, oldest first, of none but the cases `within`: what a preview says of other plans.
+
+    Only plans of few effects are read; of a larger one it is told that it works in the same folders.
+    """
+    return core.store.recalled(("others", plan.id, plan.preview, within), partial(_told, core, plan, within))
 
 
-def _hits(core: Core, touched: _Touched, stored: StoredPreview | None) -> list[Text]:
+def shown(core: Core, prefix: str) -> Shown:
+    """A stored plan and its newest preview, with what there is to say of other plans."""
+    found = plans.show(core, prefix)
+    others = told(core, found.plan, core.actor.cases)
+    return found._replace(preview=msgspec.structs.replace(found.preview, others=others)) if others else found
+
+
+def _told(core: Core, plan: StoredPlan, within: Collection[str] | None) -> list[Other]:
+    others = _beside(core, plan, TOLD + 1)
+    stored = core.store.preview(plan.id) if others else None
     if stored is None:
         return []
-    effects = plans.effects_in(core, stored)
-    return [effect.path if effect.source is None else effect.source for effect in effects if touched.by(effect)]
+    touched = _Touched(plans.effects_in(core, stored)) if stored.effects <= MOST else None
+    found = (_other(core, touched, other) for other in others if within is None or set(other.cases) <= set(within))
+    return [one for one in found if one is not None]
+
+
+def _other(core: Core, touched: _Touched | None, other: StoredPlan) -> Other | None:
+    stored = core.store.preview(other.id)
+    about = Other(plan=other.id, title=other.title, state=other.state.value)
+    if touched is None or stored is None or stored.effects > MOST:
+        return about
+    hits = _hits(core, touched, stored)
+    if not hits:
+        return None
+    return msgspec.structs.replace(about, effect=hits[0].effect, path=_at(hits[0]), count=len(hits))
+
+
+def _beside(core: Core, plan: StoredPlan, most: int) -> list[StoredPlan]:
+    return [core.store.plan(id) for id in footprints.beside(core.store, plan.seq, most)]
+
+
+def _hits(core: Core, touched: _Touched, stored: StoredPreview | None) -> list[Effect]:
+    if stored is None:
+        return []
+    return [effect for effect in plans.effects_in(core, stored) if touched.by(effect)]
+
+
+def _at(effect: Effect) -> Text:
+    return effect.path if effect.source is None else effect.source

@@ -9,7 +9,7 @@ from typing import IO, NamedTuple
 
 import msgspec
 
-from treegate.engine import tablefile
+from treegate.engine import footprints, tablefile
 from treegate.engine.store import Transaction
 from treegate.engine.store.records import Run, StoredPlan, StoredPreview
 from treegate.engine.unhurried import unhurried_gc
@@ -21,6 +21,7 @@ from treegate.model.actors import Action
 from treegate.model.acts import simulate
 from treegate.model.daily import Day
 from treegate.model.effects import Effect
+from treegate.model.footprint import Prints
 from treegate.model.lifecycle import UNFINISHED, Event, State, WrongState, refusal
 from treegate.model.operations import Restore
 from treegate.model.plan import Plan
@@ -61,12 +62,14 @@ class Spool:
     """Chunks of effects on their way from the seal to the store, on disk: there may be very many."""
 
     def __init__(self, file: IO[bytes]) -> None:
+        self.prints = Prints()
         self._file = file
         self._sizes: list[int] = []
 
     def keep(self, chunk: list[bytes]) -> None:
         """Takes one chunk of encoded effects."""
         data = b"[" + b",".join(chunk) + b"]"
+        footprints.add(self.prints, data)
         self._file.write(data)
         self._sizes.append(len(data))
 
@@ -202,6 +205,7 @@ def store(core: Core, plan: Plan, about: About, enter: Enter) -> Submitted:
                 chunks=spool.chunks(),
                 valid=preview.valid,
                 by=core.by(),
+                prints=spool.prints.all(),
             )
             approving.by_policy(core, transaction, about.id, preview)
     return submitted(core, about.id)

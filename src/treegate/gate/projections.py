@@ -29,7 +29,10 @@ PLAN, VALIDATION = "reorg_plan.json", "reorg_validation.md"
 EACH = "reorg_plans"
 AUDIT, HISTORY = "reorg_audit", "reorg_history"
 
-_TWO = (  # under which name the newest of a case, and the one in the queue, has it; and what it says
+_Kind = tuple[str, str, str, Callable[[Core, StoredPlan], Iterable[bytes]]]
+_TWO: tuple[
+    _Kind, ...
+] = (  # under which name the newest of a case, and the one in the queue, has it; and what it says
     (PLAN, "plan.json", "json", telling.document),
     (VALIDATION, "validation.md", "md", telling.validation),
 )
@@ -75,6 +78,8 @@ def _due(core: Core, touched: Touched) -> Iterator[Projection]:
     known = [plan for id in sorted(touched.plans) if (plan := core.store.plan(id)).state is not State.APPLYING]
     for plan in known:  # of one that is being carried out nothing is said: nothing may come before its first step
         yield from of_plan(core, plan)
+    for id in sorted(touched.beside - touched.plans):
+        yield from _of_preview(core, core.store.plan(id))
     for id, case in sorted(touched.left):
         yield from _of_left(core, id, case)
     for id in sorted(touched.runs):
@@ -88,16 +93,26 @@ def of_known(core: Core, id: str) -> Iterator[Projection]:
 
 def of_plan(core: Core, plan: StoredPlan) -> Iterator[Projection]:
     """What there is of a plan: its document and preview in each of its cases, and its history."""
+    yield from _in_cases(core, plan, _TWO)
+    place = (*_database(core), HISTORY, f"{plan.id}.json")
+    yield Projection([place], partial(telling.history, core, plan))
+
+
+def _of_preview(core: Core, plan: StoredPlan) -> Iterator[Projection]:
+    """What there is of a plan's preview alone, for it tells of another plan that came or went."""
+    if plan.state is not State.APPLYING:
+        yield from _in_cases(core, plan, _TWO[1:])
+
+
+def _in_cases(core: Core, plan: StoredPlan, kinds: Iterable[_Kind]) -> Iterator[Projection]:
     cases = [case for case in plan.cases if case in core.workspace.cases()]  # an invalid plan may name others
     queued = shelving.place_of(core, plan.id)
     latest = [case for case in cases if _newest(core, case) == plan.id]
-    for name, mine, ending, tell in _TWO:
+    for name, mine, ending, tell in kinds:
         places = [(*_reports(core, case), EACH, f"{plan.id}.{ending}") for case in cases]
         places += [(*_reports(core, case), name) for case in latest]
         places += [(*queued, mine)] if queued is not None else []
         yield Projection(places, _once(partial(tell, core, plan)))
-    place = (*_database(core), HISTORY, f"{plan.id}.json")
-    yield Projection([place], partial(telling.history, core, plan))
 
 
 def _once(tell: Callable[[], Iterable[bytes]]) -> Callable[[], list[bytes]]:

@@ -11,10 +11,10 @@ import msgspec
 from treegate.engine.world import DiskWorld
 from treegate.gate import plans
 from treegate.gate.core import Core
-from treegate.gate.overlapping import takes_whole
 from treegate.gate.surveying import seen
 from treegate.model.effects import Effect, Text, tagged, untagged
 from treegate.model.folders import relocated
+from treegate.model.footprint import takes_whole
 from treegate.model.paths import joined, split
 from treegate.model.preview import SHOWN
 from treegate.model.tree import Kind, unpack

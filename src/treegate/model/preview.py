@@ -7,7 +7,7 @@ beside it, in chunks of `CHUNK` in display order; the digest covers all of it.
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -91,6 +91,17 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True, rename={"size": "bytes"}
     free: int  # bytes, on the filesystem that has least
 
 
+class Other(msgspec.Struct, frozen=True, kw_only=True):
+    """Another plan that may be carried out before, and touches the same; `effect` is what it does there at first."""
+
+    plan: str
+    title: str
+    state: str
+    effect: EffectKind | Literal[""] = ""  # "" where it is so large that only its folders are known to be the same
+    path: Text = ""
+    count: int = 0  # of its effects that touch the same
+
+
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """What a plan would do to the tree as it is now; contract section 3."""
 
@@ -128,6 +139,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     undo_of: str = ""
     backup: Backup | None = None  # None: policy asks for none
     waiting_for: str = ""  # filled in when shown: it changes with each decision
+    others: list[Other] = []  # likewise, with each plan that comes or goes; the oldest few
     digest: str = ""
 
     @property

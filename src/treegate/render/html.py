@@ -155,5 +155,6 @@ def _facts(shown: Preview) -> Iterator[str]:
         stale, why = words.stale(shown), "; ".join(_said(why) for why in shown.approvals.why)
         yield f"{escape(stale[:1].upper() + stale[1:])}."
         yield f"Approvals: {escape(words.approvals(shown))}{f' ({why})' if why else ''}."
+    yield from (f"{_said(other)}." for other in words.others(shown))
     if shown.waiting_for:
         yield f"Waiting for {_said(shown.waiting_for)}."

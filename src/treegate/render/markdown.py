@@ -229,6 +229,7 @@ class _Document:
             stale, why = words.stale(shown), "; ".join(stated(why) for why in shown.approvals.why[:5])
             facts.append(f"{stale[:1].upper()}{stale[1:]}.")
             facts.append(f"Approvals: {words.approvals(shown)}{f' ({why})' if why else ''}.")
+        facts += [f"{stated(other)}." for other in words.others(shown)]
         if shown.waiting_for:
             facts.append(f"Waiting for {said(shown.waiting_for)}.")
         return ["", "## Before it is applied", "", *(f"- {fact}" for fact in facts)] if facts else []

@@ -315,6 +315,7 @@ class _Page:
             *[("Note", sentence(note)) for note in _few(shown.notes)],
             ("If stale", words.stale(shown)) if shown.valid else ("", ""),
             *[("Approvals", text) for text in self._approvals()],
+            *[("Other plans", other) for other in words.others(shown)],
             ("Waiting for", inert(shown.waiting_for)),
         ]  # fmt: skip
         given = [(label, text) for label, text in facts if text]

@@ -7,14 +7,28 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from treegate.model.effects import Effect
+from treegate.model.footprint import TOLD
 from treegate.model.lifecycle import UNFINISHED, State
-from treegate.model.preview import Backup, Preview
+from treegate.model.preview import Backup, Other, Preview
 from treegate.model.problems import Problem
+from treegate.render.text import clip, inert, name
 
 DIGEST = 12  # characters of a digest that are shown, and that suffice to name it
 
 _UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB", "EB")
 _SPANS = ((86400, "day"), (3600, "hour"), (60, "minute"))
+
+_DOES = {
+    "made": "makes",
+    "moved": "moves",
+    "copied": "copies to",
+    "created": "creates",
+    "replaced": "replaces",
+    "deleted": "deletes",
+    "restored": "restores",
+    "linked": "links",
+    "set": "changes",
+}
 
 _SHORT = {
     "folder-nearly-named": "nearly named",
@@ -52,6 +66,21 @@ def backup(made: Backup) -> str:
     how = "" if made.mode == "copy" else ", sharing their blocks,"
     files = f"{plural(made.files, 'file')} ({size(made.size)})"
     return f"copies of {files}{how} are laid into the vault before anything moves; {size(made.free)} free"
+
+
+def others(shown: Preview) -> list[str]:
+    """Other plans that touch the same, each as a sentence: pl_12 ("Scans"), waiting, also moves Smith/a.txt."""
+    said = [_other(other) for other in shown.others[:TOLD]]
+    return [*said, "and there are more plans that touch the same"] if len(shown.others) > TOLD else said
+
+
+def _other(other: Other) -> str:
+    called = f' ("{clip(inert(other.title), 60)}")' if other.title else ""
+    who = f"{inert(other.plan)}{called}, waiting,"
+    if not other.effect:
+        return f"{who} works in the same folders"
+    more = f" and {plural(other.count - 1, 'more of these')}" if other.count > 1 else ""
+    return f"{who} also {_DOES[other.effect]} {name(other.path)}{more}"
 
 
 def span(seconds: float) -> str:

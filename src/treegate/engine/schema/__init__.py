@@ -14,7 +14,7 @@ from sqlalchemy import Connection, RowMapping, create_engine, event
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Executable
-from sqlalchemy.sql.expression import Select, func, select
+from sqlalchemy.sql.expression import Select, bindparam, func, select, union
 
 from treegate.engine.schema.tables import (
     alerts,
@@ -24,6 +24,7 @@ from treegate.engine.schema.tables import (
     chunks,
     claims,
     decisions,
+    footprints,
     jobs,
     logins,
     looks,
@@ -58,10 +59,12 @@ __all__ = [
     "alerts",
     "answers",
     "audit",
+    "bindparam",
     "checkpoints",
     "chunks",
     "claims",
     "decisions",
+    "footprints",
     "func",
     "jobs",
     "logins",
@@ -84,10 +87,11 @@ __all__ = [
     "touched",
     "touched_runs",
     "undone",
+    "union",
     "vault",
 ]
 
-HEAD = "v0004"
+HEAD = "v0005"
 """The newest migration; equal to Alembic's head (a test holds them together), known without importing Alembic."""
 
 PATIENCE = 60  # seconds that a writer waits for other writers

@@ -279,6 +279,15 @@ touched_runs = Table(  # the runs whose lines are in `touched`
     Column("run", Integer, primary_key=True, autoincrement=False),  # runs.seq
 )
 
+footprints = Table(  # what each plan that may still be carried out has to do with which path (model.footprint)
+    "footprints",
+    metadata,
+    Column("path", BigInteger, primary_key=True, autoincrement=False),  # its hash, as in `touched`
+    Column("mark", Integer, primary_key=True, autoincrement=False),
+    Column("plan", Integer, primary_key=True, autoincrement=False, index=True),  # plans.seq
+    sqlite_with_rowid=False,
+)
+
 checkpoints = Table(  # signed heads of the audit log
     "checkpoints",
     metadata,

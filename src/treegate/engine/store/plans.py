@@ -17,7 +17,8 @@ from treegate.engine.store.records import (
 )
 from treegate.engine.store.writer import Writer, names
 from treegate.errors import Denied, Rejected, Stale
-from treegate.model.lifecycle import Event, State, next_state, refusal
+from treegate.model.footprint import Print
+from treegate.model.lifecycle import AS_PREVIEWED, Event, State, next_state, refusal
 
 Claim = tuple[str, int]  # run and entry of something in a vault that a plan would restore
 
@@ -126,12 +127,13 @@ class PlanWrites(Writer):
         chunks: Iterable[bytes],
         valid: bool,
         by: By,
+        prints: Iterable[Print] = (),
     ) -> StoredPreview:
         """Store what a reviewer will see of the newest revision; the plan becomes pending, or invalid.
 
-        Each chunk is a JSON array of `CHUNK` effects, the last one of what is left. A preview that is the current one
-        already, undecided or approved, is left as it is. Raises Rejected "already-rejected" for a digest that a
-        reviewer turned down before, in this plan or another.
+        Each chunk is a JSON array of `CHUNK` effects, the last one of what is left; `prints` is their footprint. A
+        preview that is the current one already, undecided or approved, is left as it is. Raises Rejected
+        "already-rejected" for a digest that a reviewer turned down before, in this plan or another.
         """
         plan = self.plan(plan_id)
         if plan.digest == digest and plan.state in {State.PENDING, State.APPROVED}:
@@ -150,7 +152,11 @@ class PlanWrites(Writer):
             model=packed(model),
             created_at=by.at,
         )
+        if plan.state in AS_PREVIEWED:
+            self.lift_footprint(plan)
         self.change(plan, event, by, preview=seq, digest=digest, expires_at=None)
+        if valid:
+            self.set_footprint(plan, prints)
         data: dict[str, Json] = {"revision": plan.revision, "digest": digest, "effects": effects, "valid": valid}
         self.log("previewed", by, plan=plan_id, data=data)
         return self._current(self.plan(plan_id))

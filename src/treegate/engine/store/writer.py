@@ -7,14 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from treegate.engine import audit, schema
+from treegate.engine import audit, footprints, schema
 from treegate.engine.schema import Connection, Executable, translated
 from treegate.engine.store.reader import Reader
 from treegate.engine.store.records import By, StoredPlan
 from treegate.model.effects import Raw, tagged
-from treegate.model.lifecycle import Event, State, next_state
+from treegate.model.footprint import TOLD, Print
+from treegate.model.lifecycle import AS_PREVIEWED, Event, State, next_state
 
 _BATCH = 200  # rows handed to the database at once
+BESIDE = 20  # plans whose reports are written anew because of another one, the oldest; all doors tell of any number
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,14 @@ class Touched:
     plans: set[str] = field(default_factory=set)
     runs: set[str] = field(default_factory=set)
     left: set[tuple[str, str]] = field(default_factory=set)  # (plan, case) where the one no longer touches the other
+    beside: set[str] = field(default_factory=set)  # plans that touch what one touches that came, or waits no longer
 
     def add(self, other: Touched) -> None:
         """Takes in what another transaction spoke of."""
         self.plans.update(other.plans)
         self.runs.update(other.runs)
         self.left.update(other.left)
+        self.beside.update(other.beside)
 
 
 class Writer(Reader):
@@ -99,7 +103,21 @@ class Writer(Reader):
         state = next_state(plan.state, event, plan.id)
         values = {"state": state.value, "updated_at": by.at, **columns}
         self.execute(schema.plans.update().where(schema.plans.c.id == plan.id).values(values))
+        if plan.state in AS_PREVIEWED and state not in AS_PREVIEWED:
+            self.lift_footprint(plan)
         return state
+
+    def lift_footprint(self, plan: StoredPlan) -> None:
+        """A plan has to do with nothing any more; plans that touch the same have something else to say now."""
+        self.touched.beside.update(footprints.beside(self, plan.seq, BESIDE))
+        footprints.drop(self, plan.seq)
+
+    def set_footprint(self, plan: StoredPlan, prints: Iterable[Print]) -> None:
+        """A plan has to do with this; so have others, unless they have enough to say already."""
+        footprints.keep(self, plan.seq, prints)
+        for id in footprints.beside(self, plan.seq, BESIDE):
+            if plan.id in footprints.beside(self, self.plan(id).seq, TOLD + 1):
+                self.touched.beside.add(id)
 
 
 def names(cases: Iterable[str]) -> list[audit.Json]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from treegate.engine.store.records import StoredPlan, StoredPreview
 from treegate.errors import UsageError
-from treegate.gate import comparing, finding, looking, plans, reducing, repairing, revising, writing
+from treegate.gate import comparing, finding, looking, overlapping, plans, reducing, repairing, revising, writing
 from treegate.gate.comparing import Comparison
 from treegate.gate.face.base import Face, as_plan
 from treegate.gate.finding import Piece
@@ -81,7 +81,7 @@ class Proposing(Face):
 
     def show(self, plan: str) -> Shown:
         """A stored plan (by id or unique prefix) with its preview and where it stands."""
-        return plans.show(self._core, plan)
+        return overlapping.shown(self._core, plan)
 
     def plan(self, plan: str) -> StoredPlan:
         """Where a stored plan stands."""
