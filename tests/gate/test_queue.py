@@ -458,3 +458,15 @@ def test_what_changed_since_it_was_looked_at_is_not_read(shared: Queue, more: by
     path.write_bytes(b'{"version": 2}' + more)
     os.utime(path, ns=(1, 1))
     assert shared.gate.read_drop(drop) is None
+
+
+def test_a_shelf_that_a_crash_left_half_cleared_is_cleared(shared: Queue):
+    """What lies on both shelves may be two names of one file, of which a rename would leave both."""
+    id = shared.took(shared.office.document(move("a.txt", "b.txt")))
+    there = shared.at(id)
+    other = shared.folder / "done" / id
+    other.mkdir()
+    (other / "plan.json").hardlink_to(there / "plan.json")
+    dropbox(shared.gate.core).move(id, "pending", "done")
+    assert not there.exists()
+    assert {path.name for path in other.iterdir()} == {"plan.json", "validation.md", "status"}

@@ -188,7 +188,7 @@ class Dropbox:
                         if name.endswith(ASIDE):  # half written when somebody was killed
                             posix.unlink(source, name)
                         else:
-                            os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
+                            _bring(source, target, name)
             with self._folder(old) as fd:
                 posix.rmdir(fd, id)
         except FileNotFoundError:
@@ -292,6 +292,15 @@ def _rename(src: int, old: str, dst: int, new: str) -> None:
         if error.errno not in _NO_FLAGS:
             raise
         posix.rename_checked(src, old, dst, new)
+
+
+def _bring(source: int, target: int, name: str) -> None:
+    """Moves a file; where both names are links to one, a rename would leave both (rename(2)), and this one goes."""
+    with suppress(FileNotFoundError):
+        if os.path.samestat(os.lstat(name, dir_fd=source), os.lstat(name, dir_fd=target)):
+            posix.unlink(source, name)
+            return
+    os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
 
 
 def _keep(*folders: int) -> None:

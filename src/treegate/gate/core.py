@@ -84,9 +84,10 @@ class Core:
             raise NotFound(f"there is no case {case!r}", code="case-not-found", hint=hint, next="treegate status")
 
     @contextmanager
-    def locked(self, cases: Iterable[str], *, shared: bool = False) -> Iterator[None]:
-        """The locks of cases, waited for as long as the configuration says."""
-        with case_locks(self.state / "locks", cases, shared=shared, wait=self.config.lock_wait / 1000):
+    def locked(self, cases: Iterable[str], *, shared: bool = False, wait: float | None = None) -> Iterator[None]:
+        """The locks of cases, waited for as long as the configuration says, or so many seconds."""
+        waits = self.config.lock_wait / 1000 if wait is None else wait
+        with case_locks(self.state / "locks", cases, shared=shared, wait=waits):
             self.workspace.check_marker()
             yield
 

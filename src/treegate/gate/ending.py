@@ -14,7 +14,7 @@ from treegate.engine.staging import FULL
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
 from treegate.errors import RolledBack, TreegateError
-from treegate.gate import chronicle
+from treegate.gate import affected, chronicle
 from treegate.gate.accounts import Account
 from treegate.gate.core import Core
 from treegate.model.lifecycle import State
@@ -116,7 +116,7 @@ def end(core: Core, run: Run, outcome: State) -> None:
 def _end_applied(core: Core, run: Run, account: Account, receipt_digest: str) -> None:
     """The end of an applied run in the store: one transaction."""
     undone, whole = _undone(core, run) if run.undo_of is not None else ([], False)
-    restored = account.restored()
+    restored, upset = account.restored(), affected.upset(core, run)
     with core.store.write() as transaction:
         for source, entries in restored.items():
             transaction.mark_vault(source, entries, vault.RESTORED, core.by(), by_run=run.id)
@@ -130,6 +130,7 @@ def _end_applied(core: Core, run: Run, account: Account, receipt_digest: str) ->
             undone=undone,
             whole=whole,
         )
+        affected.note(core, transaction, upset)
         checkpoints.make_if_due(transaction, core.key, core.by())
 
 

@@ -36,7 +36,6 @@ ABSENT = {
     "due": "of who runs the jobs",
     "carry_out": "of who runs the jobs",
     "take_up": "of who runs the jobs",
-    "recheck": "of who runs the jobs",
     **dict.fromkeys(
         (
             "attended",
@@ -46,6 +45,8 @@ ABSENT = {
             "hold",
             "make_queue",
             "read_drop",
+            "renew",
+            "stale",
             "stamps",
             "take_claim",
             "take_drop",
@@ -218,6 +219,23 @@ def test_a_preview_is_looked_at_from_all_sides(door: Door):
     assert reviewer.explain_document(SORT).required == 1
     assert reviewer.reduce(made.id, [edited.id], made.digest).revision == 2
     assert [event.event for event in reviewer.events_of(made.id)][:2] == ["submitted", "previewed"]
+
+
+def test_a_run_leaves_stale_what_it_upset_and_nothing_else(door: Door):
+    """At once: whoever is answered that it is applied finds the others as it left them; each told of the other."""
+    author, reviewer, operator = door("author"), door("reviewer"), door("operator")
+    moves = [{"op": "move", "from": source, "to": to} for source, to in (("1", "a"), ("1", "b"), ("2", "c"))]
+    made = [
+        author.submit(plan({**move, "from": f"scan{move['from']}.pdf", "to": f"{move['to']}.pdf"})) for move in moves
+    ]
+    assert [other.plan for other in reviewer.show(made[1].id).preview.others] == [made[0].id]
+    reviewer.approve(made[0].id, made[0].digest)
+    assert operator.apply(made[0].id).state == "applied"
+    assert [reviewer.plan(one.id).state for one in made] == ["applied", "stale", "pending"]
+    assert reviewer.show(made[1].id).preview.others == []
+    assert author.refresh(made[1].id).state == "invalid"
+    reviewer.approve(made[2].id, made[2].digest)
+    assert operator.apply(made[2].id).state == "applied"
 
 
 def test_plans_are_listed_page_by_page(door: Door):

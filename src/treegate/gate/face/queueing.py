@@ -6,8 +6,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from treegate.engine.dropbox import PENDING, Drop
+from treegate.engine.store.records import StoredPlan
 from treegate.gate.face.base import Face
-from treegate.gate.queue import heeding, holding, intake, shelving
+from treegate.gate.queue import heeding, holding, intake, renewing, shelving
 from treegate.gate.queue.folder import attended, dropbox
 from treegate.gate.queue.heeding import Heeded
 from treegate.gate.queue.intake import Taken
@@ -53,6 +54,14 @@ class Queueing(Face):
     def heed(self, plan: str) -> Heeded:
         """Does what somebody wrote into the status file of a plan that waits, or answers it."""
         return heeding.heed(self._core, plan)
+
+    def stale(self) -> list[StoredPlan]:
+        """The plans that are stale, oldest first."""
+        return renewing.stale(self._core)
+
+    def renew(self, plan: str) -> bool:
+        """Previews a stale plan anew that was dropped, for nobody could ask for it in the folder; whether it was."""
+        return renewing.renew(self._core, plan)
 
     def hold(self, before: bool) -> bool:
         """Pauses and resumes as a file PAUSED in the queue says; whether it lies there, and did `before`."""

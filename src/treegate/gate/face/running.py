@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from treegate.engine.jobs import Job
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.errors import TreegateError
-from treegate.gate import affected, ending, jobs, proof, recovery, runbook, runs, undoing
+from treegate.gate import ending, jobs, proof, recovery, runbook, runs, undoing
 from treegate.gate.ending import Applied
 from treegate.gate.face.base import Face
 from treegate.gate.jobs import Progress
@@ -50,10 +50,6 @@ class Running(Face):
     def carry_out(self, run: str) -> Applied:
         """Does one job, on behalf of whoever asked for it."""
         return jobs.carry_out(self._core, run)
-
-    def recheck(self, case: str) -> list[str]:
-        """After a run on a case: plans that no longer fit the tree are stale; the ids of those that were touched."""
-        return affected.recheck(self._core, case)
 
     def take_up(self) -> None:
         """Sorts the jobs that a crash left under way."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
-from treegate.errors import TreegateError
+from treegate.engine.store.records import StoredPlan
 from treegate.gate import revising
 from treegate.gate.core import Core
 from treegate.gate.queue import intake
@@ -14,18 +12,18 @@ from treegate.model.lifecycle import State
 MOST = 1000
 
 
-def renew(core: Core, case: str) -> list[str]:
-    """Previews the stale plans of a case that were dropped; those that nobody has to look at are asked for again.
+def stale(core: Core) -> list[StoredPlan]:
+    """The plans that are stale, oldest first, whatever door they came in at."""
+    return core.store.recalled(("stale",), lambda: core.store.list_plans([State.STALE], limit=MOST)[0][::-1])
 
-    What somebody approved is another preview now, and waits to be approved anew.
+
+def renew(core: Core, id: str) -> bool:
+    """Previews a stale plan, if it was dropped; one that nobody has to look at is asked for again.
+
+    What somebody approved is another preview now, and waits to be approved anew. Raises TreegateError.
     """
-    found, _ = core.store.list_plans([State.STALE], case, MOST, within=core.actor.cases)
-    renewed = []
-    for plan in reversed(found):  # oldest first
-        if dropbox(core).shelf_of(plan.id) is None:
-            continue
-        with suppress(TreegateError):  # busy, or unfinished: it stays stale, and is seen to after the next run
-            revising.refresh(core, plan.id)
-            intake.ask(core, plan.id)
-            renewed.append(plan.id)
-    return renewed
+    if core.store.plan(id).state is not State.STALE or dropbox(core).shelf_of(id) is None:
+        return False
+    revising.refresh(core, id)
+    intake.ask(core, id)
+    return True

@@ -33,7 +33,7 @@ _FORKS.set_forkserver_preload(["__main__", __name__])
 _gate: Gate | None = None  # of this worker process
 _changing = threading.Lock()  # held while this worker changes what a crash would leave midway
 CHANGING = frozenset(
-    {"apply", "carry_out", "recover", "prune", "fsck", "rekey", "report", "take_drop", "take_claim", "recheck"}
+    {"apply", "carry_out", "recover", "prune", "fsck", "rekey", "report", "take_drop", "take_claim", "renew"}
 )
 
 

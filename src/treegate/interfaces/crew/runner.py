@@ -7,7 +7,8 @@ import contextlib
 import logging
 
 from treegate.engine.jobs import Job
-from treegate.errors import TreegateError
+from treegate.engine.store.records import StoredPlan
+from treegate.errors import Busy, NeedsRecovery, TreegateError
 from treegate.gate import Gate
 from treegate.interfaces.crew.crew import Crew
 from treegate.model.actors import Actor, Role
@@ -22,10 +23,10 @@ class Runner:
     """Looks for jobs that are due and has them done; what a crash left is brought to an end first."""
 
     def __init__(
-        self, gate: Gate, crew: Crew, who: Actor = OURSELVES, pause: float = PAUSE, *, rechecks: bool = False
+        self, gate: Gate, crew: Crew, who: Actor = OURSELVES, pause: float = PAUSE, *, renews: bool = False
     ) -> None:
-        """`rechecks`: once nothing is due, plans that wait are held against what the runs did."""
-        self._rechecks = rechecks
+        """`renews`: once nothing is due, dropped plans that went stale are previewed anew."""
+        self._renews = renews
         self._gate, self._crew, self._who, self._pauses = gate.acting_as(who), crew, who, pause
         self._working: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
@@ -33,7 +34,7 @@ class Runner:
         self._settled = False
         self._stamp: int | None = None  # of the database, when jobs were looked for last
         self._looked = 0.0
-        self._ran: set[str] = set()  # cases on which something ran, and no other plan was looked at since
+        self._tried: set[tuple[str, int | None]] = set()  # stale plans that were previewed anew, or could not be
 
     def start(self) -> None:
         """Begins; once what was unfinished is recovered, jobs are looked for."""
@@ -50,7 +51,9 @@ class Runner:
 
     async def busy(self) -> bool:
         """Whether jobs are under way, or due."""
-        return not self._settled or bool(self._working or self._ran) or bool(await asyncio.to_thread(self._gate.due))
+        if not self._settled or self._working or bool(await asyncio.to_thread(self._gate.due)):
+            return True
+        return self._renews and bool(await asyncio.to_thread(self._unfit))
 
     def rest(self) -> None:
         """Takes no more jobs; they wait for whoever runs jobs next."""
@@ -77,8 +80,8 @@ class Runner:
                 for job in due:
                     if job.run not in self._working:
                         self._working[job.run] = asyncio.create_task(self._do(job))
-                if not self._working:
-                    self._recheck()
+                if self._renews and not self._working:
+                    self._renew(await asyncio.to_thread(self._unfit))
             await self._pause()
 
     def _stirred(self) -> bool:
@@ -105,23 +108,26 @@ class Runner:
                 await self._settle()
         finally:
             self._working.pop(job.run, None)
-            if self._rechecks:
-                self._ran.update(job.cases)
             self.wake()
 
-    def _recheck(self) -> None:
-        """Once nothing is due: what the runs did may be what other plans counted on."""
-        for case in sorted(self._ran):
-            self._working[f"recheck {case}"] = asyncio.create_task(self._look_over(case))
-        self._ran.clear()
+    def _unfit(self) -> list[StoredPlan]:
+        """Stale plans that nobody has tried to preview anew."""
+        return [plan for plan in self._gate.stale() if (plan.id, plan.preview) not in self._tried]
 
-    async def _look_over(self, case: str) -> None:
+    def _renew(self, unfit: list[StoredPlan]) -> None:
+        for plan in unfit:
+            self._tried.add((plan.id, plan.preview))
+            self._working[plan.id] = asyncio.create_task(self._preview(plan))
+
+    async def _preview(self, plan: StoredPlan) -> None:
         try:
-            await self._crew.call(self._who, "recheck", case)
-        except TreegateError as error:  # each is looked at before its own run, as ever
-            _log.warning("the plans that wait were not looked at: %s", error.code)
+            await self._crew.call(self._who, "renew", plan.id)
+        except (Busy, NeedsRecovery):
+            self._loop.call_later(LONG, self._tried.discard, (plan.id, plan.preview))
+        except TreegateError as error:  # it stays stale; its author sees why once they ask
+            _log.warning("plan %s could not be previewed anew: %s", plan.id, error.code)
         finally:
-            self._working.pop(f"recheck {case}", None)
+            self._working.pop(plan.id, None)
             self.wake()
 
     async def _settle(self) -> None:

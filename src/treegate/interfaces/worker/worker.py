@@ -42,7 +42,7 @@ class Worker:
         self._gate = self._opened.acting_as(OURSELVES)
         config = self._gate.core.config.queue
         self._takers, self._hands = Crew(root, environ), Crew(root, environ)
-        self._runner = Runner(self._gate, self._hands, OURSELVES, LONG, rechecks=True)
+        self._runner = Runner(self._gate, self._hands, OURSELVES, LONG, renews=True)
         self._taking = Taking(self._gate, self._takers, self._runner.wake)
         self._doors = Doors(self._opened, self._takers, secrets, self._runner.wake)
         self.folder = self._gate.make_queue()
