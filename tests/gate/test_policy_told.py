@@ -103,6 +103,19 @@ def test_a_change_of_policy_is_an_event_with_the_keys_that_changed(firm):
     assert len(told(firm)) == 3
 
 
+def test_that_status_files_are_trusted_is_an_event_and_that_they_are_no_more(firm):
+    def said() -> list:
+        return [json.loads(row.data)["trusts"] for row in events(firm, "queue-trust-changed")]
+
+    assert said() == []
+    firm.configure(queue_trust_status="true")
+    firm.reopen()
+    assert said() == [True]
+    firm.configure(queue_trust_status="false")
+    firm.reopen()
+    assert said() == [True, False]
+
+
 # --- tokens ----------------------------------------------------------------------------------------------------
 
 

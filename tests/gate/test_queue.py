@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -348,6 +349,52 @@ def test_a_file_paused_is_a_pause_at_every_door(shared: Queue):
     assert shared.carry_out() == 1
 
 
+def test_who_may_drop_does_not_lift_a_pause(firm: Office):
+    """Nothing proves who took PAUSED away: it is put back, and says what to do; `resume` takes both away."""
+    queue = Queue(firm)
+    paused = queue.folder / "PAUSED"
+    paused.touch()
+    before = queue.gate.hold(False)
+    paused.unlink()
+    assert queue.gate.hold(before)
+    assert "treegate resume" in paused.read_text()
+    (pause,) = firm.gate.status().paused
+    assert "agent.user" in pause.comment
+    paused.unlink()
+    assert queue.gate.hold(False)  # another worker, which never saw the file
+    assert paused.exists()
+    firm.gate.resume()
+    assert not paused.exists()
+    assert not queue.gate.hold(True)
+    assert firm.gate.status().paused == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be two users")
+@pytest.mark.parametrize(("mode", "owner", "lifts"), [(0o1777, 0, True), (0o777, 0, False), (0o1777, 65534, False)])
+def test_permissions_prove_that_no_author_lifted_a_pause(firm: Office, mode: int, owner: int, lifts: bool):
+    """A sticky folder keeps the agents' user from a file that is not theirs; their own pause is lifted at a door."""
+    firm.root.parent.chmod(0o755)
+    firm.configure(agent_user="nobody")
+    queue = Queue(firm)
+    queue.folder.chmod(mode)
+    paused = queue.folder / "PAUSED"
+    paused.touch()
+    os.chown(paused, owner, owner)
+    before = queue.gate.hold(False)
+    paused.unlink()
+    assert queue.gate.hold(before) is not lifts
+    assert (firm.gate.status().paused == []) is lifts
+
+
+def test_who_resumes_while_no_worker_runs_is_not_paused_again(shared: Queue):
+    """The file goes with the pause, so that a worker that starts later does not find it."""
+    (shared.folder / "PAUSED").touch()
+    shared.gate.hold(False)
+    shared.office.gate.resume()
+    assert not shared.gate.hold(False)
+    assert shared.office.gate.status().paused == []
+
+
 def test_a_pause_of_another_door_is_not_lifted_by_the_folder(shared: Queue):
     """It has no PAUSED, and stays."""
     shared.office.gate.pause(None, "audit")
@@ -470,3 +517,88 @@ def test_a_shelf_that_a_crash_left_half_cleared_is_cleared(shared: Queue):
     dropbox(shared.gate.core).move(id, "pending", "done")
     assert not there.exists()
     assert {path.name for path in other.iterdir()} == {"plan.json", "validation.md", "status"}
+
+
+# Revised elsewhere
+
+
+def test_a_plan_that_is_revised_at_another_door_is_shown_anew(shared: Queue):
+    """Document, preview and digest are the new ones; an edit of the older digest is answered, and decides nothing."""
+    gate, office = shared.office.gate, shared.office
+    id = shared.took(office.document(move("a.txt", "b.txt")))
+    old = gate.plan(id).digest
+    shared.write(id, "approved")
+    gate.revise(id, office.document(move("a.txt", "c.txt")))
+    now = gate.plan(id)
+    assert now.digest != old
+    assert json.loads(shared.at(id, "plan.json").read_text())["operations"][0]["to"] == "c.txt"
+    assert "c.txt" in shared.at(id, "validation.md").read_text()
+    assert f"digest: {now.digest}" in shared.at(id, "status").read_text()
+    assert shared.says(id) == "pending"
+    said = f"rita said approved too late: that was of digest {str(old)[:12]}, and is of {str(now.digest)[:12]} now"
+    assert said in shared.log(id)
+    shared.write(id, "approved", digest=str(old))
+    assert shared.heed(id) == "refused"
+    assert "digest-not-current" in shared.log(id)
+    assert gate.plan(id).state == "pending"
+    shared.write(id, "approved", digest=str(now.digest))
+    assert shared.heed(id) == "decided"
+    shared.carry_out()
+    assert office.path("Smith/c.txt").exists()
+
+
+def test_a_plan_that_failed_comes_back_once_it_is_mended(shared: Queue):
+    """From `failed/` to `pending/`, whatever the door, with nothing of the old revision left."""
+    id = shared.took(shared.office.document(move("missing.txt", "b.txt")))
+    assert shared.shelf(id) == "failed"
+    shared.office.gate.revise(id, shared.office.document(move("a.txt", "b.txt")))
+    assert shared.shelf(id) == "pending"
+    assert shared.says(id) == "pending"
+    shared.write(id, "approved")
+    assert shared.heed(id) == "decided"
+    assert shared.carry_out() == 1
+    assert not (shared.at(id) / "reasons.md").exists()
+
+
+@pytest.mark.parametrize("by", ["x" * 201, "rita\u202eatir", "ri\tta", "\u200b"])
+def test_who_decides_has_a_name_that_can_be_read(shared: Queue, by: str):
+    """As tokens have: it stands in every log."""
+    id = shared.took(shared.office.document(move("a.txt", "b.txt")))
+    shared.write(id, "approved", by=by)
+    assert shared.heed(id) == "refused"
+    assert "status-by-invalid" in shared.log(id)
+    assert shared.office.gate.plan(id).state == "pending"
+
+
+# Folders that are gone
+
+
+@pytest.mark.parametrize("shelf", ["pending", "failed", "done"])
+def test_fsck_makes_the_folder_of_a_dropped_plan_anew(shared: Queue, shelf: str):
+    """As it was, but for the log of answers; `status` can be filled in again, and one that is there is left alone."""
+    id = shared.took(shared.office.document(move("a.txt", "b.txt")))
+    if shelf != "pending":
+        shared.write(id, "approved" if shelf == "done" else "rejected")
+        shared.heed(id)
+        shared.carry_out()
+    there = shared.at(id)
+    assert there.parent.name == shelf
+    before = {path.name: path.read_bytes() for path in there.iterdir()}
+    shutil.rmtree(there)
+    assert shared.office.gate.fsck(dry=True)
+    assert not there.exists()
+    told = [one.title for one in shared.office.gate.fsck() if one.severity == "rebuilt"]
+    assert len(told) == len(before)
+    assert {path.name: path.read_bytes() for path in there.iterdir()} == before
+    assert shared.at(id, "status").stat().st_mode & 0o777 == 0o664
+    assert shared.office.gate.fsck() == []
+    if shelf == "pending":
+        shared.write(id, "approved")
+        assert shared.office.gate.fsck() == []
+        assert shared.heed(id) == "decided"
+
+
+def test_fsck_makes_no_folder_for_a_plan_of_another_door(shared: Queue):
+    done = shared.office.submit(move("a.txt", "b.txt"))
+    assert shared.office.gate.fsck() == []
+    assert not list(shared.folder.glob(f"*/{done.id}"))

@@ -38,6 +38,11 @@ def row(event: str, data: object = None, **more: object) -> AuditRow:
         ("logged-in", {"token": None}, "logged in"),
         ("logged-out", {"everywhere": True}, "logged out everywhere"),
         ("policy-changed", {"old": "", "new": "d" * 64, "changed": []}, "noted the policy that holds"),
+        (
+            "queue-trust-changed",
+            {"trusts": True},
+            "changed queue.trust_status: status files count whoever could have written them",
+        ),
         ("policy-changed", {"changed": ["limits.files", "rules"]}, "changed policy: limits.files, rules"),
         ("something-new", {"case": "Smith"}, "something new run_x case Smith"),
     ],

@@ -125,6 +125,13 @@ def rows(
         after = found[-1][0]
 
 
+def plans_from(reader: Reader, channel: str) -> set[str]:
+    """The plans that were handed in at a door."""
+    table = schema.audit
+    came = (table.c.event == "submitted") & (table.c.channel == channel)
+    return {str(plan) for (plan,) in reader.tuples(schema.select(table.c.plan).where(came))}
+
+
 def checked(chain: Iterable[AuditRow], after: Anchor = GENESIS) -> Iterator[tuple[AuditRow, str]]:
     """Each row that follows `after`, with what is wrong there in a sentence, or "".
 

@@ -78,6 +78,11 @@ class Dropbox:
         except FileNotFoundError:
             return False
 
+    def put_paused(self, data: bytes) -> None:
+        """Puts a PAUSED there, which says why."""
+        with self._folder(make=True) as fd:
+            _put(fd, PAUSED, data)
+
     def unpause(self) -> None:
         """Takes the PAUSED away."""
         with self._folder() as fd, suppress(FileNotFoundError):

@@ -62,7 +62,7 @@ def _difference(root: Path, place: Where, pieces: Callable[[], Iterable[bytes]] 
         with _folder(root, place) as folder:
             mode = os.lstat(handles.raw(place[-1]), dir_fd=folder).st_mode
             if pieces is None:
-                return "it is of no plan of this case any more"
+                return "it does not belong there any more"
             if not st.S_ISREG(mode):
                 return "it was a link" if st.S_ISLNK(mode) else "it was no file"
             if twin is not None and _same(root, twin, folder, place[-1]):

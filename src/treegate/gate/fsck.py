@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
+from treegate.engine import audit, receipts, tablefile, vault
 from treegate.engine import projections as files
-from treegate.engine import receipts, tablefile, vault
 from treegate.engine.probe import Finding
 from treegate.engine.projections import Found, Projection
 from treegate.engine.store.records import Run, VaultState
 from treegate.errors import NotVerified, TreegateError
 from treegate.gate import auditing, health, intact, projections, reporting, stock, vaultfiles
 from treegate.gate.core import Core
+from treegate.gate.queue import shelving
+from treegate.gate.queue.folder import CHANNEL
 from treegate.gate.undoing import note_rolled_back
 from treegate.model.actors import Action, Role
 from treegate.model.lifecycle import UNFINISHED, State
@@ -181,12 +183,10 @@ def _listed(folder: Path) -> set[str]:
 def _projections(core: Core, dry: bool) -> Iterator[Finding]:
     """Every report held against the store; each batch alone, so that nobody who acts has to wait for all."""
     stuck: list[Found] = []
-    for what, batch in _batches(core):
+    for what, batch in _batches(core, dry):
         try:
             with reporting.alone(core):
-                found = [
-                    one for projection in batch() for one in files.bring(core.workspace.root, projection, dry=dry)
-                ]
+                found = list(batch())
         except TreegateError as error:
             yield Finding("error", f"the reports on {what}: {error.message}", error.hint or BACKUP)
             continue
@@ -197,12 +197,24 @@ def _projections(core: Core, dry: bool) -> Iterator[Finding]:
         yield Finding("error", f"{len(stuck) - MOST:,} more reports cannot be written", "as above")
 
 
-def _batches(core: Core) -> Iterator[tuple[str, Callable[[], Iterable[Projection]]]]:
+def _batches(core: Core, dry: bool) -> Iterator[tuple[str, Callable[[], Iterable[Found]]]]:
+    dropped = audit.plans_from(core.store, CHANNEL)
     for plan in core.store.list_plans(limit=1 << 30)[0]:
-        yield f"plan {plan.id}", partial(projections.of_known, core, plan.id)
+        yield f"plan {plan.id}", partial(_plan, core, plan.id, plan.id in dropped, dry)
     for run in core.store.runs():
-        yield f"run {run.id}", partial(projections.of_ended, core, run.id)
-    yield "plans that left a case", partial(projections.strays, core)
+        yield f"run {run.id}", partial(_brought, core, partial(projections.of_ended, core, run.id), dry)
+    yield "plans that left a case", partial(_brought, core, partial(projections.strays, core), dry)
+
+
+def _plan(core: Core, id: str, dropped: bool, dry: bool) -> Iterator[Found]:
+    yield from _brought(core, partial(projections.of_known, core, id, dropped=dropped), dry)
+    if dropped:
+        yield from shelving.restore(core, core.store.plan(id), dry=dry)
+
+
+def _brought(core: Core, due: Callable[[], Iterable[Projection]], dry: bool) -> Iterator[Found]:
+    for projection in due():
+        yield from files.bring(core.workspace.root, projection, dry=dry)
 
 
 def _report(found: Found, dry: bool) -> Finding:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from treegate.engine import pauses
 from treegate.engine.pauses import WHOLE, Pause
+from treegate.errors import TreegateError
 from treegate.gate.core import Core
+from treegate.gate.queue.folder import dropbox
 from treegate.model.actors import Action
 
 
@@ -23,6 +26,9 @@ def resume(core: Core, case: str | None = None) -> list[Pause]:
     scope = _allowed(core, case, known=[one.case for one in pauses.pauses(core.store)])
     with core.store.write() as transaction:
         pauses.resume(transaction, scope, core.by())
+    if scope == WHOLE:
+        with suppress(TreegateError, OSError):  # a worker does it, once the folder can be written
+            dropbox(core).unpause()
     return seen(core)
 
 

@@ -9,9 +9,7 @@ from treegate.engine.store import Reader
 from treegate.engine.tokens import Token
 from treegate.errors import UsageError
 from treegate.gate.core import Core
-from treegate.model.actors import Action, Role
-
-LONGEST = 200  # characters of a name
+from treegate.model.actors import LONGEST_NAME, Action, Role, is_name
 
 
 def create(
@@ -55,10 +53,9 @@ def _own(core: Core, reader: Reader) -> list[Token]:
 
 
 def _check_name(name: str) -> None:
-    """A name stands for somebody in every decision and every log: it has to be read as what it is."""
-    if not name.strip() or not name.isprintable() or len(name) > LONGEST:
+    if not is_name(name):
         raise UsageError(
             "this is no name for a token",
             code="token-name",
-            hint=f"a name is 1 to {LONGEST} characters that can be printed",
+            hint=f"a name is 1 to {LONGEST_NAME} characters that can be printed",
         )

@@ -70,6 +70,16 @@ def note_policy(core: Core, meta: Meta) -> None:
             transaction.note_policy(now, core.by(), old=_digest(before), new=_digest(now), changed=changed)
 
 
+def note_trust(core: Core, meta: Meta) -> None:
+    """Writes an event where status files of the queue count otherwise than was noted last; at first they do not."""
+    now = core.config.queue.trust_status
+    if now == meta.trusts:
+        return
+    with core.store.write() as transaction:
+        if transaction.meta().trusts != now:
+            transaction.note_trust(now, core.by())
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest() if text else ""
 

@@ -86,14 +86,15 @@ def _due(core: Core, touched: Touched) -> Iterator[Projection]:
         yield from of_ended(core, id)
 
 
-def of_known(core: Core, id: str) -> Iterator[Projection]:
-    """What there is of a plan as the store has it now."""
-    return of_plan(core, core.store.plan(id))
+def of_known(core: Core, id: str, *, dropped: bool = False) -> Iterator[Projection]:
+    """What there is of a plan as the store has it now; of one that was `dropped`, in the queue in any case."""
+    plan = core.store.plan(id)
+    return of_plan(core, plan, shelving.home(core, plan) if dropped else None)
 
 
-def of_plan(core: Core, plan: StoredPlan) -> Iterator[Projection]:
+def of_plan(core: Core, plan: StoredPlan, home: Where | None = None) -> Iterator[Projection]:
     """What there is of a plan: its document and preview in each of its cases, and its history."""
-    yield from _in_cases(core, plan, _TWO)
+    yield from _in_cases(core, plan, _TWO, home)
     place = (*_database(core), HISTORY, f"{plan.id}.json")
     yield Projection([place], partial(telling.history, core, plan))
 
@@ -104,9 +105,11 @@ def _of_preview(core: Core, plan: StoredPlan) -> Iterator[Projection]:
         yield from _in_cases(core, plan, _TWO[1:])
 
 
-def _in_cases(core: Core, plan: StoredPlan, kinds: Iterable[_Kind]) -> Iterator[Projection]:
+def _in_cases(
+    core: Core, plan: StoredPlan, kinds: Iterable[_Kind], home: Where | None = None
+) -> Iterator[Projection]:
     cases = [case for case in plan.cases if case in core.workspace.cases()]  # an invalid plan may name others
-    queued = shelving.place_of(core, plan.id)
+    queued = home or shelving.place_of(core, plan.id)
     latest = [case for case in cases if _newest(core, case) == plan.id]
     for name, mine, ending, tell in kinds:
         places = [(*_reports(core, case), EACH, f"{plan.id}.{ending}") for case in cases]

@@ -12,6 +12,12 @@ from treegate.errors import Denied
 
 WEB = "web"  # the channel of people on the pages
 SLACK = "slack"
+LONGEST_NAME = 200  # characters
+
+
+def is_name(name: str) -> bool:
+    """Whether a name may stand for somebody in decisions and logs: it has to be read as what it is."""
+    return bool(name.strip()) and name.isprintable() and len(name) <= LONGEST_NAME
 
 
 class Role(StrEnum):

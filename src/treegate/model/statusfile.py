@@ -16,6 +16,7 @@ from collections.abc import Iterable
 import msgspec
 
 from treegate.errors import UsageError
+from treegate.model.actors import LONGEST_NAME, is_name
 from treegate.model.names import visible
 
 WORDS = ("approved", "rejected", "changes-requested")
@@ -77,12 +78,16 @@ def read(data: bytes) -> Status:
 
 
 def checked(status: Status) -> Status:
-    """A status that somebody has set; raises UsageError where it decides nothing, or nobody says so."""
+    """A status that somebody has set; raises UsageError where it decides nothing, or nobody with a name says so."""
     if not status.decides:
         raise _unknown(status.word)
     if not status.by:
         text = f"it says {status.word}, and not who says so"
         raise UsageError(text, code="status-by-missing", hint="fill in your name behind `by:` and save it again")
+    if not is_name(status.by):
+        text = f"{visible(status.by[:60])!r} is no name"
+        hint = f"a name is 1 to {LONGEST_NAME} characters that can be printed"
+        raise UsageError(text, code="status-by-invalid", hint=hint)
     return status
 
 

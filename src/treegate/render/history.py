@@ -135,6 +135,12 @@ def _policy(row: Any, data: dict[str, Any]) -> str:
     return f"changed policy: {changed}" if changed else "noted the policy that holds"
 
 
+def _trust(row: Any, data: dict[str, Any]) -> str:
+    trusts = data.get("trusts")
+    counts = "whoever could have written them" if trusts else "only where no author could have written them"
+    return f"changed queue.trust_status: status files count {counts}"
+
+
 _SPECIAL: dict[str, Callable[[Any, dict[str, Any]], str]] = {
     "previewed": _previewed,
     "run-ended": _ended,
@@ -142,6 +148,7 @@ _SPECIAL: dict[str, Callable[[Any, dict[str, Any]], str]] = {
     "cleared": _cleared,
     "logged-out": _logged_out,
     "policy-changed": _policy,
+    "queue-trust-changed": _trust,
 }
 TOLD = (*_SAYINGS, *_SPECIAL)  # events that there are words for
 

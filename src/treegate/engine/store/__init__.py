@@ -80,10 +80,18 @@ class Transaction(RunWrites):
 
     def note_policy(self, policy: str, by: By, *, old: str, new: str, changed: list[str]) -> None:
         """Note the policy that holds from now on; `old` and `new` are digests, `changed` the keys that differ."""
-        table = schema.meta
-        self.execute(table.delete().where(table.c.key == "policy"))
-        self.insert_many(table, [{"key": "policy", "value": policy}])
+        self._say("policy", policy)
         self.log("policy-changed", by, data={"old": old, "new": new, "changed": changed})
+
+    def note_trust(self, trusts: bool, by: By) -> None:
+        """Note whether status files of the queue count from now on, whoever could have written them."""
+        self._say("trusts", "yes" if trusts else "no")
+        self.log("queue-trust-changed", by, data={"trusts": trusts})
+
+    def _say(self, key: str, value: str) -> None:
+        table = schema.meta
+        self.execute(table.delete().where(table.c.key == key))
+        self.insert_many(table, [{"key": key, "value": value}])
 
 
 def _nobody(touched: Touched) -> None:

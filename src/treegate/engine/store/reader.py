@@ -44,7 +44,8 @@ class Reader(Asking):
         values = {row["key"]: row["value"] for row in self.rows(schema.meta.select())}
         if not {"workspace", "state", "generation"} <= values.keys():
             raise damaged("it does not say which workspace it belongs to")
-        return Meta(values["workspace"], values["state"], int(values["generation"]), values.get("policy", ""))
+        policy, trusts = values.get("policy", ""), values.get("trusts", "") == "yes"
+        return Meta(values["workspace"], values["state"], int(values["generation"]), policy, trusts)
 
     # -- plans
 
@@ -103,6 +104,8 @@ class Reader(Asking):
         table = schema.revisions
         where = (table.c.plan == plan) & (table.c.revision == revision)
         rows = self.rows(select(table.c.document).where(where))
+        if not rows and 0 < revision <= self.plan(plan).revision:
+            raise damaged(f"revision {revision} of plan {plan} is missing")
         if not rows:
             raise NotFound(f"plan {plan} has no revision {revision}", next=f"treegate show {plan}")
         return unpacked(rows[0]["document"])

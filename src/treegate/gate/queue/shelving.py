@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from treegate.engine import projections
 from treegate.engine.dropbox import DONE, FAILED, PENDING, Dropbox, aside_of
-from treegate.engine.projections import Projection, Where
+from treegate.engine.projections import Found, Projection, Where
 from treegate.engine.store.records import StoredPlan, Verdict
 from treegate.errors import TreegateError, UsageError
 from treegate.gate import jobs, plans
@@ -46,6 +46,26 @@ def place_of(core: Core, id: str) -> Where | None:
     return None if shelf is None else box.place(shelf, id)
 
 
+def home(core: Core, plan: StoredPlan) -> Where:
+    """Where the files of a dropped plan are, or belong, if its folder is gone."""
+    return place_of(core, plan.id) or dropbox(core).place(shelf_for(plan.state), plan.id)
+
+
+def restore(core: Core, plan: StoredPlan, *, dry: bool) -> Iterator[Found]:
+    """What beside its document and preview is missing of a dropped plan, made anew unless `dry`."""
+    box, where = dropbox(core), home(core, plan)
+    for projection in _of(core, plan, where):
+        yield from projections.bring(core.workspace.root, projection, dry=dry)
+    try:
+        if box.read_file(where[-2], plan.id, STATUS, 1) is not None:
+            return
+        if not dry:
+            box.replace(where[-2], plan.id, STATUS, expected(core, plan), 0o664)
+        yield Found((*where, STATUS), "it was missing")
+    except OSError as error:
+        yield Found((*where, STATUS), error.strerror or str(error), error)
+
+
 def bring(core: Core, plan: StoredPlan) -> None:
     """Puts a dropped plan where it belongs, once its document and preview are; nothing for a plan of another door.
 
@@ -68,8 +88,8 @@ def _of(core: Core, plan: StoredPlan, where: Where) -> Iterator[Projection]:
     if run is not None and run.receipt_digest is not None:
         path = core.state / "receipts" / f"{run.id}.json"
         yield Projection([(*where, "receipt.json")], lambda: [path.read_bytes()])
-    if shelf_for(plan.state) == FAILED:
-        yield Projection([(*where, "reasons.md")], lambda: [_reasons(core, plan)])
+    failed = shelf_for(plan.state) == FAILED
+    yield Projection([(*where, "reasons.md")], (lambda: [_reasons(core, plan)]) if failed else None)
 
 
 def _reasons(core: Core, plan: StoredPlan) -> bytes:
@@ -172,7 +192,10 @@ def _open(core: Core, box: Dropbox, shelf: str, plan: StoredPlan, data: bytes) -
         return False
     if shelf_for(plan.state) == PENDING and names(status, plan):
         return True
-    answer(box, core, shelf, plan.id, f"{status.by} said {status.word} too late: it is {plan.state.value} now")
+    now = f"it is {plan.state.value} now"
+    if shelf_for(plan.state) == PENDING:
+        now = f"that was of digest {status.digest[:12] or 'none'}, and is of {(plan.digest or 'none')[:12]} now"
+    answer(box, core, shelf, plan.id, f"{status.by} said {status.word} too late: {now}")
     return False
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from treegate.engine import access
 from treegate.engine.access import User
-from treegate.engine.dropbox import PENDING, Dropbox
+from treegate.engine.dropbox import PAUSED, PENDING, Dropbox
 from treegate.engine.mounts import mount_of
 from treegate.engine.store.records import StoredPlan
 from treegate.errors import Denied
@@ -38,6 +38,29 @@ def channel(core: Core, box: Dropbox, plan: StoredPlan) -> str:
             next=f"treegate show {plan.id}",
         )
     return CHANNEL
+
+
+def lifting(core: Core, box: Dropbox) -> str:
+    """Why an author could have taken away the PAUSED that lies in the queue; "" where that is proved of nobody."""
+    if core.config.queue.trust_status or core.config.policy.approval.own:
+        return ""
+    mount, mode = mount_of(str(box.path)), box.path.lstat().st_mode
+    if mount.is_fuse or mount.is_network:
+        return f"a {mount.type} mount does not prove who may write to it"
+    if mode & (st.S_IWGRP | st.S_IWOTH) and not mode & st.S_ISVTX:
+        return "others may write the folder, and it is not sticky"
+    return _agent_could(core, box.path / PAUSED)
+
+
+def _agent_could(core: Core, path: Path) -> str:
+    try:
+        agent = access.user_named(core.config.agent.user)
+    except KeyError:
+        return "no OS user is named for agents (agent.user), so nobody knows whom to keep out"
+    if agent.uid in {0, os.geteuid()}:
+        return f"agents run as {visible(agent.name)}, as treegate itself does"
+    found = access.replaces(agent, path)
+    return f"{visible(agent.name)} may write {visible(str(found.path))}" if found else ""
 
 
 def _reasons(core: Core, folder: Path, plan: StoredPlan) -> Iterator[str]:
