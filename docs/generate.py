@@ -17,7 +17,7 @@ import click
 
 import treegate
 from treegate import errors
-from treegate.engine import config
+from treegate.engine import configpages
 from treegate.interfaces.cli import cli, sections
 from treegate.model import lifecycle, plan, problems
 
@@ -190,7 +190,7 @@ def states() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "problems": problems.reference,
-    "configuration": config.reference,
+    "configuration": configpages.reference,
     "exit-statuses": exit_statuses,
     "commands": commands,
     "operations": operations,

@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from treegate.engine.config import SETTINGS, Config, default_toml, reference, show
+from treegate.engine.config import SETTINGS, Config
 from treegate.engine.configfile import FILE, load
+from treegate.engine.configpages import default_toml, reference, show
 from treegate.model.policy import NOT_YET
 
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from treegate.engine.config import Config, show
+from treegate.engine.config import Config
 from treegate.engine.configfile import FILE, _leaves, _lines, load
+from treegate.engine.configpages import show
 from treegate.errors import UsageError
 from treegate.model.conditions import Bound
 from treegate.model.measures import DAY, GIB

@@ -26,13 +26,17 @@ def _silent(done: int, total: int) -> None:
     """Progress that nobody watches."""
 
 
+def _at_once(steps: int, stop: Callable[[], None]) -> None:
+    """Steps that nothing holds up."""
+
+
 @dataclass(frozen=True)
 class RunContext:
     """One run of one table; the caller holds the locks of its cases.
 
     `open_root` opens the folder that a root key of the table names, for this run; the run's areas (new, park,
     vault) exist durably by then. `totals` counts and digests what a folder's handle holds (engine.scan).
-    `cancelled` is asked between batches; `progress` is told (steps made, steps there are).
+    `cancelled` is asked between batches; `progress` is told (steps made, steps there are); `pace` holds a batch up.
     """
 
     run: str
@@ -45,6 +49,7 @@ class RunContext:
     batch: int = 5000
     cancelled: Callable[[], bool] = _never
     progress: Callable[[int, int], None] = _silent
+    pace: Callable[[int, Callable[[], None]], None] = _at_once
     sha256: Callable[[int, bytes], str] = sha256
 
     def caps(self, key: bytes) -> Capabilities:

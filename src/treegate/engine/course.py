@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from treegate.engine import durable, journal, settings, staging
 from treegate.engine.carry import Carrier, flipped
@@ -29,6 +30,10 @@ def batches(chunks: Iterable[list[Step]], size: int) -> Iterator[list[Step]]:
             waiting = waiting[size:]
     if waiting:
         yield waiting
+
+
+def _go_on() -> None:
+    """What goes back is not stopped."""
 
 
 class Course:
@@ -60,6 +65,7 @@ class Course:
         """Make these steps, batch by batch: announced, made, durable."""
         for upto, steps in work:
             staging.stop_if_cancelled(self.ctx)
+            self.ctx.pace(len(steps), partial(staging.stop_if_cancelled, self.ctx))
             self.append(journal.Upto(upto))
             try:
                 self.carrier.carry(steps)
@@ -101,7 +107,8 @@ class Course:
             self.carrier.sync_all()
         elif staging.has_exact_folders(self.ctx):
             staging.unfinish(self.ctx, self.places)
-        for chunk in chunks:
+        for chunk in batches(map(list, chunks), self.ctx.batch):
+            self.ctx.pace(len(chunk), _go_on)
             steps = [flipped(step) for step in chunk]
             self.carrier.carry(steps)
             self.carrier.sync(steps)

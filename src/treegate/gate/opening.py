@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from treegate.engine import config as configs
-from treegate.engine import configfile, keys, tokens
+from treegate.engine import configfile, configpages, keys, tokens
 from treegate.engine.store import Store
 from treegate.engine.store.records import By
 from treegate.engine.workspace import (
@@ -114,7 +113,7 @@ def _make_state(state: Path, changes: Mapping[str, object]) -> None:
         for name in FOLDERS:
             (state / name).mkdir(mode=0o700, exist_ok=True)
         if not (state / configfile.FILE).exists():
-            replace_file(state / configfile.FILE, configs.default_toml(changes).encode())
+            replace_file(state / configfile.FILE, configpages.default_toml(changes).encode())
     except OSError as error:
         hint = "name another with --state DIR or TREEGATE_STATE"
         raise UsageError(f"{state}: {error.strerror}", code="state-unwritable", hint=hint) from None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from treegate.engine import config, configfile
-from treegate.engine.config import Shown
+from treegate.engine import configfile, configpages
+from treegate.engine.configpages import Shown
 from treegate.gate.core import Core
 from treegate.model.actors import Action, Role
 
@@ -44,4 +44,4 @@ def terms(core: Core) -> Terms:
 def settings(core: Core) -> Settings:
     """Every setting, for whoever looks after the workspace."""
     core.actor.require_everywhere(Action.TEND, by=[Role.REVIEWER])
-    return Settings(path=str(core.state / configfile.FILE), settings=config.show(core.config))
+    return Settings(path=str(core.state / configfile.FILE), settings=configpages.show(core.config))

@@ -11,6 +11,7 @@ from treegate.engine.store.records import StoredPlan
 from treegate.errors import Busy, NeedsRecovery, TreegateError
 from treegate.gate import Gate
 from treegate.interfaces.crew.crew import Crew
+from treegate.interfaces.crew.turns import Turns
 from treegate.model.actors import Actor, Role
 
 OURSELVES = Actor(name="the service", role=Role.OPERATOR, channel="http", via="os")  # where nobody says otherwise
@@ -28,6 +29,7 @@ class Runner:
         """`renews`: once nothing is due, dropped plans that went stale are previewed anew."""
         self._renews = renews
         self._gate, self._crew, self._who, self._pauses = gate.acting_as(who), crew, who, pause
+        self._turns = Turns(gate.core.config.queue.batch, crew.size)
         self._working: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -77,9 +79,9 @@ class Runner:
                 continue
             with contextlib.suppress(TreegateError):  # a database that is locked now is asked again
                 due = await asyncio.to_thread(self._gate.due)  # it looks at the mount, which may hang
-                for job in due:
-                    if job.run not in self._working:
-                        self._working[job.run] = asyncio.create_task(self._do(job))
+                waiting = [job for job in due if job.run not in self._working]
+                for job in self._turns.chosen(waiting, len(self._working)):
+                    self._working[job.run] = asyncio.create_task(self._do(job))
                 if self._renews and not self._working:
                     self._renew(await asyncio.to_thread(self._unfit))
             await self._pause()

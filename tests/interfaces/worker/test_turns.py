@@ -1,0 +1,61 @@
+"""Claims of `queue.batch`: so many plans of one case in a row, then the others' turn; nobody waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from workplace import Place
+
+from treegate.errors import TreegateError
+from treegate.gate import Gate
+from treegate.interfaces.crew.runner import Runner
+from treegate.model.actors import Actor
+
+
+class Alone:
+    """A crew of one, in this process."""
+
+    size = 1
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate, self._one = gate, asyncio.Lock()
+        self.cases: list[str] = []
+
+    async def call(self, actor: Actor, method: str, *given: Any) -> Any:
+        async with self._one:
+            done = getattr(self._gate.acting_as(actor), method)(*given)
+            if method == "carry_out":
+                self.cases += self._gate.core.store.run(done.run).cases
+            return done
+
+
+@pytest.mark.parametrize(
+    ("batch", "order"),
+    [("1", "JSJSJSJS"), ("2", "JJSSJJSS"), ("3", "JJJSSSJS"), ("9", "JJJJSSSS")],
+)
+def test_so_many_of_a_case_in_a_row(place: Place, batch: str, order: str):
+    """Four plans for each of two cases, asked for in turns."""
+    place.environ |= {"TREEGATE_QUEUE_BATCH": batch, "TREEGATE_POLICY_APPROVAL_OWN": "true"}
+    with place.open() as gate:
+        for n in range(4):
+            for case in ("Jones", "Smith"):
+                done = gate.submit(
+                    f'{{"version": 1, "case": "{case}", "operations": [{{"op": "mkdir", "path": "{n}"}}]}}'
+                )
+                gate.approve(done.id, done.digest)
+                gate.ask(done.id)
+        crew = Alone(gate)
+        asyncio.run(worked(Runner(gate, crew, pause=0.01)))  # type: ignore[arg-type]
+    assert "".join(case[0] for case in crew.cases) == order
+
+
+async def worked(runner: Runner) -> None:
+    runner.start()
+    try:
+        while await runner.busy():
+            await asyncio.sleep(0.01)
+    except TreegateError:
+        pass
+    await runner.stop()
