@@ -7,10 +7,11 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gatework import Office, create, delete, move
+from gatework import SURVIVED, Office, create, delete, in_child, move
 from queuework import Queue
 
 from treegate.engine.workspace import GENERATION, note_generation
@@ -367,6 +368,52 @@ def test_who_may_drop_does_not_lift_a_pause(firm: Office):
     assert not paused.exists()
     assert not queue.gate.hold(True)
     assert firm.gate.status().paused == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be two users")
+def test_an_author_can_drop_and_neither_write_nor_replace_a_status(firm: Office):
+    """As docs/queue.md sets it up, tried by a process of that user."""
+    firm.put("Smith/a.txt", "alpha\n")
+    firm.root.parent.chmod(0o755)
+    firm.configure(agent_user="nobody")
+    queue = Queue(firm)
+    queue.folder.chmod(0o1777)
+
+    def as_nobody(act: Callable[[], object]) -> int:
+        def work() -> None:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            act()
+
+        return in_child(work)
+
+    def refused(act: Callable[[], object]) -> None:
+        def work() -> None:
+            with pytest.raises(PermissionError):
+                act()
+
+        assert as_nobody(work) == SURVIVED
+
+    document = firm.document(move("a.txt", "b.txt"))
+    assert as_nobody(lambda: (queue.folder / "1.json").write_text(document)) == SURVIVED
+    (taken,) = queue.take()
+    assert firm.gate.plan(taken.id).author == "nobody"
+    folder, status = queue.at(taken.id), queue.at(taken.id, "status")
+    paused = queue.folder / "PAUSED"
+    paused.touch()
+    refused(lambda: status.write_text("approved\n"))
+    refused(status.unlink)
+    refused(lambda: (folder / "status.new").write_text("approved\n"))
+    refused(lambda: (folder / "status.log").write_text(""))
+    refused(lambda: folder.rename(folder.with_name("other")))
+    refused(lambda: folder.parent.rename(queue.folder / "elsewhere"))
+    refused(paused.unlink)
+    refused(lambda: paused.rename(queue.folder / "elsewhere"))
+    paused.unlink()
+    queue.write(taken.id, "approved")
+    assert queue.heed(taken.id) == "decided"
+    assert queue.carry_out() == 1
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be two users")

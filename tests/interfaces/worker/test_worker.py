@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 from workplace import RULE, Place, until
 
+from treegate.model.actors import Actor, Role
 from treegate.model.lifecycle import State
 
 Work = Callable[[], "subprocess.Popen[str]"]
+AUTHOR = Actor(name="bot", role=Role.AUTHOR, channel="cli", via="token")
+ADMIN = Actor(name="ada", role=Role.ADMIN, channel="cli", via="token")
 MOVE = {"op": "move", "from": "a.txt", "to": "b.txt"}
 
 
@@ -73,6 +76,54 @@ def test_a_file_that_is_still_being_written_is_waited_for(place: Place, work: Wo
             file.flush()
             os.fsync(file.fileno())
     until(lambda: waiting(place))
+
+
+def test_two_plans_on_the_same_file_are_told_of_each_other_and_one_is_carried_out(place: Place, work: Work):
+    """Each says so before anybody decides; the other does not fit once one is done, and is previewed anew."""
+    work()
+    place.put("Smith/a.txt", "alpha\n")
+    place.put("Smith/c.txt", "gamma\n")
+    place.drop("1.json", MOVE)
+    until(lambda: len(waiting(place)) == 1)
+    place.drop("2.json", {"op": "move", "from": "a.txt", "to": "z.txt"})
+    until(lambda: len(waiting(place)) == 2)
+    place.drop("3.json", {"op": "move", "from": "c.txt", "to": "d.txt"})
+    until(lambda: len(waiting(place)) == 3)
+    with place.open() as gate:
+        first, second, third = (plan.id for plan in reversed(gate.list_plans()[0]))
+        kept = gate.plan(third)
+    at = place.queue / "pending"
+    until(lambda: f"{second}, waiting, also moves Smith/a.txt" in (at / first / "validation.md").read_text())
+    assert f"{first}, waiting, also moves Smith/a.txt" in (at / second / "validation.md").read_text()
+    assert "waiting, also" not in (at / third / "validation.md").read_text()
+    approve(at / first / "status")
+    until((place.queue / "done" / first / "receipt.json").exists)
+    until((place.queue / "failed" / second / "reasons.md").exists)
+    assert "a.txt" in (place.queue / "failed" / second / "reasons.md").read_text()
+    with place.open() as gate:
+        assert (gate.plan(second).state, gate.plan(third)) == (State.INVALID, kept)
+    approve(at / third / "status")
+    until((place.queue / "done" / third / "receipt.json").exists)
+    assert sorted(path.name for path in (place.root / "projects/Smith").glob("*.txt")) == ["b.txt", "d.txt"]
+
+
+def test_a_stale_plan_is_previewed_anew_although_another_door_upset_it(place: Place, work: Work):
+    """Carried out at the shell, say: the worker sees to what was dropped."""
+    work()
+    status = dropped(place)
+    old = status.read_text()
+    with place.open() as gate:
+        done = gate.acting_as(AUTHOR).submit(
+            json.dumps(
+                {"version": 1, "case": "Smith", "operations": [{"op": "replace", "path": "a.txt", "content": "new"}]}
+            )
+        )
+        gate.acting_as(ADMIN).approve(done.id, done.digest)
+        gate.acting_as(ADMIN).apply(done.id)
+    until(lambda: status.exists() and status.read_text().startswith("pending") and status.read_text() != old)
+    approve(status)
+    until(lambda: list(place.queue.glob("done/*/receipt.json")))
+    assert (place.root / "projects/Smith/b.txt").read_text() == "new"
 
 
 def test_once_does_what_there_is_and_ends(place: Place):
