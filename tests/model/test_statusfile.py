@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from treegate.errors import UsageError
@@ -78,6 +78,7 @@ def test_what_decides_nothing_is_told_why(data: bytes, code: str):
 
 
 @given(st.binary(max_size=300))
+@example(b",")
 def test_whatever_is_in_the_file_is_read_or_refused(data: bytes):
     """No content makes anything but a status or a UsageError."""
     with suppress(UsageError):

@@ -72,7 +72,7 @@ def read(data: bytes) -> Status:
     if not lines:
         raise _unreadable("it is empty")
     word = lines[0].split()[0].rstrip(":.,;").lower().replace("_", "-")
-    if not (word in WORDS or word.isascii()):
+    if not (word and word.isascii()):
         raise _unknown(lines[0].split()[0])
     return Status(word=word, **_fields(lines[1:]))
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import errno
 from enum import StrEnum
 
-from treegate.engine import tokens
 from treegate.engine.dropbox import PENDING, Dropbox
 from treegate.engine.store.records import StoredPlan
-from treegate.errors import Busy, Denied, TreegateError, UsageError
-from treegate.gate import deciding, jobs, plans, projections
+from treegate.errors import Busy, TreegateError, UsageError
+from treegate.gate import deciding, jobs, naming, plans, projections
 from treegate.gate.core import Core
 from treegate.gate.queue import shelving, trust
 from treegate.gate.queue.folder import dropbox
 from treegate.model import statusfile
-from treegate.model.actors import Actor, Role
 from treegate.model.statusfile import Status
 
 
@@ -63,22 +61,10 @@ def _decide(core: Core, box: Dropbox, plan: StoredPlan, status: Status) -> None:
         raise UsageError(
             text, code="status-digest-missing", hint="put back the line `digest:` as validation.md has it"
         )
-    theirs = core.acting_as(_person(core, status.by, channel))
+    theirs = core.acting_as(naming.known_as(core, status.by, channel, "file"))
     if status.word == "approved":
         jobs.approve(theirs, plan.id, status.digest, status.comment)
     elif status.word == "rejected":
         deciding.reject(theirs, plan.id, status.digest, status.comment)
     else:
         deciding.request_changes(theirs, plan.id, status.digest, status.comment)
-
-
-def _person(core: Core, name: str, channel: str) -> Actor:
-    """Who says so: a reviewer, unless treegate knows them as something else. Raises Denied for an agent."""
-    if name == core.config.agent.user:
-        raise Denied(f"{name} is the agents' user, which decides nothing", code="role-not-allowed")
-    known = [one for one in tokens.tokens(core.store) if one.name == name and tokens.holds(one, core.clock())]
-    if known:
-        actor = tokens.actor_of(known[-1], channel)
-        return Actor(name=name, role=actor.role, cases=actor.cases, channel=channel, via="file")
-    role = core.config.service.oidc.people.get(name, Role.REVIEWER)
-    return Actor(name=name, role=role, channel=channel, via="file")

@@ -17,6 +17,7 @@ from treegate.engine.store.records import StoredPlan, Verdict
 from treegate.errors import TreegateError, UsageError
 from treegate.gate import jobs, plans
 from treegate.gate.core import Core
+from treegate.gate.notifying import standing
 from treegate.gate.queue.folder import dropbox
 from treegate.model import statusfile
 from treegate.model.lifecycle import State
@@ -111,11 +112,10 @@ def _reasons(core: Core, plan: StoredPlan) -> bytes:
 
 
 def expected(core: Core, plan: StoredPlan) -> bytes:
-    """The status file of a plan as it stands, with nothing filled in."""
+    """The status file of a plan as it stands, with nothing filled in; who decided what is a note."""
     notes = [_ASKS] if plan.state in {State.PENDING, State.APPROVED} else []
-    if plan.state is State.PENDING:
-        with suppress(TreegateError):
-            notes.append(f"it waits for {plans.waiting_for(core, plan)}".replace("\n", " "))
+    with suppress(TreegateError):
+        notes.append(standing.of(core, plan).replace("\n", " "))
     return statusfile.write(plan.state.value, plan.digest or "", notes)
 
 
