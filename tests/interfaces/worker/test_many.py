@@ -71,6 +71,7 @@ def test_hundreds_of_plans_dropped_at_once_are_all_taken_in_order(place: Place):
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(3600)
 def test_ten_thousand_plans_dropped_at_once_are_all_taken_in_order(place: Place):
     """In no more than 64 MiB beyond what the first fifty took."""
     grown = all_taken(place, 10_000)
