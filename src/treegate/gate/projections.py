@@ -157,8 +157,7 @@ def _listed(folder: Path) -> list[str]:
 
 
 def _newest(core: Core, case: str) -> str | None:
-    found, _ = core.store.list_plans(case=case, limit=1)
-    return found[0].id if found else None
+    return core.store.newest_plan(case)
 
 
 def _reports(core: Core, case: str) -> Where:
