@@ -150,10 +150,14 @@ class Dropbox:
 
     def shelf_of(self, id: str) -> str | None:
         """The shelf that a plan is on, after a crash the first of two; None for one that did not come in here."""
-        for shelf in SHELVES:
-            with suppress(OSError), self._folder(shelf, id):  # a link in its place, say: nothing is said there then
-                return shelf
-        return None
+        # A link in its place, say, is no shelf: nothing is said there then.
+        return next((shelf for shelf in SHELVES if self.lies(shelf, id)), None)
+
+    def lies(self, shelf: str, id: str) -> bool:
+        """Whether a plan lies on a shelf."""
+        with suppress(OSError), self._folder(shelf, id):
+            return True
+        return False
 
     def shelved(self, shelf: str) -> list[str]:
         """The plans on a shelf, by id."""
@@ -185,7 +189,8 @@ class Dropbox:
             with self._folder(old, id) as source, self._folder(new, id, make=True) as target:
                 for name in os.listdir(source):
                     with suppress(FileNotFoundError):
-                        if name.endswith(ASIDE):  # half written when somebody was killed
+                        # Half written when somebody was killed; or two names of one file, which no rename makes one.
+                        if name.endswith(ASIDE) or _same(source, target, name):
                             posix.unlink(source, name)
                         else:
                             os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
@@ -266,6 +271,14 @@ def _drop(fd: int, name: str) -> Drop | None:
     state = (seen.st_ino, seen.st_size, seen.st_mtime_ns)
     since = seen.st_ctime_ns // 1_000_000  # not mtime, which a file keeps from where it was copied or moved from
     return Drop(name, st.S_ISREG(seen.st_mode), seen.st_size, seen.st_uid, state, since)
+
+
+def _same(one: int, other: int, name: str) -> bool:
+    """Whether a name means one and the same file in two folders."""
+    try:
+        return os.path.samestat(os.lstat(name, dir_fd=one), os.lstat(name, dir_fd=other))
+    except FileNotFoundError:
+        return False
 
 
 def _whole(file: int, drop: Drop) -> bytes | None:

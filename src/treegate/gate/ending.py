@@ -8,8 +8,9 @@ import shutil
 
 import msgspec
 
-from treegate.engine import checkpoints, handles, posix, receipts, vault
+from treegate.engine import checkpoints, handles, jobs, posix, receipts, touched, vault
 from treegate.engine.context import APPLIED, NOTHING, Result, RunContext
+from treegate.engine.jobs import JobState
 from treegate.engine.staging import FULL
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
@@ -56,9 +57,8 @@ def conclude(core: Core, plan: StoredPlan, run: Run, context: RunContext, result
     receipt = account.receipt(result.seconds, count, digest, sums)
     receipt_digest = receipts.write(core.state / "receipts", receipts.signed(receipt, core.key()))
     _keep_table(core, run, context.table)
-    _end_applied(core, run, account, receipt_digest)
+    _end_applied(core, run, account, receipt_digest, chronicle.speaking(core, run.id, count))
     clean(core, run)
-    chronicle.note(core, run.id, count)
     return answer(core, core.store.run(run.id))
 
 
@@ -113,8 +113,10 @@ def end(core: Core, run: Run, outcome: State) -> None:
         checkpoints.make_if_due(transaction, core.key, core.by())
 
 
-def _end_applied(core: Core, run: Run, account: Account, receipt_digest: str) -> None:
-    """The end of an applied run in the store: one transaction."""
+def _end_applied(
+    core: Core, run: Run, account: Account, receipt_digest: str, speaking: list[touched.Speaks] | None
+) -> None:
+    """The end of an applied run in the store, and of the job that asked for it: one transaction."""
     undone, whole = _undone(core, run) if run.undo_of is not None else ([], False)
     restored = account.restored()
     with core.store.write() as transaction:
@@ -130,6 +132,9 @@ def _end_applied(core: Core, run: Run, account: Account, receipt_digest: str) ->
             undone=undone,
             whole=whole,
         )
+        jobs.change(transaction, run.id, JobState.DONE, core.clock())
+        if speaking is not None:
+            touched.add(transaction, run.seq, speaking)
         checkpoints.make_if_due(transaction, core.key, core.by())
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -153,17 +154,44 @@ def carry_out(core: Core, run: str) -> Applied:
         return _carried_out(core, run)
 
 
+class Ended(NamedTuple):
+    """What became of a job: its plan, its cases, and the code of why it failed, or ""."""
+
+    run: str
+    plan: str
+    cases: tuple[str, ...]
+    code: str = ""
+
+
+def carry_on(core: Core, run: str, seconds: float) -> list[Ended]:
+    """Does one job, and those behind it on the same cases for some time; what became of each that was done."""
+    until, done = time.monotonic() + seconds, list[Ended]()
+    job: Job | None = jobs.job(core.store, run)
+    while job is not None:
+        code = ""
+        try:
+            carry_out(core, job.run)
+        except TreegateError as error:
+            code = error.code
+            if code == "locked":  # somebody else is at it
+                break
+        done.append(Ended(job.run, job.plan, job.cases, code))
+        again = not core.cancelled() and time.monotonic() < until
+        job = next((one for one in _due(core) if one.cases == done[0].cases), None) if again else None
+    return done
+
+
 def _carried_out(core: Core, run: str) -> Applied:
     job = jobs.job(core.store, run)
     if job.state in {JobState.DONE, JobState.FAILED}:
         return outcome(core, run)  # another one was quicker
-    _note(core, run, JobState.RUNNING)
     try:
         applied = runs.apply(core.acting_as(job.asker), job.plan, Asked(job.run, job.preview))
     except TreegateError as error:
         _note(core, run, JobState.FAILED, error)
         raise
-    _note(core, run, JobState.DONE)
+    if jobs.job(core.store, run).state is not JobState.DONE:  # the same was carried out at another door before
+        _note(core, run, JobState.DONE)
     return applied
 
 

@@ -200,7 +200,11 @@ class Reader(Asking):
 
     def run(self, id: str) -> Run:
         """The run of exactly this id; raises NotFound."""
-        return _found(self.one(queries.RUN, Run, id=id), RUNS, id)
+        return _found(self.known_run(id), RUNS, id)
+
+    def known_run(self, id: str) -> Run | None:
+        """The run of exactly this id, if there is one."""
+        return self.one(queries.RUN, Run, id=id) if id.isascii() else None
 
     def find_run(self, prefix: str, within: tuple[str, ...] | None = None) -> Run:
         """The run of a prefix, as `find_plan` finds plans."""

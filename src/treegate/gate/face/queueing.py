@@ -7,7 +7,7 @@ from pathlib import Path
 
 from treegate.engine.dropbox import PENDING, Drop
 from treegate.gate.face.base import Face
-from treegate.gate.queue import heeding, holding, intake, shelving
+from treegate.gate.queue import arrears, heeding, holding, intake, shelving
 from treegate.gate.queue.folder import attended, dropbox
 from treegate.gate.queue.heeding import Heeded
 from treegate.gate.queue.intake import Taken
@@ -38,6 +38,18 @@ class Queueing(Face):
         """Makes a plan of what was dropped, or says beside it why not."""
         return intake.take(self._core, drop)
 
+    def take_drops(self, drops: list[Drop]) -> list[Taken]:
+        """The same for several, in that order."""
+        return [intake.take(self._core, drop) for drop in drops]
+
+    def put_off_reports(self) -> None:
+        """From now on, what there is to say of dropped plans waits for `write_up`."""
+        arrears.put_off(self._core)
+
+    def write_up(self, plans: list[str]) -> None:
+        """Writes what there is to say of dropped plans, as they stand now."""
+        arrears.write_up(self._core, plans)
+
     def claims(self) -> list[str]:
         """What was claimed and is not a plan yet: left by a crash, or for later."""
         return intake.claims(self._core)
@@ -50,9 +62,12 @@ class Queueing(Face):
         """The dropped plans that wait, and what changes as soon as somebody writes the status file of one."""
         return dropbox(self._core).stamps(PENDING, shelving.STATUS)
 
-    def heed(self, plan: str) -> Heeded:
-        """Does what somebody wrote into the status file of a plan that waits, or answers it."""
-        return heeding.heed(self._core, plan)
+    def heed(self, plan: str, *, bring: bool = True) -> Heeded:
+        """Does what somebody wrote into the status file of a plan that waits, or answers it.
+
+        Where nobody did, what a crash kept back is written, unless `bring` says that nothing was.
+        """
+        return heeding.heed(self._core, plan, bring=bring)
 
     def hold(self, before: bool) -> bool:
         """Pauses and resumes as a file PAUSED in the queue says; whether it lies there, and did `before`."""

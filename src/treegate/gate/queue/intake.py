@@ -53,6 +53,7 @@ class Taken(msgspec.Struct, frozen=True):
     how: Took
     id: str = ""
     code: str = ""
+    asked: bool = False  # its run was asked for with it
 
 
 def take(core: Core, drop: Drop) -> Taken:
@@ -91,7 +92,7 @@ def _settled(core: Core, box: Dropbox, id: str) -> Taken:
         with core.store.gathering():
             if not known:
                 _hand_in(core, box, id, drop)
-            ask(core, id)
+            asked = ask(core, id)
             box.shelve(id)  # so that what is said of the plan is written there, too
     except _LATER as error:
         return Taken(Took.LATER, id, error.code)
@@ -105,7 +106,7 @@ def _settled(core: Core, box: Dropbox, id: str) -> Taken:
     if known:
         projections.bring(core, id)
     box.let_go(id, drop)
-    return Taken(Took.PLAN, id)
+    return Taken(Took.PLAN, id, asked=asked)
 
 
 def _known(core: Core, id: str) -> bool:
@@ -142,15 +143,17 @@ def _author(drop: Drop) -> Actor:
     return Actor(name=owner(drop.owner), role=Role.AUTHOR, channel=CHANNEL, via="os")
 
 
-def ask(core: Core, id: str) -> None:
+def ask(core: Core, id: str) -> bool:
     """Asks for the run of a plan that nobody has to look at, as its author would: it was dropped for that."""
     plan = core.store.plan(id)
     if plan.state is not State.APPROVED or not core.config.policy.apply.on_approval:
-        return
+        return False
     author = core.acting_as(Actor(name=plan.author, role=Role.AUTHOR, channel=CHANNEL, via="os"))
     if runs.may(author, plan):
         with suppress(Denied, Stale, Expired):  # it is approved no more: policy has changed in between
             jobs.enqueue(author, id)
+            return True
+    return False
 
 
 def _unreadable(error: OSError) -> PlanError:

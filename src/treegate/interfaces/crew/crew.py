@@ -33,7 +33,10 @@ _FORKS.set_forkserver_preload(["__main__", __name__])
 _gate: Gate | None = None  # of this worker process
 _changing = threading.Lock()  # held while this worker changes what a crash would leave midway
 CHANGING = frozenset(
-    {"apply", "carry_out", "recover", "prune", "fsck", "rekey", "report", "take_drop", "take_claim", "recheck"}
+    {
+        *("apply", "carry_out", "carry_on", "recheck", "recover", "prune", "fsck", "rekey", "report"),
+        *("take_drops", "take_claim", "write_up"),
+    }
 )
 
 
@@ -59,8 +62,17 @@ class Crew:
     """
 
     def __init__(
-        self, root: Path, environ: Mapping[str, str], size: int = 2, patience: float | None = None, each: int = 0
+        self,
+        root: Path,
+        environ: Mapping[str, str],
+        size: int = 2,
+        patience: float | None = None,
+        each: int = 0,
+        *,
+        put_off: bool = False,
     ) -> None:
+        """`put_off`: what there is to say of dropped plans is not written by these workers until they are told to."""
+        self._put_off = put_off
         self._root, self._environ, self._size, self._patience = root, dict(environ), size, patience
         self._each = each or sys.maxsize
         self._places = asyncio.Semaphore(size)
@@ -77,7 +89,7 @@ class Crew:
         """New workers; what is left of those before, of whom one died, ends."""
         self._hang_up()
         self._line = _FORKS.Pipe(duplex=False)
-        given = (self._root, self._environ, self._patience, self._cancelled, self._line[0])
+        given = (self._root, self._environ, self._patience, self._put_off, self._cancelled, self._line[0])
         return ProcessPoolExecutor(self._size, _FORKS, _begin, given)
 
     async def call(self, actor: Actor, method: str, *args: Any, **named: Any) -> Any:
@@ -174,7 +186,9 @@ def _soon(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> None:
         loop.call_soon_threadsafe(do)
 
 
-def _begin(root: Path, environ: dict[str, str], patience: float | None, cancelled: Any, line: Connection) -> None:
+def _begin(
+    root: Path, environ: dict[str, str], patience: float | None, put_off: bool, cancelled: Any, line: Connection
+) -> None:
     """What each worker does first; signals to end are for the process that answers, which tells its workers."""
     global _gate
     os.nice(BEHIND)
@@ -184,6 +198,8 @@ def _begin(root: Path, environ: dict[str, str], patience: float | None, cancelle
     _gate = Gate.open(root, environ)
     _gate.core.store.remember()
     _gate.watch(_silent, lambda: bool(cancelled.value))
+    if put_off:
+        _gate.put_off_reports()
     if patience is not None:
         _gate.core.store.patience = patience
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable, Sequence
 
 from treegate.engine.jobs import Job
 from treegate.errors import TreegateError
 from treegate.gate import Gate
+from treegate.gate.jobs import Ended
 from treegate.interfaces.crew.crew import Crew
 from treegate.model.actors import Actor, Role
 
 OURSELVES = Actor(name="the service", role=Role.OPERATOR, channel="http", via="os")  # where nobody says otherwise
 PAUSE = 0.2  # seconds between two looks for jobs that came in at another door, where nobody tells of them
+ROW = 0.2  # seconds for which jobs of one case are done in a row, where others may wait
 LONG = 5.0  # seconds until one looks although nobody wrote anything: the workspace may be back
 _log = logging.getLogger("treegate.runner")
 
@@ -22,12 +25,22 @@ class Runner:
     """Looks for jobs that are due and has them done; what a crash left is brought to an end first."""
 
     def __init__(
-        self, gate: Gate, crew: Crew, who: Actor = OURSELVES, pause: float = PAUSE, *, rechecks: bool = False
+        self,
+        gate: Gate,
+        crew: Crew,
+        who: Actor = OURSELVES,
+        pause: float = PAUSE,
+        ended: Callable[[Sequence[str] | None], None] | None = None,
     ) -> None:
-        """`rechecks`: once nothing is due, plans that wait are held against what the runs did."""
-        self._rechecks = rechecks
+        """`ended` is the worker's: it is told of which plans something may be said now, None for it may be any.
+
+        With it, jobs of a case are done in a row, for a moment at a time; and once nothing is due, plans that wait
+        are held against what the runs did.
+        """
+        self._ended = ended
         self._gate, self._crew, self._who, self._pauses = gate.acting_as(who), crew, who, pause
         self._working: dict[str, asyncio.Task[None]] = {}
+        self._cases: set[str] = set()  # on which something is under way
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._settled = False
@@ -75,7 +88,7 @@ class Runner:
             with contextlib.suppress(TreegateError):  # a database that is locked now is asked again
                 due = await asyncio.to_thread(self._gate.due)  # it looks at the mount, which may hang
                 for job in due:
-                    if job.run not in self._working:
+                    if job.run not in self._working and not self._cases & set(job.cases):
                         self._working[job.run] = asyncio.create_task(self._do(job))
                 if not self._working:
                     self._recheck()
@@ -96,18 +109,33 @@ class Runner:
             await asyncio.wait_for(self._wake.wait(), self._pauses)
 
     async def _do(self, job: Job) -> None:
-        """One job; where the process that did it died, what it left is brought to an end."""
+        """One job, or some of its cases; where the process that did it died, what it left is brought to an end."""
+        self._cases.update(job.cases)
         try:
-            await self._crew.call(self._who, "carry_out", job.run)
+            if self._ended is None:
+                await self._crew.call(self._who, "carry_out", job.run)
+            else:
+                self._note(await self._crew.call(self._who, "carry_on", job.run, ROW))
         except TreegateError as error:
             _log.warning("run %s of %s: %s", job.run, job.plan, error.code)
             if error.code == "worker-died":
                 await self._settle()
+                self._tell(None)
         finally:
             self._working.pop(job.run, None)
-            if self._rechecks:
-                self._ran.update(job.cases)
+            self._cases.difference_update(job.cases)
             self.wake()
+
+    def _note(self, done: list[Ended]) -> None:
+        for one in done:
+            if one.code:
+                _log.warning("run %s of %s: %s", one.run, one.plan, one.code)
+            self._ran.update(one.cases)
+        self._tell([one.plan for one in done])
+
+    def _tell(self, plans: Sequence[str] | None) -> None:
+        if self._ended is not None:
+            self._ended(plans)
 
     def _recheck(self) -> None:
         """Once nothing is due: what the runs did may be what other plans counted on."""
@@ -117,7 +145,7 @@ class Runner:
 
     async def _look_over(self, case: str) -> None:
         try:
-            await self._crew.call(self._who, "recheck", case)
+            self._tell(await self._crew.call(self._who, "recheck", case))
         except TreegateError as error:  # each is looked at before its own run, as ever
             _log.warning("the plans that wait were not looked at: %s", error.code)
         finally:
@@ -127,9 +155,10 @@ class Runner:
     async def _settle(self) -> None:
         """Unfinished runs are recovered; jobs that were under way are sorted by what became of their runs."""
         try:
-            await self._crew.call(self._who, "recover")
+            self._tell([one.id for one in await self._crew.call(self._who, "recover")])
         except TreegateError as error:  # told on every page, and by /metrics; an operator has to look
             _log.error("a run could not be recovered: %s", error.code)
+            self._tell(None)
         try:
             await asyncio.to_thread(self._gate.take_up)
         except TreegateError as error:  # the database is locked or full

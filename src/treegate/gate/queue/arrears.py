@@ -1,0 +1,35 @@
+"""Arrears: what there is to say of dropped plans, written a moment later, and once for all that happened by then.
+
+A dropped plan that lies in `pending/` says by that itself that something may be owed: whoever works next looks at it.
+So what is put off is never forgotten, whoever is killed. Of every other plan all is written at once, as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from treegate.engine.dropbox import PENDING
+from treegate.engine.store import Touched
+from treegate.gate import projections
+from treegate.gate.core import Core
+from treegate.gate.queue.folder import dropbox
+
+
+def put_off(core: Core) -> None:
+    """From now on, nothing is written here of a dropped plan that lies in `pending/`: somebody calls `write_up`."""
+    core.store.told = partial(_note, core)
+
+
+def _note(core: Core, touched: Touched) -> None:
+    box = dropbox(core)
+    owed = {id for id in touched.plans if box.lies(PENDING, id)}
+    plans = touched.plans - owed
+    runs = {id for id in touched.runs if (run := core.store.known_run(id)) is None or run.plan not in owed}
+    projections.note(core, Touched(plans, runs, touched.left))
+
+
+def write_up(core: Core, ids: Iterable[str]) -> None:
+    """Writes what is owed of some plans; nothing of those that are not in `pending/` any more."""
+    box = dropbox(core)
+    projections.bring_all(core, [id for id in ids if box.lies(PENDING, id)])
