@@ -15,8 +15,8 @@ import errno
 import os
 import pwd
 import stat as st
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,18 +91,20 @@ class Dropbox:
         except FileNotFoundError:
             return None
 
-    def claim(self, drop: Drop, id: str) -> bool:
-        """Takes what was dropped, for the plan that is to have this id; whether it was there still."""
-        with self._folder(make=True) as fd, self._folder(CLAIMED, id, make=True) as mine:
-            try:
-                _rename(fd, drop.name, mine, drop.name)
-            except FileNotFoundError:
-                pass
-            else:
-                _keep(mine, fd)
-                return True
-        self.let_go(id)
-        return False
+    def claim(self, drops: Mapping[str, Drop]) -> set[str]:
+        """Takes what was dropped, each for the plan that is to have that id; of which of them it was there still."""
+        found: dict[str, int] = {}
+        with ExitStack() as held:
+            fd = held.enter_context(self._folder(make=True))
+            for id, drop in drops.items():
+                mine = held.enter_context(self._folder(CLAIMED, id, make=True))
+                with suppress(FileNotFoundError):
+                    _rename(fd, drop.name, mine, drop.name)
+                    found[id] = mine
+            _keep(*found.values(), fd)
+        for id in drops.keys() - found:
+            self.let_go(id)
+        return set(found)
 
     def claims(self) -> list[str]:
         """The ids under which something is claimed, oldest name first."""

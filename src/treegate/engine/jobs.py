@@ -49,6 +49,10 @@ _columns = schema.jobs.c
 _JOB = Prepared(schema.jobs.select().where(_columns.run == bind("run")))
 _of_preview = schema.jobs.select().where(_columns.preview == bind("preview")).order_by(_columns.seq.desc()).limit(1)
 _STANDING = Prepared(_of_preview.where(_columns.state != JobState.FAILED.value))
+_RUNNING = Prepared(schema.jobs.select().where(_columns.state == JobState.RUNNING.value).order_by(_columns.seq))
+_waits = _columns.state == JobState.QUEUED.value
+_oldest = schema.select(schema.func.min(_columns.seq)).where(_waits).group_by(_columns.cases)
+_FIRSTS = Prepared(schema.jobs.select().where(_columns.seq.in_(_oldest)).order_by(_columns.seq))
 _FAILED = Prepared(_of_preview.where(_columns.state == JobState.FAILED.value))
 
 
@@ -93,12 +97,14 @@ def jobs(reader: Reader, states: Iterable[JobState]) -> list[Job]:
     return reader.all(query.order_by(table.c.seq), Job)
 
 
+def running(reader: Reader) -> list[Job]:
+    """The jobs that are under way, oldest first."""
+    return reader.found(_RUNNING, Job)
+
+
 def firsts(reader: Reader) -> list[Job]:
     """Of the jobs that wait, the first of each set of cases, oldest first: however many wait, few are read."""
-    table = schema.jobs
-    waits = table.c.state == JobState.QUEUED.value
-    oldest = schema.select(schema.func.min(table.c.seq)).where(waits).group_by(table.c.cases)
-    return reader.all(table.select().where(table.c.seq.in_(oldest)).order_by(table.c.seq), Job)
+    return reader.found(_FIRSTS, Job)
 
 
 def change(transaction: Transaction, run: str, state: JobState, at: int, error: str | None = None) -> None:

@@ -20,6 +20,7 @@ from treegate.errors import Busy
 from treegate.model.effects import tagged
 
 _SHORTEST, _LONGEST = 0.001, 0.05  # seconds between two tries
+_NOTE = 20  # characters of a note; one that is shorter is filled up
 _QUEUE_GRACE = 0.2  # seconds: even who will not wait gives others the time to step through
 
 
@@ -107,8 +108,8 @@ class _Held:
 
     def note(self, text: str) -> None:
         """Leave word in the file; it serves the message of whoever waits, and nothing else."""
-        os.ftruncate(self.fd, 0)
-        os.pwrite(self.fd, text.encode(), 0)
+        if self.noted() != text:
+            os.pwrite(self.fd, text.ljust(_NOTE).encode(), 0)
 
     def noted(self) -> str:
         return os.pread(self.fd, 100, 0).decode("ascii", "replace").strip()

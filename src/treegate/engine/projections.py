@@ -138,15 +138,29 @@ def folder(root: Path, where: Where, *, make: bool = False) -> Iterator[int]:
     """A handle of a folder below a root, reached through no link; made where it is missing, if `make`."""
     fd = handles.open_root(str(root))
     try:
+        above, fd = fd, _reached(fd, where, make=make)
+        handles.close(above)
+        yield fd
+    finally:
+        handles.close(fd)
+
+
+def _reached(root: int, where: Where, *, make: bool) -> int:
+    """A handle of a folder: in one call where it is there, else step by step, which also tells why not."""
+    with suppress(OSError):
+        return handles.open_below(root, b"/".join(map(handles.raw, where)) or b".")
+    fd = os.dup(root)
+    try:
         for name in where:
             if make:
                 with suppress(FileExistsError):
                     posix.mkdir(fd, name)
             above, fd = fd, _below(fd, name)
             handles.close(above)
-        yield fd
-    finally:
+    except BaseException:
         handles.close(fd)
+        raise
+    return fd
 
 
 def _below(fd: int, name: str) -> int:

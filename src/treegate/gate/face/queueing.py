@@ -36,11 +36,11 @@ class Queueing(Face):
 
     def take_drop(self, drop: Drop) -> Taken:
         """Makes a plan of what was dropped, or says beside it why not."""
-        return intake.take(self._core, drop)
+        return intake.take(self._core, [drop])[0]
 
     def take_drops(self, drops: list[Drop]) -> list[Taken]:
         """The same for several, in that order."""
-        return [intake.take(self._core, drop) for drop in drops]
+        return intake.take(self._core, drops)
 
     def put_off_reports(self) -> None:
         """From now on, what there is to say of dropped plans waits for `write_up`."""

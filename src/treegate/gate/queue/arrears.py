@@ -32,4 +32,5 @@ def _note(core: Core, touched: Touched) -> None:
 def write_up(core: Core, ids: Iterable[str]) -> None:
     """Writes what is owed of some plans; nothing of those that are not in `pending/` any more."""
     box = dropbox(core)
-    projections.bring_all(core, [id for id in ids if box.lies(PENDING, id)])
+    with core.store.at_hand():
+        projections.bring_all(core, [id for id in ids if box.lies(PENDING, id)])
