@@ -106,7 +106,8 @@ class Runner:
 
     async def _pause(self) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), self._pauses)
+            async with asyncio.timeout(self._pauses):  # unlike wait_for, it never takes a cancellation for an answer
+                await self._wake.wait()
 
     async def _do(self, job: Job) -> None:
         """One job, or some of its cases; where the process that did it died, what it left is brought to an end."""

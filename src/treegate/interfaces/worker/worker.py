@@ -75,6 +75,8 @@ class Worker:
 
     async def run(self) -> None:
         """Works until told to end."""
+        for crew in (self._takers, self._hands):
+            crew.warm()
         self._watching.start()
         self._writing.start()
         self._runner.start()
@@ -106,7 +108,8 @@ class Worker:
     async def _rest(self, seconds: float) -> None:
         """Waits until something stirs."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._watching.stirred.wait(), max(0.0, seconds))
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._watching.stirred.wait()
 
     async def _close(self) -> None:
         await self._doors.notifier.stop()

@@ -76,7 +76,8 @@ class Writing:
                 continue
             until = min(self._runs.values(), default=None)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stirred.wait(), None if until is None else max(0.0, until - now))
+                async with asyncio.timeout(None if until is None else max(0.0, until - now)):
+                    await self._stirred.wait()
 
     async def _write(self) -> bool:
         """Has some of it written; whether that could be done."""
