@@ -13,7 +13,7 @@ from treegate.gate import Gate
 from treegate.interfaces.crew.crew import Crew
 
 TOGETHER = 25  # plans that are written of by one call
-PATIENCE = 2.0  # seconds for which a plan that is about to be carried out is not written of
+PATIENCE = 5.0  # seconds for which a plan that is about to be carried out is not written of
 LATER = 1.0  # seconds until what could not be written is tried again
 _log = logging.getLogger("treegate.worker")
 
