@@ -8,7 +8,7 @@ import shutil
 
 import msgspec
 
-from treegate.engine import checkpoints, handles, jobs, posix, receipts, touched, vault
+from treegate.engine import checkpoints, jobs, receipts, touched, vault
 from treegate.engine.context import APPLIED, NOTHING, Result, RunContext
 from treegate.engine.jobs import JobState
 from treegate.engine.staging import FULL
@@ -151,9 +151,7 @@ def _undone(core: Core, run: Run) -> tuple[list[str], bool]:
 def clean(core: Core, run: Run) -> None:
     """Takes away what an ended run needs no more: its areas, an empty vault, and last its journal."""
     _remove_areas(core, run)
-    shutil.rmtree(core.run_directory(run.id), ignore_errors=True)
-    with contextlib.suppress(OSError), handles.closing(handles.open_root(str(core.state / "runs"))) as folder:
-        posix.fsync(folder)
+    shutil.rmtree(core.run_directory(run.id), ignore_errors=True)  # should a power cut bring it back, it goes again
 
 
 def _remove_areas(core: Core, run: Run) -> None:

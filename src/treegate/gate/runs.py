@@ -134,7 +134,7 @@ def _begun(core: Core, run: Run, directory: Path) -> RunContext:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     table = tablefile.read(core.table_path(run.table_digest), run.table_digest)
     _check_room(core, table)
-    core.workspace.make_areas(table.header.volumes or [""], run.id)
+    core.workspace.make_areas(table.header.volumes or [""], run.id, table.areas())
     note_generation(core.workspace.root, run.generation)
     return surroundings.context_of(core, run, table)
 
