@@ -7,7 +7,7 @@ from pathlib import Path
 
 from treegate.engine.dropbox import PENDING, Drop
 from treegate.gate.face.base import Face
-from treegate.gate.queue import arrears, heeding, holding, intake, shelving
+from treegate.gate.queue import arrears, heeding, holding, intake, rehearsal, shelving
 from treegate.gate.queue.folder import attended, dropbox
 from treegate.gate.queue.heeding import Heeded
 from treegate.gate.queue.intake import Taken
@@ -25,6 +25,10 @@ class Queueing(Face):
     def attended(self) -> AbstractContextManager[None]:
         """Held by a worker as long as it lives, so that `doctor` knows of it."""
         return attended(self._core)
+
+    def rehearse(self) -> None:
+        """Has this process ready for the first plan, which then need not wait for that."""
+        rehearsal.rehearse(self._core)
 
     def drops(self) -> list[Drop]:
         """What was dropped and is not taken yet, by name."""

@@ -153,10 +153,10 @@ class Crew:
         """Has `Gate.method` called some time soon; nobody waits for it."""
         return self._submit(actor, method, args, {})
 
-    def warm(self) -> None:
-        """Starts the workers, so that nobody who asks has to wait for that."""
+    def warm(self, method: str = "") -> None:
+        """Starts the workers, so that nobody who asks has to wait for that; each then calls `Gate.method`."""
         for _ in range(self._size):
-            self._pool.submit(_awake)
+            self._pool.submit(_awake, method)
 
     def close(self, *, finish: bool = False) -> None:
         """Lets the workers end what they change, or also what they were to `finish`, then lets them go.
@@ -208,8 +208,11 @@ def _silent(done: int, total: int) -> None:
     """Progress is read from the journal, by whoever wants to know."""
 
 
-def _awake() -> None:
+def _awake(method: str) -> None:
     """Keeps a worker for a moment, so that the next one is started, too."""
+    assert _gate is not None
+    if method:
+        getattr(_gate, method)()
     time.sleep(0.05)
 
 

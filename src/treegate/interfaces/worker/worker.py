@@ -76,7 +76,7 @@ class Worker:
     async def run(self) -> None:
         """Works until told to end."""
         for crew in (self._takers, self._hands):
-            crew.warm()
+            crew.warm("rehearse")
         self._watching.start()
         self._writing.start()
         self._runner.start()
