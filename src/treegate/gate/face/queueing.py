@@ -46,9 +46,9 @@ class Queueing(Face):
         """The same for several, in that order."""
         return intake.take(self._core, drops)
 
-    def put_off_reports(self) -> None:
-        """From now on, what there is to say of dropped plans waits for `write_up`."""
-        arrears.put_off(self._core)
+    def put_off_reports(self) -> set[str]:
+        """From now on, what there is to say of dropped plans waits for `write_up`; the plans, as they come."""
+        return arrears.put_off(self._core)
 
     def write_up(self, plans: list[str]) -> None:
         """Writes what there is to say of dropped plans, as they stand now."""

@@ -16,14 +16,20 @@ from treegate.gate.core import Core
 from treegate.gate.queue.folder import dropbox
 
 
-def put_off(core: Core) -> None:
-    """From now on, nothing is written here of a dropped plan that lies in `pending/`: somebody calls `write_up`."""
-    core.store.told = partial(_note, core)
+def put_off(core: Core) -> set[str]:
+    """From now on, nothing is written here of a dropped plan that lies in `pending/`; the plans, as they come.
+
+    Somebody has to call `write_up` for them.
+    """
+    every: set[str] = set()
+    core.store.told = partial(_note, core, every)
+    return every
 
 
-def _note(core: Core, touched: Touched) -> None:
+def _note(core: Core, every: set[str], touched: Touched) -> None:
     box = dropbox(core)
     owed = {id for id in touched.plans if box.lies(PENDING, id)}
+    every |= owed
     plans = touched.plans - owed
     runs = {id for id in touched.runs if (run := core.store.known_run(id)) is None or run.plan not in owed}
     projections.note(core, Touched(plans, runs, touched.left))

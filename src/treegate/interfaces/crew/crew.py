@@ -18,7 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from treegate.errors import Busy, TreegateError
@@ -31,6 +31,7 @@ BEHIND = 5  # niceness: on a machine with little to spare, the process that answ
 _FORKS = get_context("forkserver")
 _FORKS.set_forkserver_preload(["__main__", __name__])
 _gate: Gate | None = None  # of this worker process
+_owed: set[str] = set()  # plans of which this worker has put off what there is to say
 _changing = threading.Lock()  # held while this worker changes what a crash would leave midway
 CHANGING = frozenset(
     {
@@ -68,11 +69,13 @@ class Crew:
         size: int = 2,
         patience: float | None = None,
         each: int = 0,
-        *,
-        put_off: bool = False,
+        owing: Callable[[list[str] | None], None] | None = None,
     ) -> None:
-        """`put_off`: what there is to say of dropped plans is not written by these workers until they are told to."""
-        self._put_off = put_off
+        """With `owing`, these workers put off what there is to say of dropped plans, and it is told of which ones.
+
+        It is told None where a worker died, and nobody knows.
+        """
+        self._owing = owing
         self._root, self._environ, self._size, self._patience = root, dict(environ), size, patience
         self._each = each or sys.maxsize
         self._places = asyncio.Semaphore(size)
@@ -89,7 +92,7 @@ class Crew:
         """New workers; what is left of those before, of whom one died, ends."""
         self._hang_up()
         self._line = _FORKS.Pipe(duplex=False)
-        given = (self._root, self._environ, self._patience, self._put_off, self._cancelled, self._line[0])
+        given = (self._root, self._environ, self._patience, self._owing is not None, self._cancelled, self._line[0])
         return ProcessPoolExecutor(self._size, _FORKS, _begin, given)
 
     async def call(self, actor: Actor, method: str, *args: Any, **named: Any) -> Any:
@@ -102,18 +105,28 @@ class Crew:
             # Shielded, for what was handed over is never cancelled: a pool that breaks stumbles over such calls.
             answer = asyncio.wrap_future(await self._begun(actor, method, args, named))
             answer.add_done_callback(_heard)  # by whoever is gone before it is there
-            return await asyncio.shield(answer)
+            return self._told(await asyncio.shield(answer))
         except TreegateError as error:
             code = error.code
             raise
         except BrokenProcessPool as error:
             if self._dismissed:
                 raise Stopped from error
+            if self._owing is not None:
+                self._owing(None)
             text, hint = "the worker process that did this has died", "ask again; treegate recover mends what it left"
             raise Busy(text, code="worker-died", hint=hint) from error
         finally:
             self.busy -= 1
             self.timed(method, time.monotonic() - began, code)
+
+    def _told(self, done: _Done) -> Any:
+        """The answer to a call, once what it left to be written is told."""
+        if self._owing is not None and done.owed:
+            self._owing(done.owed)
+        if done.error is not None:
+            raise done.error
+        return done.answer
 
     async def _begun(self, actor: Actor, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> Future[Any]:
         """The call, handed over once it is the caller's turn and a worker is free; both are again when it is over."""
@@ -124,21 +137,21 @@ class Crew:
             for one in (turn, self._places):
                 await one.acquire()
                 held.callback(one.release)
-            future = self._submit(actor, method, args, named)
+            future = self._submit(_call, actor, method, args, named)
             over = held.pop_all()
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: _soon(loop, over.close))
         return future
 
-    def _submit(self, *given: Any) -> Future[Any]:
+    def _submit(self, what: Callable[..., Any], *given: Any) -> Future[Any]:
         """Hands a call to the workers; where one has died, they are replaced."""
         if self._dismissed:
             raise Stopped
         try:
-            return self._pool.submit(_call, *given)
+            return self._pool.submit(what, *given)
         except BrokenProcessPool:
             self._pool = self._made()
-            return self._pool.submit(_call, *given)
+            return self._pool.submit(what, *given)
 
     def dismiss(self) -> None:
         """Ends the workers, whatever they look at; what they change they end first."""
@@ -151,7 +164,7 @@ class Crew:
 
     def begin(self, actor: Actor, method: str, *args: Any) -> Future[Any]:
         """Has `Gate.method` called some time soon; nobody waits for it."""
-        return self._submit(actor, method, args, {})
+        return self._submit(_do, actor, method, args, {})
 
     def warm(self, method: str = "") -> None:
         """Starts the workers, so that nobody who asks has to wait for that; each then calls `Gate.method`."""
@@ -190,7 +203,7 @@ def _begin(
     root: Path, environ: dict[str, str], patience: float | None, put_off: bool, cancelled: Any, line: Connection
 ) -> None:
     """What each worker does first; signals to end are for the process that answers, which tells its workers."""
-    global _gate
+    global _gate, _owed
     os.nice(BEHIND)
     for number in (signal.SIGINT, signal.SIGTERM):  # the terminal and systemd send them to all of us
         signal.signal(number, signal.SIG_IGN)
@@ -199,7 +212,7 @@ def _begin(
     _gate.core.store.remember()
     _gate.watch(_silent, lambda: bool(cancelled.value))
     if put_off:
-        _gate.put_off_reports()
+        _owed = _gate.put_off_reports()
     if patience is not None:
         _gate.core.store.patience = patience
 
@@ -228,7 +241,26 @@ def _heed(line: Connection) -> None:
         os._exit(0)
 
 
-def _call(actor: Actor, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+class _Done(NamedTuple):
+    """What came of a call."""
+
+    answer: Any
+    error: TreegateError | None
+    owed: list[str]
+
+
+def _do(actor: Actor, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     assert _gate is not None
     with _changing if changes(method, named) else contextlib.nullcontext():
         return getattr(_gate.acting_as(actor), method)(*args, **named)
+
+
+def _call(actor: Actor, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> _Done:
+    answer = error = None
+    try:
+        answer = _do(actor, method, args, named)
+    except TreegateError as raised:
+        error = raised
+    owed = sorted(_owed)
+    _owed.clear()
+    return _Done(answer, error, owed)

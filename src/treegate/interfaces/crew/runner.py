@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
 
 from treegate.engine.jobs import Job
 from treegate.errors import TreegateError
@@ -30,14 +29,14 @@ class Runner:
         crew: Crew,
         who: Actor = OURSELVES,
         pause: float = PAUSE,
-        ended: Callable[[Sequence[str] | None], None] | None = None,
+        *,
+        many: bool = False,
     ) -> None:
-        """`ended` is the worker's: it is told of which plans something may be said now, None for it may be any.
+        """`many`, as a worker has it: jobs of a case are done in a row, for a moment at a time.
 
-        With it, jobs of a case are done in a row, for a moment at a time; and once nothing is due, plans that wait
-        are held against what the runs did.
+        And once nothing is due, plans that wait are held against what the runs did.
         """
-        self._ended = ended
+        self._many = many
         self._gate, self._crew, self._who, self._pauses = gate.acting_as(who), crew, who, pause
         self._working: dict[str, asyncio.Task[None]] = {}
         self._cases: set[str] = set()  # on which something is under way
@@ -113,15 +112,14 @@ class Runner:
         """One job, or some of its cases; where the process that did it died, what it left is brought to an end."""
         self._cases.update(job.cases)
         try:
-            if self._ended is None:
-                await self._crew.call(self._who, "carry_out", job.run)
-            else:
+            if self._many:
                 self._note(await self._crew.call(self._who, "carry_on", job.run, ROW))
+            else:
+                await self._crew.call(self._who, "carry_out", job.run)
         except TreegateError as error:
             _log.warning("run %s of %s: %s", job.run, job.plan, error.code)
             if error.code == "worker-died":
                 await self._settle()
-                self._tell(None)
         finally:
             self._working.pop(job.run, None)
             self._cases.difference_update(job.cases)
@@ -132,11 +130,6 @@ class Runner:
             if one.code:
                 _log.warning("run %s of %s: %s", one.run, one.plan, one.code)
             self._ran.update(one.cases)
-        self._tell([one.plan for one in done])
-
-    def _tell(self, plans: Sequence[str] | None) -> None:
-        if self._ended is not None:
-            self._ended(plans)
 
     def _recheck(self) -> None:
         """Once nothing is due: what the runs did may be what other plans counted on."""
@@ -146,7 +139,7 @@ class Runner:
 
     async def _look_over(self, case: str) -> None:
         try:
-            self._tell(await self._crew.call(self._who, "recheck", case))
+            await self._crew.call(self._who, "recheck", case)
         except TreegateError as error:  # each is looked at before its own run, as ever
             _log.warning("the plans that wait were not looked at: %s", error.code)
         finally:
@@ -156,10 +149,9 @@ class Runner:
     async def _settle(self) -> None:
         """Unfinished runs are recovered; jobs that were under way are sorted by what became of their runs."""
         try:
-            self._tell([one.id for one in await self._crew.call(self._who, "recover")])
+            await self._crew.call(self._who, "recover")
         except TreegateError as error:  # told on every page, and by /metrics; an operator has to look
             _log.error("a run could not be recovered: %s", error.code)
-            self._tell(None)
         try:
             await asyncio.to_thread(self._gate.take_up)
         except TreegateError as error:  # the database is locked or full

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -43,11 +43,12 @@ class Worker:
         self._opened.core.store.remember()
         self._gate = self._opened.acting_as(OURSELVES)
         config = self._gate.core.config.queue
-        self._takers, self._hands = Crew(root, environ, put_off=True), Crew(root, environ, put_off=True)
-        self._runner = Runner(self._gate, self._hands, OURSELVES, LONG, self._ended)
+        self._takers, self._hands = Crew(root, environ, owing=self._owing), Crew(root, environ, owing=self._owing)
+        self._runner = Runner(self._gate, self._hands, OURSELVES, LONG, many=True)
         self._writing = Writing(self._gate, self._takers)
         self._taking = Taking(self._gate, self._takers, self._taken, lambda: self._writing.expected)
-        self._doors = Doors(self._opened, self._takers, secrets, self._runner.wake)
+        self._clerks = Crew(root, environ)  # begun once a door needs them; what they do is seen in the files at once
+        self._doors = Doors(self._opened, self._clerks, secrets, self._runner.wake)
         self.folder = self._gate.make_queue()
         log = self._gate.state / f"{DATABASE}-wal"
         self._watching = Watching(self.folder, log, self._runner.wake)
@@ -117,7 +118,7 @@ class Worker:
         await self._taking.stop()
         await self._runner.stop()
         await self._writing.stop()
-        for crew in (self._takers, self._hands):
+        for crew in (self._takers, self._hands, self._clerks):
             await asyncio.to_thread(crew.close)
         self._opened.close()
 
@@ -126,11 +127,9 @@ class Worker:
         if taken.asked:
             self._writing.expect(taken.id)
             self._runner.wake()
-        else:
-            self._writing.owe([taken.id])
 
-    def _ended(self, plans: Sequence[str] | None) -> None:
-        """Something came of these plans; None: of some or other, so that all are looked at anew."""
+    def _owing(self, plans: list[str] | None) -> None:
+        """Something is to be said of these plans; None: of some or other, so that all are looked at anew."""
         if plans is None:
             self._stamps, self._whole = {}, float("-inf")
             self._watching.stirred.set()

@@ -52,6 +52,7 @@ class Writing:
 
     def expect(self, plan: str) -> None:
         """This one is about to be carried out, and is written of then; or in a while, should that take long."""
+        self._owed.pop(plan, None)
         self._runs[plan] = time.monotonic() + PATIENCE
         self._stirred.set()
 
