@@ -53,6 +53,7 @@ def measure(root: Path, options: argparse.Namespace) -> None:
     with Gate.open(workspace, environ) as gate:
         queue = gate.make_queue()
     with working(workspace, environ) as process:
+        time.sleep(3)  # its processes begin
         dropping(queue, options.drops, options.cases)
         time.sleep(2)
         idling(process.pid, options.idle)
@@ -67,7 +68,6 @@ def working(workspace: Path, environ: dict[str, str]) -> Iterator[subprocess.Pop
     process = subprocess.Popen(command, env={**os.environ, **environ}, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
-    time.sleep(3)  # its processes begin
     try:
         yield process
     finally:
@@ -137,18 +137,20 @@ def draining(workspace: Path, environ: dict[str, str], queue: Path, options: arg
         case = f"case-{n % options.cases:03}"
         (queue / f"20260131T{n:09}Z-{case}.json").write_text(plan(case, f"{n:05}.txt", f"moved-{n:05}.txt"))
     count = options.plans - options.drops
-    done, start = queue / "done", time.perf_counter()
-    with working(workspace, environ):
+    done = queue / "done"
+    with working(workspace, environ) as process:
+        start = time.perf_counter()
         while len(os.listdir(done)) < count:
             time.sleep(0.5)
             if time.perf_counter() - start > 0.1 * count + 60:
                 print(f"only {len(os.listdir(done)):,} were done in time", flush=True)
                 break
-        took = time.perf_counter() - start
+        took, processor = time.perf_counter() - start, used(process.pid)
     each = (took - bare) / count * 1e3
     print(
-        f"{count:,} plans on {options.cases} cases: {took:.0f} s, {each:.1f} ms each beyond their renames", flush=True
+        f"{count:,} plans on {options.cases} cases: {took:.0f} s, {each:.1f} ms each beyond their renames", end=", "
     )
+    print(f"{processor / count * 1e3:.1f} ms of processor time each", flush=True)
     failed = [name for name in os.listdir(queue / "failed") if name.startswith("pl_")]
     if failed:
         print(f"{len(failed):,} failed")

@@ -135,7 +135,8 @@ def killed_at(path, k):
             if not left[0]:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        sa.event.listen(store._engine, "before_cursor_execute", count)
+        store._engine.dispose()  # whatever was opened before does not count
+        sa.event.listen(store._engine, "connect", lambda raw, _: raw.set_trace_callback(count))
         for act in STORY:
             act(store)
     os._exit(0)

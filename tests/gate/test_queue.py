@@ -496,7 +496,7 @@ def test_what_is_claimed_and_no_plan_yet_waits_too(shared: Queue):
     """A worker died over it, and none came after."""
     shared.drop(shared.office.document(create("1.txt")))
     (drop,) = shared.gate.drops()
-    assert dropbox(shared.gate.core).claim(drop, "pl_0123456789abcdef")
+    assert dropbox(shared.gate.core).claim({"pl_0123456789abcdef": drop})
     shared.office.clock.now = time.time_ns() // 1_000_000 + 6 * MINUTE
     assert [severity for severity, _ in queue_findings(shared.office)] == ["error"]
 

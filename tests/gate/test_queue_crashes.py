@@ -47,7 +47,10 @@ class Count:
         DefaultDialect.do_commit = self.before(DefaultDialect.do_commit)  # type: ignore[method-assign]
 
 
-def a_day(office: Office) -> None:
+Day = Callable[[Office], None]
+
+
+def step_by_step(office: Office) -> None:
     """What a worker does: all that was dropped or claimed, each status file, each run."""
     queue = Queue(office)
     gate = queue.gate
@@ -59,6 +62,22 @@ def a_day(office: Office) -> None:
     queue.carry_out()
 
 
+def many_at_once(office: Office) -> None:
+    """The same as `treegate worker` does it: some at a time, and what there is to say of them afterwards."""
+    gate = Queue(office).gate
+    gate.put_off_reports()
+    gate.recover()
+    gate.take_up()
+    for id in gate.claims():
+        gate.take_claim(id)
+    gate.take_drops(gate.drops())
+    for id in gate.stamps():
+        gate.heed(id)
+    while due := gate.due():
+        gate.carry_on(due[0].run, 10)
+    gate.write_up(list(gate.stamps()))
+
+
 def approve_in_files(queue: Queue) -> None:
     for id in queue.gate.stamps():
         if queue.says(id) == "pending":
@@ -66,46 +85,53 @@ def approve_in_files(queue: Queue) -> None:
 
 
 def opened(at: Path) -> Office:
-    """An office in which one plan was dropped, and another waits whose status file rita has just filled in."""
+    """An office in which two plans were dropped that need nobody, and another waits that rita has just approved."""
     shutil.rmtree(at, ignore_errors=True)
     at.mkdir()
     office = Office(at / "office", at / "state", solo=False)
     office.put("Smith/a.txt", "alpha\n")
+    for name in ("c", "e", "g"):
+        office.put(f"Smith/{name}.txt", f"{name}\n")
     office.put("Jones/a.txt", "alpha\n")
-    office.configure(queue_trust_status="true")
+    rule = '[{when = {operations = ">1"}, required = 0}]'
+    office.configure(queue_trust_status="true", policy_approval_rule=rule)
     queue = Queue(office)
     id = queue.took(office.document(move("a.txt", "b.txt"), case="Jones"), "1.json")
     queue.write(id, "approved")
-    queue.drop(office.document(move("a.txt", "b.txt")), "2.json")
+    queue.drop(office.document(move("a.txt", "b.txt"), move("c.txt", "d.txt")), "2.json")
+    queue.drop(office.document(move("e.txt", "f.txt"), move("g.txt", "h.txt")), "3.json")
     office.close()
     return office
 
 
-def child(office: Office, count: Count) -> int:
+def child(office: Office, day: Day, count: Count) -> int:
     """The exit status of a worker's day with a deadly call in it."""
 
     def work() -> None:
         office.reopen()
         count.install()
-        a_day(office)
+        day(office)
 
     return in_child(work)
 
 
-def settled(office: Office) -> None:
+def settled(office: Office, day: Day) -> None:
     """The day goes on until nothing is left to do; each plan was applied once, and lies in `done/`."""
     office.reopen()
     queue = Queue(office)
-    a_day(office)
+    day(office)
     approve_in_files(queue)
-    a_day(office)
+    day(office)
     gate = office.gate
     plans = gate.list_plans()[0]
     assert sorted((plan.cases, plan.state.value) for plan in plans) == [
         (("Jones",), "applied"),
         (("Smith",), "applied"),
+        (("Smith",), "applied"),
     ]
-    assert len(gate.list_runs()) == 2
+    assert len(gate.list_runs()) == 3
+    for name, was in (("d", "c"), ("f", "e"), ("h", "g")):
+        assert office.path(f"Smith/{name}.txt").read_text() == f"{was}\n"
     for case in ("Smith", "Jones"):
         assert not office.path(f"{case}/a.txt").exists()
         assert office.path(f"{case}/b.txt").read_text() == "alpha\n"
@@ -118,29 +144,34 @@ def settled(office: Office) -> None:
         assert found - {"status.log"} == {"plan.json", "validation.md", "status", "receipt.json"}
 
 
-def points(at: Path, step: int) -> int:
+def points(at: Path, day: Day, step: int) -> int:
     """Kills at each `step`-th call, until a day survives; how many points there were."""
     for tried, deadly in enumerate(range(1, 2_000, step)):
         office = opened(at)
-        status = child(office, Count(deadly))
+        status = child(office, day, Count(deadly))
         if status == SURVIVED:
-            settled(office)
+            settled(office, day)
             office.close()
             return tried
         assert status == CRASHED
-        settled(office)
+        settled(office, day)
         office.close()
     raise AssertionError("a day has no end")
 
 
-def test_a_worker_that_is_killed_at_any_call_loses_nothing_and_does_nothing_twice(fast: Path):
-    """Every seventh call; `make test-faults` tries each."""
-    assert points(fast / "day", 7) > 10
+DAYS = pytest.mark.parametrize("day", [step_by_step, many_at_once])
+
+
+@DAYS
+def test_a_worker_that_is_killed_at_any_call_loses_nothing_and_does_nothing_twice(fast: Path, day: Day):
+    """Every eleventh call; `make test-faults` tries each."""
+    assert points(fast / "day", day, 11) > 10
 
 
 @pytest.mark.faults
-def test_at_each_call(fast: Path):
+@DAYS
+def test_at_each_call(fast: Path, day: Day):
     """From the claim to `done/`, and from the approval in the file to `done/`."""
-    tried = points(fast / "day", 1)
-    print(f"killed at each of {tried} calls")
+    tried = points(fast / "day", day, 1)
+    print(f"{day.__name__}: killed at each of {tried} calls")
     assert tried > 100

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from treegate.engine import schema
+from treegate.engine.schema import Prepared, bind
 from treegate.errors import NotVerified
 
 if TYPE_CHECKING:
@@ -48,6 +49,17 @@ class Anchor(NamedTuple):
 
 
 GENESIS = Anchor(0, "0" * 64)
+
+_columns = schema.audit.c
+_HEAD = Prepared(schema.select(_columns.seq, _columns.hash).order_by(_columns.seq.desc()).limit(1))
+_EVERY = schema.select(*_columns).where(_columns.seq > bind("after")).order_by(_columns.seq).limit(bind("page"))
+_OF_PLAN, _OF_RUN = _columns.plan == bind("plan"), _columns.run == bind("run")
+_PAGES = {
+    (): Prepared(_EVERY),
+    ("plan",): Prepared(_EVERY.where(_OF_PLAN)),
+    ("run",): Prepared(_EVERY.where(_OF_RUN)),
+    ("plan", "run"): Prepared(_EVERY.where(_OF_PLAN & _OF_RUN)),
+}
 
 _CANONICAL = msgspec.json.Encoder(order="sorted")
 PAGE = 2000  # rows held at a time
@@ -96,15 +108,14 @@ def append(
         hash="",
     )
     row = msgspec.structs.replace(row, hash=digest_of(row))
-    transaction.execute(schema.audit.insert().values(msgspec.structs.asdict(row)))
+    transaction.insert(schema.audit, msgspec.structs.asdict(row))
     return row
 
 
 def head(reader: Reader) -> Anchor:
     """The newest row's place in the chain."""
-    table = schema.audit
-    rows = reader.rows(schema.select(table.c.seq, table.c.hash).order_by(table.c.seq.desc()).limit(1))
-    return Anchor(rows[0]["seq"], rows[0]["hash"]) if rows else GENESIS
+    rows = reader.asked(_HEAD)
+    return Anchor(*rows[0]) if rows else GENESIS
 
 
 def rows(
@@ -114,14 +125,13 @@ def rows(
 
     Each page is a query of its own: reading a long log keeps no writer's log from being folded in.
     """
-    table = schema.audit
-    query = schema.select(*table.c).order_by(table.c.seq).limit(page)
-    for column, value in ((table.c.plan, plan), (table.c.run, run)):
-        if value is not None:
-            query = query.where(column == value)
-    while found := reader.tuples(query.where(table.c.seq > after)):
+    given = {name: value for name, value in (("plan", plan), ("run", run)) if value is not None}
+    query = _PAGES[tuple(given)]
+    while found := reader.asked(query, after=after, page=page, **given):
         for values in found:
             yield AuditRow(*values)
+        if len(found) < page:
+            return
         after = found[-1][0]
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from treegate.engine import audit, keys, schema
 from treegate.engine.audit import Anchor
+from treegate.engine.schema import Prepared
 from treegate.errors import NotFound, NotVerified, UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ EVENT = "checkpointed"
 REKEYED = "rekeyed"  # a new key signs from here on, for the old one was lost
 EVENTS = 1000  # rows after which a run's end makes the next one
 DAY = 86_400_000  # milliseconds after which it does, too
+
+_columns = schema.checkpoints.c
+_LAST = Prepared(schema.select(_columns.seq, _columns.at, _columns.document).order_by(_columns.seq.desc()).limit(1))
 _LONGEST = 1 << 16  # bytes that are read of a file
 
 
@@ -110,7 +114,7 @@ def make(transaction: Writer, key: keys.Key, by: By) -> Checkpoint:
     )
     made = msgspec.structs.replace(bare, signature=key.sign(_signed_part(bare)))
     values = {"seq": made.seq, "at": made.at, "document": encode(made).decode()}
-    transaction.execute(schema.checkpoints.insert().values(values))
+    transaction.insert(schema.checkpoints, values)
     transaction.log(EVENT, by, data={"seq": made.seq, "hash": made.hash, "key": made.public_key})
     return made
 
@@ -133,9 +137,7 @@ def stored(reader: Reader) -> Iterator[tuple[int, bytes]]:
 
 def _last(reader: Reader) -> tuple[int, int, bytes] | None:
     """Row, time and document of the newest that is stored."""
-    table = schema.checkpoints
-    query = schema.select(table.c.seq, table.c.at, table.c.document).order_by(table.c.seq.desc()).limit(1)
-    return next(((seq, at, str(text).encode("utf-8", "replace")) for seq, at, text in reader.tuples(query)), None)
+    return next(((seq, at, str(text).encode("utf-8", "replace")) for seq, at, text in reader.asked(_LAST)), None)
 
 
 def rekey(transaction: Writer, public: str, by: By) -> None:

@@ -65,7 +65,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     poll: int = 5 * SECOND
     plans_per_minute: int = 0
     steps_per_second: int = 0
-    batch: int = 1  # plans of one case that are carried out in a row
+    batch: int = 20  # plans of one case that are carried out in a row
 
 
 class Oidc(msgspec.Struct, frozen=True, kw_only=True):
@@ -273,7 +273,10 @@ SETTINGS = (
         "Steps in a second, of all runs together, at whatever door; 0 is no limit. A bucket may count requests.",
     ),
     Setting(
-        "queue.batch", count(1), "Plans of one case that are carried out in a row before another case has its turn."
+        "queue.batch",
+        count(1),
+        "Plans of one case that are carried out in a row, for a second at most, before another case has its turn.",
+
     ),
     Setting("slack.channel", text(), 'The channel that is told, by its id (C024BE91L); "" is none. See slack.md.'),
     Setting(

@@ -15,8 +15,8 @@ import errno
 import os
 import pwd
 import stat as st
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,18 +96,20 @@ class Dropbox:
         except FileNotFoundError:
             return None
 
-    def claim(self, drop: Drop, id: str) -> bool:
-        """Takes what was dropped, for the plan that is to have this id; whether it was there still."""
-        with self._folder(make=True) as fd, self._folder(CLAIMED, id, make=True) as mine:
-            try:
-                _rename(fd, drop.name, mine, drop.name)
-            except FileNotFoundError:
-                pass
-            else:
-                _keep(mine, fd)
-                return True
-        self.let_go(id)
-        return False
+    def claim(self, drops: Mapping[str, Drop]) -> set[str]:
+        """Takes what was dropped, each for the plan that is to have that id; of which of them it was there still."""
+        found: dict[str, int] = {}
+        with ExitStack() as held:
+            fd = held.enter_context(self._folder(make=True))
+            for id, drop in drops.items():
+                mine = held.enter_context(self._folder(CLAIMED, id, make=True))
+                with suppress(FileNotFoundError):
+                    _rename(fd, drop.name, mine, drop.name)
+                    found[id] = mine
+            _keep(*found.values(), fd)
+        for id in drops.keys() - found:
+            self.let_go(id)
+        return set(found)
 
     def claims(self) -> list[str]:
         """The ids under which something is claimed, oldest name first."""
@@ -155,10 +157,14 @@ class Dropbox:
 
     def shelf_of(self, id: str) -> str | None:
         """The shelf that a plan is on, after a crash the first of two; None for one that did not come in here."""
-        for shelf in SHELVES:
-            with suppress(OSError), self._folder(shelf, id):  # a link in its place, say: nothing is said there then
-                return shelf
-        return None
+        # A link in its place, say, is no shelf: nothing is said there then.
+        return next((shelf for shelf in SHELVES if self.lies(shelf, id)), None)
+
+    def lies(self, shelf: str, id: str) -> bool:
+        """Whether a plan lies on a shelf."""
+        with suppress(OSError), self._folder(shelf, id):
+            return True
+        return False
 
     def shelved(self, shelf: str) -> list[str]:
         """The plans on a shelf, by id."""
@@ -190,7 +196,8 @@ class Dropbox:
             with self._folder(old, id) as source, self._folder(new, id, make=True) as target:
                 for name in os.listdir(source):
                     with suppress(FileNotFoundError):
-                        if name.endswith(ASIDE):  # half written when somebody was killed
+                        # Half written when somebody was killed; or two names of one file, which no rename makes one.
+                        if name.endswith(ASIDE) or _same(source, target, name):
                             posix.unlink(source, name)
                         else:
                             _bring(source, target, name)
@@ -271,6 +278,14 @@ def _drop(fd: int, name: str) -> Drop | None:
     state = (seen.st_ino, seen.st_size, seen.st_mtime_ns)
     since = seen.st_ctime_ns // 1_000_000  # not mtime, which a file keeps from where it was copied or moved from
     return Drop(name, st.S_ISREG(seen.st_mode), seen.st_size, seen.st_uid, state, since)
+
+
+def _same(one: int, other: int, name: str) -> bool:
+    """Whether a name means one and the same file in two folders."""
+    try:
+        return os.path.samestat(os.lstat(name, dir_fd=one), os.lstat(name, dir_fd=other))
+    except FileNotFoundError:
+        return False
 
 
 def _whole(file: int, drop: Drop) -> bytes | None:

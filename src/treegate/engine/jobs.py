@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 
 from treegate.engine import schema
+from treegate.engine.schema import Prepared, bind
 from treegate.engine.store import By, Reader, Transaction
 from treegate.engine.store.records import StoredPlan
 from treegate.errors import NotFound
@@ -45,6 +45,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.decode(self.actor, type=Actor)
 
 
+_columns = schema.jobs.c
+_JOB = Prepared(schema.jobs.select().where(_columns.run == bind("run")))
+_of_preview = schema.jobs.select().where(_columns.preview == bind("preview")).order_by(_columns.seq.desc()).limit(1)
+_STANDING = Prepared(_of_preview.where(_columns.state != JobState.FAILED.value))
+_RUNNING = Prepared(schema.jobs.select().where(_columns.state == JobState.RUNNING.value).order_by(_columns.seq))
+_waits = _columns.state == JobState.QUEUED.value
+_oldest = schema.select(schema.func.min(_columns.seq)).where(_waits).group_by(_columns.cases)
+_FIRSTS = Prepared(schema.jobs.select().where(_columns.seq.in_(_oldest)).order_by(_columns.seq))
+_FAILED = Prepared(_of_preview.where(_columns.state == JobState.FAILED.value))
+
+
 def add(transaction: Transaction, run: str, plan: StoredPlan, actor: Actor, by: By) -> Job:
     """Asks for the run of a plan's current preview, under an id that nobody else has."""
     values = {
@@ -56,14 +67,14 @@ def add(transaction: Transaction, run: str, plan: StoredPlan, actor: Actor, by: 
         "state": JobState.QUEUED.value,
         "created_at": by.at,
     }
-    transaction.execute(schema.jobs.insert().values(values))
+    transaction.insert(schema.jobs, values)
     transaction.log("run-asked", by, plan=plan.id, run=run, data={"preview": plan.preview})
     return job(transaction, run)
 
 
 def job(reader: Reader, run: str, within: Collection[str] | None = None) -> Job:
     """The job of exactly this run, if it touches none but the cases `within`; raises NotFound."""
-    found = reader.first(schema.jobs.select().where(schema.jobs.c.run == run), Job)
+    found = reader.one(_JOB, Job, run=run)
     if found is None or (within is not None and not set(found.cases) <= set(within)):
         raise NotFound(f"there is no run {run}", code="run-not-found", hint="see what there is", next="treegate log")
     return found
@@ -71,18 +82,12 @@ def job(reader: Reader, run: str, within: Collection[str] | None = None) -> Job:
 
 def standing(reader: Reader, preview: int) -> Job | None:
     """The job that a preview has already, unless it failed: then another may be asked for."""
-    return _newest(reader, preview, schema.jobs.c.state != JobState.FAILED.value)
+    return reader.one(_STANDING, Job, preview=preview)
 
 
 def failed(reader: Reader, preview: int) -> Job | None:
     """The newest job of a preview that failed."""
-    return _newest(reader, preview, schema.jobs.c.state == JobState.FAILED.value)
-
-
-def _newest(reader: Reader, preview: int, where: Any) -> Job | None:
-    table = schema.jobs
-    query = table.select().where((table.c.preview == preview) & where)
-    return reader.first(query.order_by(table.c.seq.desc()), Job)
+    return reader.one(_FAILED, Job, preview=preview)
 
 
 def jobs(reader: Reader, states: Iterable[JobState]) -> list[Job]:
@@ -92,12 +97,14 @@ def jobs(reader: Reader, states: Iterable[JobState]) -> list[Job]:
     return reader.all(query.order_by(table.c.seq), Job)
 
 
+def running(reader: Reader) -> list[Job]:
+    """The jobs that are under way, oldest first."""
+    return reader.found(_RUNNING, Job)
+
+
 def firsts(reader: Reader) -> list[Job]:
     """Of the jobs that wait, the first of each set of cases, oldest first: however many wait, few are read."""
-    table = schema.jobs
-    waits = table.c.state == JobState.QUEUED.value
-    oldest = schema.select(schema.func.min(table.c.seq)).where(waits).group_by(table.c.cases)
-    return reader.all(table.select().where(table.c.seq.in_(oldest)).order_by(table.c.seq), Job)
+    return reader.found(_FIRSTS, Job)
 
 
 def change(transaction: Transaction, run: str, state: JobState, at: int, error: str | None = None) -> None:
@@ -107,4 +114,4 @@ def change(transaction: Transaction, run: str, state: JobState, at: int, error: 
         values["started_at"] = at
     if state in {JobState.DONE, JobState.FAILED}:
         values["ended_at"] = at
-    transaction.execute(schema.jobs.update().where(schema.jobs.c.run == run).values(values))
+    transaction.update(schema.jobs, {"run": run}, values)

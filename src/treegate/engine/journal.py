@@ -124,7 +124,9 @@ class Story(msgspec.Struct):
 class Journal:
     """One segment being written; records that need no sync of their own ride with the next that does."""
 
-    def __init__(self, directory: Path, run: str, number: int, before: bytes, reserve: int) -> None:
+    def __init__(
+        self, directory: Path, run: str, number: int, before: bytes, reserve: int, begin: Begin | None = None
+    ) -> None:
         self._directory = directory
         self._key = _key(run, number)
         self._run = run
@@ -132,16 +134,19 @@ class Journal:
         self._confirmed = before  # the mark of the last durable frame
         self._riding: list[Record] = []
         self._fd = -1
-        self._open(reserve)
-
-    def _open(self, reserve: int) -> None:
         with handles.closing(handles.open_root(str(self._directory))) as folder:
-            self._fd = posix.make_file(folder, f"journal.{self.number}", 0o600)
-            # Space is taken now: a full disk is to be found before anything moved.
-            posix.write(self._fd, bytes(-(-reserve // _BLOCK) * _BLOCK))
-            os.lseek(self._fd, 0, os.SEEK_SET)
-            sync_data(self._fd)
+            self._open(folder, reserve)
+            if begin is not None:
+                self.append(begin)
+            else:
+                sync_data(self._fd)
             sync_folder(folder)
+
+    def _open(self, folder: int, reserve: int) -> None:
+        self._fd = posix.make_file(folder, f"journal.{self.number}", 0o600)
+        # Space is taken now: a full disk is to be found before anything moved.
+        posix.write(self._fd, bytes(-(-reserve // _BLOCK) * _BLOCK))
+        os.lseek(self._fd, 0, os.SEEK_SET)
 
     @classmethod
     def create(cls, directory: Path, begin: Begin, reserve: int = 0) -> Journal:
@@ -149,9 +154,7 @@ class Journal:
 
         Raises OSError (ENOSPC: nothing happened), SyncFailed, FileExistsError if the run has a journal.
         """
-        journal = cls(directory, begin.run, 1, frames.START, reserve)
-        journal.append(begin)
-        return journal
+        return cls(directory, begin.run, 1, frames.START, reserve, begin)
 
     @classmethod
     def resume(cls, directory: Path, run: str, story: Story, reserve: int = 0) -> Journal:

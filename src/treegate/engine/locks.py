@@ -20,6 +20,8 @@ from treegate.errors import Busy
 from treegate.model.effects import tagged
 
 _SHORTEST, _LONGEST = 0.001, 0.05  # seconds between two tries
+_LOCK = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+_NOTE = 20  # characters of a note; one that is shorter is filled up
 _QUEUE_GRACE = 0.2  # seconds: even who will not wait gives others the time to step through
 
 
@@ -88,7 +90,11 @@ class _Held:
     """One open lock file; in a forked child it holds nothing any more."""
 
     def __init__(self, path: Path) -> None:
-        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self.fd = os.open(path, _LOCK, 0o600)
+        except FileNotFoundError:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.fd = os.open(path, _LOCK, 0o600)
         _open.add(self)
 
     def take(self, shared: bool, deadline: float) -> bool:
@@ -107,8 +113,8 @@ class _Held:
 
     def note(self, text: str) -> None:
         """Leave word in the file; it serves the message of whoever waits, and nothing else."""
-        os.ftruncate(self.fd, 0)
-        os.pwrite(self.fd, text.encode(), 0)
+        if self.noted() != text:
+            os.pwrite(self.fd, text.ljust(_NOTE).encode(), 0)
 
     def noted(self) -> str:
         return os.pread(self.fd, 100, 0).decode("ascii", "replace").strip()
@@ -140,7 +146,6 @@ os.register_at_fork(after_in_child=_forget_all)
 @contextmanager
 def _locked(path: Path, shared: bool, deadline: float, busy: Callable[[str], Busy]) -> Iterator[None]:
     """Stand in line at the door, then take the lock: who came first is not overtaken, reader or writer."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _opened(path) as held:
         with _opened(_line_of(path)) as queue:
             in_line = queue.take(False, max(deadline, time.monotonic() + _QUEUE_GRACE))

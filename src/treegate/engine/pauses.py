@@ -8,6 +8,7 @@ import msgspec
 
 from treegate.engine import schema
 from treegate.engine.audit import Json
+from treegate.engine.schema import Prepared
 from treegate.engine.store import By, Reader, Transaction
 from treegate.engine.store.writer import names
 from treegate.errors import Busy
@@ -25,9 +26,12 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
     at: int
 
 
+_ALL = Prepared(schema.pauses.select().order_by(schema.pauses.c.case))
+
+
 def pauses(reader: Reader) -> list[Pause]:
     """What is paused: the whole workspace first, then cases by name."""
-    return reader.all(schema.pauses.select().order_by(schema.pauses.c.case), Pause)
+    return reader.found(_ALL, Pause)
 
 
 def pause(transaction: Transaction, case: str, comment: str, by: By) -> bool:

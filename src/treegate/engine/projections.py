@@ -11,7 +11,7 @@ import errno
 import os
 import stat as st
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,9 +44,7 @@ def bring(root: Path, projection: Projection, *, dry: bool = False) -> Iterator[
     written: Where | None = None
     for place in projection.places:
         try:
-            how = _difference(root, place, projection.pieces, written)
-            if how and not dry:
-                _put(root, place, projection.pieces, written)
+            how = _put_right(root, place, projection.pieces, written, dry=dry)
         except OSError as error:
             yield Found(place, error.strerror or str(error), error)
             continue
@@ -56,28 +54,41 @@ def bring(root: Path, projection: Projection, *, dry: bool = False) -> Iterator[
             written = written or place
 
 
-def _difference(root: Path, place: Where, pieces: Callable[[], Iterable[bytes]] | None, twin: Where | None) -> str:
-    """How a place is not as it should be, as the end of a sentence; "" where it is."""
+Pieces = Callable[[], Iterable[bytes]]
+
+
+def _put_right(root: Path, place: Where, pieces: Pieces | None, twin: Where | None, *, dry: bool) -> str:
+    """How a place is not as it should be, as the end of a sentence; "" where it is. Unless `dry`, it is then."""
     try:
-        with _folder(root, place) as folder:
-            mode = os.lstat(handles.raw(place[-1]), dir_fd=folder).st_mode
-            if pieces is None:
-                return "it does not belong there any more"
-            if not st.S_ISREG(mode):
-                return "it was a link" if st.S_ISLNK(mode) else "it was no file"
-            if twin is not None and _same(root, twin, folder, place[-1]):
-                return ""
-            with handles.closing(handles.open_file(folder, place[-1])) as fd:
-                return "" if _says(fd, pieces()) else "it did not say what the store says"
+        with folder(root, place[:-1], make=pieces is not None and not dry) as where:
+            how = _difference(root, where, place[-1], pieces, twin)
+            if how and not dry:
+                _put(root, where, place[-1], pieces, twin)
+            return how
+    except FileNotFoundError:
+        return "" if pieces is None else "it was missing"
+
+
+def _difference(root: Path, folder: int, name: str, pieces: Pieces | None, twin: Where | None) -> str:
+    try:
+        mode = os.lstat(handles.raw(name), dir_fd=folder).st_mode
+        if pieces is None:
+            return "it does not belong there any more"
+        if not st.S_ISREG(mode):
+            return "it was a link" if st.S_ISLNK(mode) else "it was no file"
+        if twin is not None and _same(root, twin, folder, name):
+            return ""
+        with handles.closing(handles.open_file(folder, name)) as fd:
+            return "" if _says(fd, pieces()) else "it did not say what the store says"
     except FileNotFoundError:
         return "" if pieces is None else "it was missing"
     except PermissionError:
         return "it could not be read"
 
 
-def _same(root: Path, twin: Where, folder: int, name: str) -> bool:
-    with _folder(root, twin) as other:
-        one, two = os.lstat(handles.raw(twin[-1]), dir_fd=other), os.lstat(handles.raw(name), dir_fd=folder)
+def _same(root: Path, twin: Where, where: int, name: str) -> bool:
+    with folder(root, twin[:-1]) as other:
+        one, two = os.lstat(handles.raw(twin[-1]), dir_fd=other), os.lstat(handles.raw(name), dir_fd=where)
         return os.path.samestat(one, two)
 
 
@@ -86,23 +97,22 @@ def _says(fd: int, pieces: Iterable[bytes]) -> bool:
         return all(file.read(len(block)) == block for block in blocks(pieces)) and not file.read(1)
 
 
-def _put(root: Path, place: Where, pieces: Callable[[], Iterable[bytes]] | None, twin: Where | None) -> None:
+def _put(root: Path, folder: int, name: str, pieces: Pieces | None, twin: Where | None) -> None:
     """Puts the whole content in place, written or linked aside and renamed; or takes away what is there."""
-    with _folder(root, place, make=pieces is not None) as folder:
-        if pieces is None:
-            posix.unlink(folder, place[-1])
-            return
-        aside = f"{place[-1]}.new"
-        with suppress(FileNotFoundError):
-            posix.unlink(folder, aside)  # left by a crash
-        try:
-            if twin is None or not _linked(root, twin, folder, aside):
-                _write(folder, aside, pieces())
-            _rename(folder, aside, place[-1])
-        except BaseException:
-            with suppress(OSError):
-                posix.unlink(folder, aside)
-            raise
+    if pieces is None:
+        posix.unlink(folder, name)
+        return
+    aside = f"{name}.new"
+    with suppress(FileNotFoundError):
+        posix.unlink(folder, aside)  # left by a crash
+    try:
+        if twin is None or not _linked(root, twin, folder, aside):
+            _write(folder, aside, pieces())
+        _rename(folder, aside, name)
+    except BaseException:
+        with suppress(OSError):
+            posix.unlink(folder, aside)
+        raise
 
 
 def _write(folder: int, name: str, pieces: Iterable[bytes]) -> None:
@@ -118,19 +128,14 @@ def _rename(folder: int, aside: str, name: str) -> None:
         raise OSError(error.errno, "a folder is in its place") from None
 
 
-def _linked(root: Path, twin: Where, folder: int, aside: str) -> bool:
+def _linked(root: Path, twin: Where, where: int, aside: str) -> bool:
     """Whether a second name for what was just written could be made; not every mount has them."""
     try:
-        with _folder(root, twin) as other:
-            posix.link(other, twin[-1], folder, aside)
+        with folder(root, twin[:-1]) as other:
+            posix.link(other, twin[-1], where, aside)
     except OSError:
         return False
     return True
-
-
-def _folder(root: Path, place: Where, *, make: bool = False) -> AbstractContextManager[int]:
-    """A handle of the folder that a place is in."""
-    return folder(root, place[:-1], make=make)
 
 
 @contextmanager
@@ -138,15 +143,24 @@ def folder(root: Path, where: Where, *, make: bool = False) -> Iterator[int]:
     """A handle of a folder below a root, reached through no link; made where it is missing, if `make`."""
     fd = handles.open_root(str(root))
     try:
-        for name in where:
-            if make:
-                with suppress(FileExistsError):
-                    posix.mkdir(fd, name)
-            above, fd = fd, _below(fd, name)
-            handles.close(above)
+        above, fd = fd, _reached(fd, where, make=make)
+        handles.close(above)
         yield fd
     finally:
         handles.close(fd)
+
+
+def _reached(root: int, where: Where, *, make: bool) -> int:
+    """A handle of a folder: in one call where it is there, else step by step, which also tells why not."""
+    with suppress(OSError):
+        return handles.open_below(root, b"/".join(map(handles.raw, where)) or b".")
+    if not where:
+        return os.dup(root)
+    with handles.closing(_reached(root, where[:-1], make=make)) as above:
+        if make:
+            with suppress(FileExistsError):
+                posix.mkdir(above, where[-1])
+        return _below(above, where[-1])
 
 
 def _below(fd: int, name: str) -> int:

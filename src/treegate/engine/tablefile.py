@@ -80,6 +80,11 @@ class Table:
         """The same table, read from another name of its file."""
         return Table(path, self.digest, self.header, self.places, self.checks, self.staged, self._offsets)
 
+    def areas(self) -> set[str]:
+        """Which of treegate's own areas its steps need: of new, park, vault."""
+        kinds = {row.name.partition(b":")[0].decode() for row in self.places if row.parent == ROOT}
+        return kinds - {"case"}
+
     def backups(self) -> list[Staged]:
         """The copies of files that are laid into the run's vault before anything moves."""
         vaults = {row.number for row in self.places if row.parent == ROOT and row.name.startswith(b"vault:")}
@@ -205,15 +210,13 @@ def _damaged(path: Path) -> NotVerified:
 def adopt(path: Path, directory: Path) -> Path:
     """Give a run's directory its table, durably: a second name for the file made at preview.
 
-    Raises OSError (ENOSPC and the like: nothing has happened yet) or SyncFailed.
+    The folder itself is made durable with the journal, begun in it next. Raises OSError (ENOSPC and the like:
+    nothing has happened yet) or SyncFailed.
     """
     with handles.closing(handles.open_root(str(directory))) as folder:
         if path.parent != directory:
             with handles.closing(handles.open_root(str(path.parent))) as source:
                 _link_or_copy(source, path, folder)
-        with handles.closing(handles.open_file(folder, NAME)) as fd:
-            sync_file(fd)
-        sync_folder(folder)
     with handles.closing(handles.open_root(str(directory.parent))) as above:
         sync_folder(above)
     return directory / NAME
@@ -228,3 +231,4 @@ def _link_or_copy(source: int, path: Path, folder: int) -> None:
         with handles.closing(posix.make_file(folder, NAME, 0o600)) as fd, open(path, "rb") as file:
             while data := file.read(1 << 20):
                 posix.write(fd, data)
+            sync_file(fd)

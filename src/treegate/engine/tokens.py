@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from treegate.engine import schema
+from treegate.engine.schema import Prepared
 from treegate.engine.store import By, Reader, Transaction, new_id
 from treegate.errors import Denied, NotFound, UsageError
 from treegate.model.actors import Actor, Role
@@ -30,6 +31,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS = [schema.tokens.c[name] for name in Token.__struct_fields__]
+_ALL = Prepared(schema.select(*_COLUMNS).order_by(schema.tokens.c.seq))
 
 
 def create(
@@ -111,7 +113,7 @@ def actor_of(token: Token, channel: str) -> Actor:
 
 def tokens(reader: Reader) -> list[Token]:
     """Every token there ever was, oldest first."""
-    return reader.all(schema.select(*_COLUMNS).order_by(schema.tokens.c.seq), Token)
+    return reader.found(_ALL, Token)
 
 
 def revoke(transaction: Transaction, id_or_name: str, by: By) -> Token:

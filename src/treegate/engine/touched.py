@@ -44,7 +44,7 @@ def key_of(path: str) -> int:
 def add(transaction: Writer, seq: int, lines: Iterable[Speaks]) -> None:
     """Indexes a run (its `seq`), in place of what was indexed of it before."""
     remaining = iter(lines)
-    transaction.execute(schema.touched_runs.delete().where(schema.touched_runs.c.run == seq))
+    transaction.delete(schema.touched_runs, run=seq)
     while part := list(islice(remaining, _SLICE)):
         rows = {(key_of(path), seq, line) for line, paths in part for path in paths}
         transaction.insert_tuples(schema.touched, sorted(rows))

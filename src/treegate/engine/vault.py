@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib import resources
 
 import msgspec
@@ -96,37 +97,53 @@ def _write(
     (path / ENTRIES).mkdir(mode=0o700, parents=True, exist_ok=True)
     with handles.closing(handles.open_root(str(path))) as folder:
         posix.set_mode(folder, 0o700)
-        sums = {DATA: _put(folder, DATA, lines), SCRIPT: _put(folder, SCRIPT, [script()])}
-        # Last, for it says that the others are there.
-        _put(folder, MANIFEST, _manifest(run, workspace.id, timestamp(now), _until(kept), map(line, kept)))
+        # The manifest is last, for it says that the others are there.
+        manifest = _manifest(run, workspace.id, timestamp(now), _until(kept), map(line, kept))
+        sums = _put_all(folder, {DATA: lines, SCRIPT: [script()], MANIFEST: manifest})
         posix.fsync(folder)
     with handles.closing(handles.open_root(str(path.parent))) as above:
         posix.fsync(above)
-    return sums
+    return {name: sums[name] for name in (DATA, SCRIPT)}
 
 
 def _reversal(workspace: Workspace, run: str, table: Table, built: Mapping[int, Entry]) -> Reversal:
     return Reversal(run, table, built, lambda key: _ground(workspace, key, run))
 
 
+@cache
 def script() -> bytes:
     """The rollback script, the same for every run."""
     return resources.files("treegate.engine").joinpath(SCRIPT).read_bytes()
 
 
 def _put(folder: int, name: str, pieces: Iterable[bytes]) -> str:
-    """Puts a whole file in place, or leaves what was there: written aside, synced, renamed. Its SHA-256 (hex)."""
-    digest = hashlib.sha256()
-    aside = f"{name}.new"
+    """Puts a whole file in place, or leaves what was there. Its SHA-256 (hex)."""
+    return _put_all(folder, {name: pieces})[name]
+
+
+def _put_all(folder: int, contents: Mapping[str, Iterable[bytes]]) -> dict[str, str]:
+    """Puts whole files in place, in this order: written aside, synced, renamed. The SHA-256 (hex) of each."""
+    sums: dict[str, str] = {}
+    with contextlib.ExitStack() as held:
+        written = [held.enter_context(handles.closing(_aside(folder, name))) for name in contents]
+        for fd, (name, pieces) in zip(written, contents.items(), strict=True):
+            digest = hashlib.sha256()
+            for block in blocks(pieces):
+                posix.write(fd, block)
+                digest.update(block)
+            sums[name] = digest.hexdigest()
+        for fd in written:  # together, for what the first of them makes the disk write is not written again
+            posix.fsync(fd)
+    for name in contents:
+        os.replace(f"{name}.new", name, src_dir_fd=folder, dst_dir_fd=folder)
+    return sums
+
+
+def _aside(folder: int, name: str) -> int:
+    """A handle of the file that will be put in place of another."""
     with contextlib.suppress(FileNotFoundError):
-        posix.unlink(folder, aside)  # left by a crash
-    with handles.closing(posix.make_file(folder, aside, 0o600)) as fd:
-        for block in blocks(pieces):
-            posix.write(fd, block)
-            digest.update(block)
-        posix.fsync(fd)
-    os.replace(aside, name, src_dir_fd=folder, dst_dir_fd=folder)
-    return digest.hexdigest()
+        posix.unlink(folder, f"{name}.new")  # left by a crash
+    return posix.make_file(folder, f"{name}.new", 0o600)
 
 
 def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:

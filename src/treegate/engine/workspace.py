@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import msgspec
@@ -215,18 +215,17 @@ class Workspace:
         """Where a run's vault is on a volume; its kept entries are in `entries/` there."""
         return self.area(volume) / "vault" / run
 
-    def make_areas(self, volumes: list[str], run: str) -> None:
-        """Makes the areas that a run needs, durably; fine if they are there."""
+    def make_areas(self, volumes: list[str], run: str, kinds: Collection[str]) -> None:
+        """Makes the areas that a run needs (of new, park, vault), durably; fine if they are there."""
         for volume in volumes:
             area = self.area(volume)
-            for below in (f"runs/{run}/new", f"runs/{run}/park", f"vault/{run}/entries"):
-                (area / below).mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (area / "runs" / run, area / "runs", area / "vault" / run, area / "vault", area):
-                fd = handles.open_root(str(folder))
-                try:
+            made = [area / "runs" / run / kind for kind in ("new", "park") if kind in kinds]
+            made += [area / "vault" / run / "entries"] if "vault" in kinds else []
+            for path in made:
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in sorted({above for path in made for above in (path.parent, path.parent.parent, area)}):
+                with handles.closing(handles.open_root(str(folder))) as fd:
                     posix.fsync(fd)
-                finally:
-                    handles.close(fd)
 
     def open_root(self, key: bytes, run: str) -> int:
         """A handle of the folder that a root key of the step table (model.table) names, for a run."""
@@ -282,6 +281,7 @@ def _remembered(path: Path) -> dict[str, Capabilities]:
         return {}  # it is only a memory: the next probe writes it anew
 
 
+_DIGITS = 16  # of a number of runs: one that is as long as the last can be written over it
 GENERATION = "generation"  # in the workspace's area: how many runs its tree has seen begin
 
 
@@ -294,8 +294,19 @@ def generation(root: Path) -> int:
 
 
 def note_generation(root: Path, number: int) -> None:
-    """Notes at the tree, before a run's first step, the run's number."""
-    replace_file(root / AREA / GENERATION, f"{number}\n".encode())
+    """Notes at the tree, before a run's first step, its number: written over the last one, where both are as long."""
+    path, data = root / AREA / GENERATION, f"{number:0{_DIGITS}}\n".encode()
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        replace_file(path, data)
+        return
+    with handles.closing(fd):
+        if os.fstat(fd).st_size == len(data):
+            os.pwrite(fd, data, 0)
+            posix.fdatasync(fd)
+            return
+    replace_file(path, data)
 
 
 def refuse_remote_state(state: Path) -> None:

@@ -202,11 +202,12 @@ class _Chronicle:
 # --- the index -------------------------------------------------------------------------------------------------
 
 
-def note(core: Core, run: str, lines: int) -> None:
-    """Indexes a run that just ended, unless it is large; a failure is no failure of the run."""
-    if lines <= PROMPT:
-        with contextlib.suppress(TreegateError, OSError):
-            _index(core, core.store.run(run).seq, run)
+def speaking(core: Core, run: str, lines: int) -> list[Speaks] | None:
+    """What a run that just ended is indexed by; None where that waits: it is large, or cannot be read."""
+    with contextlib.suppress(TreegateError, OSError):
+        if lines <= PROMPT:
+            return list(_speaking(core, run))
+    return None
 
 
 def catch_up(core: Core) -> None:

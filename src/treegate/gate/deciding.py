@@ -17,7 +17,7 @@ from treegate.model.actors import SLACK, WEB, Action
 from treegate.model.effects import Text
 from treegate.model.lifecycle import State
 
-Then = Callable[[Transaction], None]  # what else is written in the transaction of a decision
+Then = Callable[[Transaction], object]  # what else is written in the transaction of a decision
 
 
 class Pin(msgspec.Struct, frozen=True, kw_only=True, rename={"source": "from"}):

@@ -8,8 +8,9 @@ import shutil
 
 import msgspec
 
-from treegate.engine import checkpoints, handles, posix, receipts, vault
+from treegate.engine import checkpoints, jobs, receipts, touched, vault
 from treegate.engine.context import APPLIED, NOTHING, Result, RunContext
+from treegate.engine.jobs import JobState
 from treegate.engine.staging import FULL
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
@@ -56,9 +57,8 @@ def conclude(core: Core, plan: StoredPlan, run: Run, context: RunContext, result
     receipt = account.receipt(result.seconds, count, digest, sums)
     receipt_digest = receipts.write(core.state / "receipts", receipts.signed(receipt, core.key()))
     _keep_table(core, run, context.table)
-    _end_applied(core, run, account, receipt_digest)
+    _end_applied(core, run, account, receipt_digest, chronicle.speaking(core, run.id, count))
     clean(core, run)
-    chronicle.note(core, run.id, count)
     return answer(core, core.store.run(run.id))
 
 
@@ -113,8 +113,10 @@ def end(core: Core, run: Run, outcome: State) -> None:
         checkpoints.make_if_due(transaction, core.key, core.by())
 
 
-def _end_applied(core: Core, run: Run, account: Account, receipt_digest: str) -> None:
-    """The end of an applied run in the store: one transaction."""
+def _end_applied(
+    core: Core, run: Run, account: Account, receipt_digest: str, speaking: list[touched.Speaks] | None
+) -> None:
+    """The end of an applied run in the store, and of the job that asked for it: one transaction."""
     undone, whole = _undone(core, run) if run.undo_of is not None else ([], False)
     restored, upset = account.restored(), affected.upset(core, run)
     with core.store.write() as transaction:
@@ -131,6 +133,10 @@ def _end_applied(core: Core, run: Run, account: Account, receipt_digest: str) ->
             whole=whole,
         )
         affected.note(core, transaction, upset)
+        jobs.change(transaction, run.id, JobState.DONE, core.clock())
+        if speaking is not None:
+            with contextlib.suppress(TreegateError):  # the next question makes up for it
+                touched.add(transaction, run.seq, speaking)
         checkpoints.make_if_due(transaction, core.key, core.by())
 
 
@@ -147,9 +153,7 @@ def _undone(core: Core, run: Run) -> tuple[list[str], bool]:
 def clean(core: Core, run: Run) -> None:
     """Takes away what an ended run needs no more: its areas, an empty vault, and last its journal."""
     _remove_areas(core, run)
-    shutil.rmtree(core.run_directory(run.id), ignore_errors=True)
-    with contextlib.suppress(OSError), handles.closing(handles.open_root(str(core.state / "runs"))) as folder:
-        posix.fsync(folder)
+    shutil.rmtree(core.run_directory(run.id), ignore_errors=True)  # should a power cut bring it back, it goes again
 
 
 def _remove_areas(core: Core, run: Run) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -91,14 +92,17 @@ def approve(
     """Approves; where that makes a plan approved and policy applies on approval, its run is asked for with it."""
     plan = core.find_plan(prefix)
     return deciding.approve(
-        core, plan.id, digest, comment, sample=sample, typed=typed, then=partial(_ask_if_enough, core, plan.id)
+        core, plan.id, digest, comment, sample=sample, typed=typed, then=partial(ask_if_enough, core, plan.id)
     )
 
 
-def _ask_if_enough(core: Core, id: str, transaction: Transaction) -> None:
+def ask_if_enough(core: Core, id: str, transaction: Transaction) -> bool:
+    """Asks for the run of a plan that is approved by now, where that is to follow; whether it did."""
     plan = transaction.plan(id)
-    if plan.state is State.APPROVED and core.config.policy.apply.on_approval and runs.may(core, plan):
-        _asked(core, transaction, plan)
+    if plan.state is not State.APPROVED or not core.config.policy.apply.on_approval or not runs.may(core, plan):
+        return False
+    _asked(core, transaction, plan)
+    return True
 
 
 def _asked(core: Core, transaction: Transaction, plan: StoredPlan) -> Job:
@@ -107,7 +111,7 @@ def _asked(core: Core, transaction: Transaction, plan: StoredPlan) -> Job:
         return standing
     if plan.state is not State.APPROVED:
         raise refusal(plan.state, Event.APPLY, plan.id)
-    approving.refuse_lapsed(core, transaction, plan, plans.model_of(core, plan))
+    approving.refuse_lapsed(core, transaction, plan, plans.model_of(core, plan, transaction))
     return jobs.add(transaction, core.new_id("run"), plan, core.actor, core.by())
 
 
@@ -121,10 +125,10 @@ def due(core: Core) -> list[Job]:
 
 
 def _due(core: Core) -> list[Job]:
-    taken = {case for job in jobs.jobs(core.store, [JobState.RUNNING]) for case in job.cases}
-    found = []
+    taken = {case for job in jobs.running(core.store) for case in job.cases}
+    found, paused = [], {one.case for one in pauses.pauses(core.store)}
     for job in jobs.firsts(core.store):
-        if not taken & set(job.cases) and pauses.holding(core.store, job.cases) is None:
+        if not taken & set(job.cases) and not paused & {pauses.WHOLE, *job.cases}:
             found.append(job)
         taken |= set(job.cases)  # whatever holds it: nothing overtakes on a case
     return found
@@ -153,17 +157,44 @@ def carry_out(core: Core, run: str) -> Applied:
         return _carried_out(core, run)
 
 
+class Ended(NamedTuple):
+    """What became of a job: its plan, its cases, and the code of why it failed, or ""."""
+
+    run: str
+    plan: str
+    cases: tuple[str, ...]
+    code: str = ""
+
+
+def carry_on(core: Core, run: str, seconds: float, most: int) -> list[Ended]:
+    """Does one job, and those behind it on the same cases, `most` in all and for some time; what became of each."""
+    until, done = time.monotonic() + seconds, list[Ended]()
+    job: Job | None = jobs.job(core.store, run)
+    while job is not None:
+        code = ""
+        try:
+            carry_out(core, job.run)
+        except TreegateError as error:
+            code = error.code
+            if code == "locked":  # somebody else is at it
+                break
+        done.append(Ended(job.run, job.plan, job.cases, code))
+        again = len(done) < most and not core.cancelled() and time.monotonic() < until
+        job = next((one for one in _due(core) if one.cases == done[0].cases), None) if again else None
+    return done
+
+
 def _carried_out(core: Core, run: str) -> Applied:
     job = jobs.job(core.store, run)
     if job.state in {JobState.DONE, JobState.FAILED}:
         return outcome(core, run)  # another one was quicker
-    _note(core, run, JobState.RUNNING)
     try:
         applied = runs.apply(core.acting_as(job.asker), job.plan, Asked(job.run, job.preview))
     except TreegateError as error:
         _note(core, run, JobState.FAILED, error)
         raise
-    _note(core, run, JobState.DONE)
+    if jobs.job(core.store, run).state is not JobState.DONE:  # the same was carried out at another door before
+        _note(core, run, JobState.DONE)
     return applied
 
 
@@ -174,7 +205,7 @@ def _lock(core: Core, run: str) -> AbstractContextManager[None]:
 
 def take_up(core: Core) -> None:
     """After a crash: jobs that were under way are done, failed, or wait again, as their runs say."""
-    for job in jobs.jobs(core.store, [JobState.RUNNING]):
+    for job in jobs.running(core.store):
         with suppress(Busy), _lock(core, job.run):  # one that somebody is at is theirs
             _sort(core, jobs.job(core.store, job.run))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from treegate.engine import schema
+from treegate.engine.schema import Prepared, bind
 from treegate.engine.store import Reader
 from treegate.errors import Denied
 from treegate.gate.core import Core
@@ -18,11 +19,19 @@ class TooMany(Denied):
     retry_after = 60
 
 
+_plans = schema.plans.c
+_mine = (_plans.author == bind("author")) & _plans.state.in_([state.value for state in WAIT])
+_MINE = Prepared(
+    schema.select(schema.func.count()).select_from(
+        schema.select(_plans.seq).where(_mine).limit(bind("most")).subquery()
+    )
+)
+
+
 def refuse_over(core: Core, reader: Reader) -> None:
     """Raises TooMany where whoever acts has too many plans waiting to hand in one more."""
-    most, plans = core.config.policy.limits.open_plans, schema.plans.c
-    mine = (plans.author == core.actor.name) & plans.state.in_([state.value for state in WAIT])
-    if reader.count(schema.plans, mine) >= most:
+    most = core.config.policy.limits.open_plans
+    if reader.asked(_MINE, author=core.actor.name, most=most)[0][0] >= most:
         raise TooMany(
             f"{core.actor.name} has {most:,} plans waiting already, the most that policy.limits.open_plans allows",
             hint="wait until some are decided, revise one instead of handing in another, or withdraw some",

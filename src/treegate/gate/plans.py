@@ -10,7 +10,7 @@ from typing import IO, NamedTuple
 import msgspec
 
 from treegate.engine import footprints, tablefile
-from treegate.engine.store import Transaction
+from treegate.engine.store import Reader, Transaction
 from treegate.engine.store.records import Run, StoredPlan, StoredPreview
 from treegate.engine.unhurried import unhurried_gc
 from treegate.errors import NeedsRecovery, NotFound, PlanError, Stale, TreegateError
@@ -35,6 +35,9 @@ MOST_BYTES = 1 << 30  # a larger document is refused before it is read
 Enter = Callable[
     [Transaction, list[str]], None
 ]  # what is written of a plan, whose cases are given, before its preview
+
+
+Then = Callable[[Transaction], object]  # what is written after it
 
 
 class Submitted(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,10 +148,12 @@ def previewed(
         return seal(simulate(plan, world), core.config.policy, about, keep, day)
 
 
-def submit(core: Core, plan: Plan, *, undo_of: str = "", draft: bool = False, id: str = "") -> Submitted:
+def submit(
+    core: Core, plan: Plan, *, undo_of: str = "", draft: bool = False, id: str = "", then: Then | None = None
+) -> Submitted:
     """Stores a plan and its preview: `pending`, or `invalid` where it has errors; a `draft` is not looked at yet.
 
-    `id` is one that nobody else has, where the caller has to know it beforehand.
+    `id` is one that nobody else has, where the caller has to know it beforehand; `then` is done with its preview.
     """
     require_reach(core, plan, Action.PROPOSE)
     core.check_age()
@@ -172,7 +177,7 @@ def submit(core: Core, plan: Plan, *, undo_of: str = "", draft: bool = False, id
 
     if draft:
         return _drafted(core, plan, id, enter)
-    return store(core, plan, About(core.workspace.id, id, 1, core.actor.name, undo_of), enter)
+    return store(core, plan, About(core.workspace.id, id, 1, core.actor.name, undo_of), enter, then)
 
 
 def _drafted(core: Core, plan: Plan, id: str, enter: Enter) -> Submitted:
@@ -185,8 +190,8 @@ def _drafted(core: Core, plan: Plan, id: str, enter: Enter) -> Submitted:
     return submitted(core, id)
 
 
-def store(core: Core, plan: Plan, about: About, enter: Enter) -> Submitted:
-    """Previews a plan on the tree as it is and stores that, after what `enter` writes, in one transaction."""
+def store(core: Core, plan: Plan, about: About, enter: Enter, then: Then | None = None) -> Submitted:
+    """Previews a plan on the tree as it is; stores that in one transaction, between what `enter` and `then` write."""
     require_reach(core, plan, Action.PROPOSE)
     with looking(core, plan), spooled(core) as spool, unhurried_gc():
         core.blobs.put_all(plan.contents())  # under the lock, so that nobody clears them before the plan is stored
@@ -208,6 +213,8 @@ def store(core: Core, plan: Plan, about: About, enter: Enter) -> Submitted:
                 prints=spool.prints.all(),
             )
             approving.by_policy(core, transaction, about.id, preview)
+            if then is not None:
+                then(transaction)
     return submitted(core, about.id)
 
 
@@ -275,12 +282,13 @@ def unpreviewed(plan: StoredPlan) -> WrongState:
     return WrongState(text, code="not-previewed", next=f"treegate refresh {plan.id}")
 
 
-def model_of(core: Core, plan: StoredPlan) -> Preview:
-    """The preview model that the store keeps of a plan's newest revision."""
-    stored = core.store.preview(plan.id)
+def model_of(core: Core, plan: StoredPlan, reader: Reader | None = None) -> Preview:
+    """The preview model that the store keeps of a plan's newest revision; `reader` may be a transaction."""
+    asked = reader or core.store
+    stored = asked.preview(plan.id)
     if stored is None:
         raise unpreviewed(plan)
-    return model_in(core, stored)
+    return msgspec.json.decode(asked.model(stored), type=Preview)
 
 
 def model_in(core: Core, stored: StoredPreview) -> Preview:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 
 from treegate.engine import projections
@@ -58,11 +59,29 @@ def note(core: Core, touched: Touched) -> None:
 def bring(core: Core, id: str) -> None:
     """Writes what there is to say of one dropped plan, where a crash or an hour without a worker kept it back."""
     with alone(core):
-        plan = core.store.plan(id)
-        for projection in of_plan(core, plan):
-            for _ in projections.bring(core.workspace.root, projection):
-                pass
-        shelving.bring(core, plan)
+        _bring(core, id)
+
+
+def bring_all(core: Core, ids: Iterable[str]) -> None:
+    """As `bring`, for many; what cannot be written is warned of."""
+    try:
+        with alone(core), unhurried_gc():
+            for id in ids:
+                _bring(core, id)
+    except Exception as error:  # whatever it is, the acts themselves are done, and durable
+        _warn("a report", str(error))
+
+
+def _bring(core: Core, id: str) -> None:
+    plan = core.store.plan(id)
+    if plan.state is State.APPLYING:
+        return  # nothing may come before its first step; it is told of once it has ended
+    ended = (found for run in core.store.runs(plan=id) for found in of_ended(core, run.id))
+    for projection in chain(of_plan(core, plan), ended):
+        for found in projections.bring(core.workspace.root, projection):
+            if found.error is not None:
+                _warn(shown(found.place), found.how)
+    shelving.bring(core, plan)
 
 
 def _warn(what: str, why: str) -> None:
@@ -175,8 +194,7 @@ def _listed(folder: Path) -> list[str]:
 
 
 def _newest(core: Core, case: str) -> str | None:
-    found, _ = core.store.list_plans(case=case, limit=1)
-    return found[0].id if found else None
+    return core.store.newest_plan(case)
 
 
 def _reports(core: Core, case: str) -> Where:

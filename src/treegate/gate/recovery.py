@@ -28,8 +28,8 @@ def settle(core: Core, cases: tuple[str, ...] | list[str]) -> None:
 
 def _uncleaned(core: Core) -> list[Run]:
     """Runs that ended, and crashed before they had cleaned up."""
-    left = set(os.listdir(core.state / "runs"))
-    return [run for run in core.store.runs(ENDED) if run.id in left] if left else []
+    left = [core.store.known_run(id) for id in os.listdir(core.state / "runs")]
+    return sorted((run for run in left if run is not None and run.state in ENDED), key=lambda run: -run.seq)
 
 
 def recover_all(core: Core, prefix: str = "", back: bool | None = None) -> list[Applied]:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from treegate.engine import apply as applying
-from treegate.engine import pauses, tablefile
+from treegate.engine import jobs, pauses, tablefile
 from treegate.engine.context import RunContext
+from treegate.engine.jobs import JobState
 from treegate.engine.store import Transaction
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
@@ -62,6 +63,8 @@ def apply(core: Core, prefix: str, asked: Asked | None = None) -> Applied:
                 by=core.by(),
                 table_digest=table,
             )
+            if new:
+                jobs.change(transaction, run.id, JobState.RUNNING, core.clock())
         if not new:  # it ended otherwise than applied
             raise refusal(run.state, Event.APPLY, plan.id)
         return _carry_out(core, plan, run)
@@ -131,7 +134,7 @@ def _begun(core: Core, run: Run, directory: Path) -> RunContext:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     table = tablefile.read(core.table_path(run.table_digest), run.table_digest)
     _check_room(core, table)
-    core.workspace.make_areas(table.header.volumes or [""], run.id)
+    core.workspace.make_areas(table.header.volumes or [""], run.id, table.areas())
     note_generation(core.workspace.root, run.generation)
     return surroundings.context_of(core, run, table)
 

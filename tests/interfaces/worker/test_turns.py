@@ -10,6 +10,7 @@ from workplace import Place
 
 from treegate.errors import TreegateError
 from treegate.gate import Gate
+from treegate.interfaces.crew import runner
 from treegate.interfaces.crew.runner import Runner
 from treegate.model.actors import Actor
 
@@ -26,8 +27,8 @@ class Alone:
     async def call(self, actor: Actor, method: str, *given: Any) -> Any:
         async with self._one:
             done = getattr(self._gate.acting_as(actor), method)(*given)
-            if method == "carry_out":
-                self.cases += self._gate.core.store.run(done.run).cases
+            if method == "carry_on":
+                self.cases += [case for one in done for case in one.cases]
             return done
 
 
@@ -35,8 +36,9 @@ class Alone:
     ("batch", "order"),
     [("1", "JSJSJSJS"), ("2", "JJSSJJSS"), ("3", "JJJSSSJS"), ("9", "JJJJSSSS")],
 )
-def test_so_many_of_a_case_in_a_row(place: Place, batch: str, order: str):
+def test_so_many_of_a_case_in_a_row(place: Place, batch: str, order: str, monkeypatch: pytest.MonkeyPatch):
     """Four plans for each of two cases, asked for in turns."""
+    monkeypatch.setattr(runner, "ROW", 60.0)
     place.environ |= {"TREEGATE_QUEUE_BATCH": batch, "TREEGATE_POLICY_APPROVAL_OWN": "true"}
     with place.open() as gate:
         for n in range(4):
@@ -47,15 +49,15 @@ def test_so_many_of_a_case_in_a_row(place: Place, batch: str, order: str):
                 gate.approve(done.id, done.digest)
                 gate.ask(done.id)
         crew = Alone(gate)
-        asyncio.run(worked(Runner(gate, crew, pause=0.01)))  # type: ignore[arg-type]
+        asyncio.run(worked(Runner(gate, crew, pause=0.01, many=True)))  # type: ignore[arg-type]
     assert "".join(case[0] for case in crew.cases) == order
 
 
-async def worked(runner: Runner) -> None:
-    runner.start()
+async def worked(running: Runner) -> None:
+    running.start()
     try:
-        while await runner.busy():
+        while await running.busy():
             await asyncio.sleep(0.01)
     except TreegateError:
         pass
-    await runner.stop()
+    await running.stop()

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Executable
 from sqlalchemy.sql.expression import Select, bindparam, func, select, union
 
+from treegate.engine.schema.prepared import Prepared, bind
 from treegate.engine.schema.tables import (
     alerts,
     answers,
@@ -53,12 +54,14 @@ __all__ = [
     "Connection",
     "Engine",
     "Executable",
+    "Prepared",
     "RowMapping",
     "Select",
     "Watch",
     "alerts",
     "answers",
     "audit",
+    "bind",
     "bindparam",
     "checkpoints",
     "chunks",
@@ -119,6 +122,11 @@ def translated(source: Engine | Connection) -> Iterator[None]:
         yield
     except DBAPIError as error:
         ours = _translate(error.orig, source.engine.url.database or "")
+        if ours is None:
+            raise
+        raise ours from error
+    except sqlite3.Error as error:  # what is prepared goes to the driver itself
+        ours = _translate(error, source.engine.url.database or "")
         if ours is None:
             raise
         raise ours from error

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import msgspec
 
-from treegate.engine.schema import Connection, RowMapping, Select, damaged, func, select, translated
+from treegate.engine.schema import Connection, Prepared, RowMapping, Select, damaged, func, select, translated
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 T = TypeVar("T")
@@ -25,6 +25,19 @@ class Asking(ABC):
     def recalled(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` answers; where answers are remembered, what it answered since the database changed last."""
         return make()
+
+    def asked(self, query: Prepared, **values: Any) -> list[Sequence[Any]]:
+        """Every row of a prepared query, as it comes."""
+        with self.reading() as connection, translated(connection):
+            return query.rows(connection, values)
+
+    def found(self, query: Prepared, record: type[Record], **values: Any) -> list[Record]:
+        """Every row of a prepared query, each as a `record`."""
+        return [_as(record, dict(zip(query.names, row, strict=True))) for row in self.asked(query, **values)]
+
+    def one(self, query: Prepared, record: type[Record], **values: Any) -> Record | None:
+        """The first row of a prepared query, if there is one."""
+        return next(iter(self.found(query, record, **values)), None)
 
     def all(self, query: Select[Any], record: type[Record]) -> list[Record]:
         """Every row of a query, each as a `record`."""
@@ -50,7 +63,7 @@ class Asking(ABC):
         return next(iter(self.all(query.limit(1), record)), None)
 
 
-def _as(record: type[Record], row: RowMapping) -> Record:
+def _as(record: type[Record], row: Mapping[str, Any] | RowMapping) -> Record:
     try:
         return msgspec.convert({name: row[name] for name in record.__struct_fields__}, record)
     except msgspec.ValidationError as error:

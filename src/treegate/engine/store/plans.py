@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from treegate.engine import schema
 from treegate.engine.audit import Json
+from treegate.engine.store import queries
 from treegate.engine.store.reader import packed
 from treegate.engine.store.records import (
     By,
@@ -58,7 +59,7 @@ class PlanWrites(Writer):
             "created_at": by.at,
             "updated_at": by.at,
         }
-        self.execute(schema.plans.insert().values(values))
+        self.insert(schema.plans, values)
         self._scope(id, sorted_cases, claims)
         self._add_document(id, 1, document, plan_digest, by)
         data: dict[str, Json] = {"revision": 1, "plan_digest": plan_digest, "cases": names(sorted_cases)}
@@ -189,9 +190,7 @@ class PlanWrites(Writer):
 
     def expire_due(self, by: By) -> list[str]:
         """Turn approvals whose time has run out at `by.at` into `expired`; the ids of their plans."""
-        table = schema.plans
-        due = (table.c.state == State.APPROVED.value) & (table.c.expires_at <= by.at)
-        found = [row["id"] for row in self.rows(schema.select(table.c.id).where(due).order_by(table.c.seq))]
+        found = [id for (id,) in self.asked(queries.EXPIRED, at=by.at)]
         for id in found:
             self.set_state(id, Event.EXPIRE, by)
         return found
@@ -281,22 +280,21 @@ class PlanWrites(Writer):
             "author": by.actor,
             "created_at": by.at,
         }
-        self.execute(schema.revisions.insert().values(values))
+        self.insert(schema.revisions, values)
 
     def _scope(self, plan_id: str, cases: tuple[str, ...], claims: Iterable[Claim]) -> None:
         """Say anew which cases a plan touches, and what it would take out of a vault."""
         self._scope_cases(plan_id, cases)
-        self.execute(schema.claims.delete().where(schema.claims.c.plan == plan_id))
+        self.delete(schema.claims, plan=plan_id)
         self.insert_many(
             schema.claims, ({"plan": plan_id, "run": run, "entry": entry} for run, entry in sorted(set(claims)))
         )
 
     def _scope_cases(self, plan_id: str, cases: tuple[str, ...]) -> None:
-        table = schema.plan_cases
-        before = self.rows(schema.select(table.c.case).where(table.c.plan == plan_id))
-        self.touched.left.update((plan_id, row["case"]) for row in before if row["case"] not in cases)
-        self.execute(table.delete().where(table.c.plan == plan_id))
-        self.insert_many(table, ({"plan": plan_id, "case": case} for case in cases))
+        before = [case for (case,) in self.asked(queries.CASES_OF_PLAN, plan=plan_id)]
+        self.touched.left.update((plan_id, case) for case in before if case not in cases)
+        self.delete(schema.plan_cases, plan=plan_id)
+        self.insert_many(schema.plan_cases, ({"plan": plan_id, "case": case} for case in cases))
 
     def _current(self, plan: StoredPlan) -> StoredPreview:
         preview = self.preview(plan.id)

@@ -10,6 +10,7 @@ import zstandard
 
 from treegate.engine import schema
 from treegate.engine.schema import Select, damaged, func, select
+from treegate.engine.store import queries
 from treegate.engine.store.asking import Asking, Record
 from treegate.engine.store.lookups import PLANS, RUNS, Named
 from treegate.engine.store.records import (
@@ -26,10 +27,7 @@ from treegate.engine.store.records import (
 )
 from treegate.errors import NotFound
 from treegate.model.daily import Deed, Share
-from treegate.model.lifecycle import AS_PREVIEWED, LIVE, UNFINISHED, State
-
-_PREVIEW_HEAD = [schema.previews.c[name] for name in StoredPreview.__struct_fields__]
-_REVISION_HEAD = [schema.revisions.c[name] for name in Revision.__struct_fields__]
+from treegate.model.lifecycle import AS_PREVIEWED, LIVE, State
 
 _TOGETHER = 50  # chunks read by one query
 
@@ -41,7 +39,7 @@ class Reader(Asking):
 
     def meta(self) -> Meta:
         """Which workspace this is; raises NotVerified if the database was never given one."""
-        values = {row["key"]: row["value"] for row in self.rows(schema.meta.select())}
+        values: dict[str, str] = dict(map(tuple, self.asked(queries.META)))
         if not {"workspace", "state", "generation"} <= values.keys():
             raise damaged("it does not say which workspace it belongs to")
         policy, trusts = values.get("policy", ""), values.get("trusts", "") == "yes"
@@ -51,15 +49,24 @@ class Reader(Asking):
 
     def plan(self, id: str) -> StoredPlan:
         """The plan of exactly this id; raises NotFound."""
-        return _found(self.first(schema.plans.select().where(schema.plans.c.id == id), StoredPlan), PLANS, id)
+        return _found(self.one(queries.PLAN, StoredPlan, id=id), PLANS, id)
 
     def find_plan(self, prefix: str, within: tuple[str, ...] | None = None) -> StoredPlan:
         """The plan whose id is, or alone begins with, `prefix`, of none but the cases `within`.
 
         Raises NotFound or UsageError "ambiguous-id".
         """
-        key = ("plan", prefix, within)
-        return self.recalled(key, lambda: self.plan(PLANS.look_up(self, prefix, within)))
+        return self.recalled(("plan", prefix, within), lambda: self._find_plan(prefix, within))
+
+    def _find_plan(self, prefix: str, within: tuple[str, ...] | None) -> StoredPlan:
+        whole = self.one(queries.PLAN, StoredPlan, id=prefix) if prefix.isascii() else None  # mostly no prefix at all
+        if whole is not None and (within is None or set(whole.cases) <= set(within)):
+            return whole
+        return self.plan(PLANS.look_up(self, prefix, within))
+
+    def newest_plan(self, case: str) -> str | None:
+        """The id of the newest plan of a case."""
+        return next((id for (id,) in self.asked(queries.NEWEST_PLAN, case=case)), None)
 
     def list_plans(
         self,
@@ -96,19 +103,16 @@ class Reader(Asking):
 
     def revisions(self, plan: str) -> list[Revision]:
         """The revisions of a plan, oldest first."""
-        query = select(*_REVISION_HEAD).where(schema.revisions.c.plan == plan)
-        return self.all(query.order_by(schema.revisions.c.revision), Revision)
+        return self.found(queries.REVISIONS, Revision, plan=plan)
 
     def document(self, plan: str, revision: int) -> bytes:
         """The JSON of a revision, as it was handed in; raises NotFound."""
-        table = schema.revisions
-        where = (table.c.plan == plan) & (table.c.revision == revision)
-        rows = self.rows(select(table.c.document).where(where))
+        rows = self.asked(queries.DOCUMENT, plan=plan, revision=revision)
         if not rows and 0 < revision <= self.plan(plan).revision:
             raise damaged(f"revision {revision} of plan {plan} is missing")
         if not rows:
             raise NotFound(f"plan {plan} has no revision {revision}", next=f"treegate show {plan}")
-        return unpacked(rows[0]["document"])
+        return unpacked(rows[0][0])
 
     # -- previews
 
@@ -117,33 +121,31 @@ class Reader(Asking):
         return self.recalled(("preview", plan, revision), lambda: self._preview(plan, revision))
 
     def _preview(self, plan: str, revision: int | None) -> StoredPreview | None:
-        table = schema.previews
-        wanted = self.plan(plan).revision if revision is None else revision
-        query = select(*_PREVIEW_HEAD).where((table.c.plan == plan) & (table.c.revision == wanted))
-        return self.first(query.order_by(table.c.seq.desc()), StoredPreview)
+        if revision is None:
+            return self.one(queries.NEWEST_PREVIEW, StoredPreview, plan=plan)
+        return self.one(queries.PREVIEW, StoredPreview, plan=plan, revision=revision)
 
     def approved_preview(self, plan: str) -> StoredPreview | None:
         """The preview of a plan that somebody approved last, whether or not that still stands."""
         decisions, previews = schema.decisions, schema.previews
         approved = (decisions.c.plan == plan) & (decisions.c.verdict == Verdict.APPROVE.value)
-        query = select(*_PREVIEW_HEAD).join(decisions, decisions.c.preview == previews.c.seq).where(approved)
+        query = select(*queries.PREVIEW_HEAD).join(decisions, decisions.c.preview == previews.c.seq).where(approved)
         return self.first(query.order_by(decisions.c.seq.desc()), StoredPreview)
 
     def preview_of(self, seq: int) -> StoredPreview | None:
         """The preview of exactly this number."""
-        return self.first(select(*_PREVIEW_HEAD).where(schema.previews.c.seq == seq), StoredPreview)
+        return self.one(queries.PREVIEW_OF, StoredPreview, seq=seq)
 
     def previews(self, plan: str) -> list[StoredPreview]:
         """Every preview of a plan, of all its revisions, oldest first."""
-        table = schema.previews
-        return self.all(select(*_PREVIEW_HEAD).where(table.c.plan == plan).order_by(table.c.seq), StoredPreview)
+        return self.found(queries.PREVIEWS, StoredPreview, plan=plan)
 
     def model(self, preview: StoredPreview) -> bytes:
         """A preview's model, without its effects."""
-        rows = self.rows(select(schema.previews.c.model).where(schema.previews.c.seq == preview.seq))
+        rows = self.asked(queries.MODEL, seq=preview.seq)
         if not rows:
             raise damaged(f"preview {preview.seq} is missing")
-        return unpacked(rows[0]["model"])
+        return unpacked(rows[0][0])
 
     def chunk(self, preview: StoredPreview, n: int) -> bytes:
         """The n-th chunk, from 0: a JSON array of up to CHUNK effects, ready to be sent; b"[]" past the end."""
@@ -174,9 +176,8 @@ class Reader(Asking):
         return found
 
     def _chunks(self, preview: StoredPreview, first: int, last: int) -> list[bytes]:
-        table = schema.chunks
-        where = (table.c.preview == preview.seq) & table.c.n.between(first, last)
-        found = [unpacked(row["data"]) for row in self.rows(select(table.c.data).where(where).order_by(table.c.n))]
+        rows = self.asked(queries.CHUNKS, preview=preview.seq, first=first, last=last)
+        found = [unpacked(data) for (data,) in rows]
         expected = min(last + 1, -(-preview.effects // CHUNK)) - first
         if len(found) < expected:
             raise damaged(f"effects of preview {preview.seq} are missing")
@@ -186,27 +187,27 @@ class Reader(Asking):
 
     def decisions(self, plan: str, digest: str | None = None) -> list[Decision]:
         """What reviewers said of a plan, or of one digest of it, oldest first."""
-        table = schema.decisions
-        query = table.select().where(table.c.plan == plan).order_by(table.c.seq)
-        return self.all(query if digest is None else query.where(table.c.digest == digest), Decision)
+        if digest is None:
+            return self.found(queries.DECISIONS, Decision, plan=plan)
+        return self.found(queries.DECISIONS_OF, Decision, plan=plan, digest=digest)
 
     def decisions_on(self, preview: int) -> list[Decision]:
         """What reviewers said of one preview, oldest first."""
-        table = schema.decisions
-        return self.all(table.select().where(table.c.preview == preview).order_by(table.c.seq), Decision)
+        return self.found(queries.DECISIONS_ON, Decision, preview=preview)
 
     def rejected_digest(self, digest: str) -> Decision | None:
         """The rejection of this digest, of a preview or of a plan's document, whatever plan it was part of."""
-        table = schema.decisions
-        same = (table.c.digest == digest) | (table.c.plan_digest == digest)
-        query = table.select().where((table.c.verdict == Verdict.REJECT.value) & same)
-        return self.first(query.order_by(table.c.seq.desc()), Decision)
+        return self.one(queries.REJECTED, Decision, digest=digest)
 
     # -- runs
 
     def run(self, id: str) -> Run:
         """The run of exactly this id; raises NotFound."""
-        return _found(self.first(schema.runs.select().where(schema.runs.c.id == id), Run), RUNS, id)
+        return _found(self.known_run(id), RUNS, id)
+
+    def known_run(self, id: str) -> Run | None:
+        """The run of exactly this id, if there is one."""
+        return self.one(queries.RUN, Run, id=id) if id.isascii() else None
 
     def find_run(self, prefix: str, within: tuple[str, ...] | None = None) -> Run:
         """The run of a prefix, as `find_plan` finds plans."""
@@ -222,6 +223,8 @@ class Reader(Asking):
         within: Collection[str] | None = None,
     ) -> list[Run]:
         """Runs, newest first: with `cursor`, those before that one; with `within`, of none but these cases."""
+        if plan is not None and not states and {case, limit, cursor} == {None} and within is None:
+            return self.found(queries.RUNS_OF, Run, plan=plan)
         table, wanted = schema.runs, [state.value for state in states]
         query = table.select().order_by(table.c.seq.desc()).limit(limit)
         if wanted:
@@ -238,7 +241,7 @@ class Reader(Asking):
 
     def unfinished(self, cases: Iterable[str] | None = None) -> list[Run]:
         """Runs under way or stopped midway, oldest first; of `cases` only, where given."""
-        found = reversed(self.runs(UNFINISHED))
+        found = self.found(queries.UNFINISHED_RUNS, Run)
         wanted = None if cases is None else set(cases)
         return [run for run in found if wanted is None or wanted & set(run.cases)]
 
@@ -248,12 +251,11 @@ class Reader(Asking):
 
     def run_of(self, preview: int) -> Run | None:
         """The run that applied a preview."""
-        return self.first(schema.runs.select().where(schema.runs.c.preview == preview), Run)
+        return self.one(queries.RUN_OF, Run, preview=preview)
 
     def undone_effects(self, run: str) -> list[str]:
         """The ids of a run's effects that later runs took back."""
-        table = schema.undone
-        return [row["effect"] for row in self.rows(select(table.c.effect).where(table.c.run == run))]
+        return [effect for (effect,) in self.asked(queries.UNDONE, run=run)]
 
     # -- the limits of a day
 
@@ -285,6 +287,8 @@ class Reader(Asking):
         self, run: str | None = None, case: str | None = None, state: VaultState | None = VaultState.KEPT
     ) -> list[Kept]:
         """What the vault holds (state None: also what it held), newest run first, by entry."""
+        if run is not None and case is None and state is VaultState.KEPT:
+            return self.found(queries.KEPT_OF, Kept, run=run)
         table = schema.vault
         query = table.select().join(schema.runs, schema.runs.c.id == table.c.run)
         for column, value in ((table.c.run, run), (table.c.case, case), (table.c.state, state)):

@@ -92,8 +92,8 @@ class RunWrites(PlanWrites):
         event = _OUTCOMES[outcome]
         self.change(self.plan(run.plan), event, by)
         values = {"state": outcome.value, "ended_at": by.at, "receipt_digest": receipt_digest}
-        self.execute(schema.runs.update().where(schema.runs.c.id == run_id).values(values))
-        self.execute(schema.vault.delete().where(schema.vault.c.run == run_id))  # what a halt noted before
+        self.update(schema.runs, {"id": run_id}, values)
+        self.delete(schema.vault, run=run_id)  # what a halt noted before
         self.insert_many(schema.vault, (msgspec.structs.asdict(kept) for kept in vault))
         self._tally(run, taken, by)
         data: dict[str, Json] = {"outcome": outcome.value, "receipt": receipt_digest}
@@ -224,16 +224,15 @@ class RunWrites(PlanWrites):
             "undo_of": plan.undo_of,
             "generation": self._next_generation(),
         }
-        self.execute(schema.runs.insert().values(values))
+        self.insert(schema.runs, values)
         self.insert_many(schema.run_cases, ({"run": run_id, "case": case} for case in plan.cases))
 
     def _consume(self, preview: int, run_id: str) -> None:
-        table = schema.decisions
-        used = [approval.seq for approval in standing(self.decisions_on(preview))]
-        where = table.c.seq.in_(used) & (table.c.verdict == Verdict.APPROVE.value)
-        self.execute(table.update().where(where).values(consumed_by=run_id))
+        for said in standing(self.decisions_on(preview)):
+            if said.verdict is Verdict.APPROVE:
+                self.update(schema.decisions, {"seq": said.seq}, {"consumed_by": run_id})
 
     def _next_generation(self) -> int:
         generation = self.meta().generation + 1
-        self.execute(schema.meta.update().where(schema.meta.c.key == "generation").values(value=str(generation)))
+        self.update(schema.meta, {"key": "generation"}, {"value": str(generation)})
         return generation

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from treegate.engine import audit, footprints, schema
-from treegate.engine.schema import Connection, Executable, translated
+from treegate.engine.schema import Connection, Executable, Prepared, prepared, translated
 from treegate.engine.store.reader import Reader
 from treegate.engine.store.records import By, StoredPlan
 from treegate.model.effects import Raw, tagged
@@ -52,6 +52,25 @@ class Writer(Reader):
         with translated(self._connection):
             return int(self._connection.execute(statement).rowcount)
 
+    def write(self, statement: Prepared, **values: Any) -> int:
+        """Carry out a prepared statement; the number of rows it touched."""
+        with translated(self._connection):
+            return statement.write(self._connection, values)
+
+    def insert(self, table: Any, values: Mapping[str, Any]) -> None:
+        """Insert one row."""
+        self.write(prepared.insertion(table, tuple(values)), **values)
+
+    def update(self, table: Any, which: Mapping[str, Any], values: Mapping[str, Any]) -> int:
+        """Change the rows that have the values of `which`; their number."""
+        given = {f"which_{name}": value for name, value in which.items()}
+        return self.write(prepared.change(table, tuple(which), tuple(values)), **values, **given)
+
+    def delete(self, table: Any, **which: Any) -> int:
+        """Delete the rows that have these values; their number."""
+        given = {f"which_{name}": value for name, value in which.items()}
+        return self.write(prepared.deletion(table, tuple(which)), **given)
+
     def insert_many(self, table: Any, rows: Iterable[dict[str, Any]]) -> None:
         """Insert rows as they come, some at a time."""
         batch: list[dict[str, Any]] = []
@@ -64,6 +83,9 @@ class Writer(Reader):
             self._insert(table, batch)
 
     def _insert(self, table: Any, batch: list[dict[str, Any]]) -> None:
+        if len(batch) == 1:
+            self.insert(table, batch[0])
+            return
         with translated(self._connection):
             self._connection.execute(table.insert(), batch)
 
@@ -102,7 +124,7 @@ class Writer(Reader):
         """Take a plan to the state that `event` leads to, without an audit row of its own."""
         state = next_state(plan.state, event, plan.id)
         values = {"state": state.value, "updated_at": by.at, **columns}
-        self.execute(schema.plans.update().where(schema.plans.c.id == plan.id).values(values))
+        self.update(schema.plans, {"id": plan.id}, values)
         if plan.state in AS_PREVIEWED and state not in AS_PREVIEWED:
             self.lift_footprint(plan)
         return state

@@ -8,7 +8,7 @@ from pathlib import Path
 from treegate.engine.dropbox import PENDING, Drop
 from treegate.engine.store.records import StoredPlan
 from treegate.gate.face.base import Face
-from treegate.gate.queue import heeding, holding, intake, renewing, shelving
+from treegate.gate.queue import arrears, heeding, holding, intake, rehearsal, renewing, shelving
 from treegate.gate.queue.folder import attended, dropbox
 from treegate.gate.queue.heeding import Heeded
 from treegate.gate.queue.intake import Taken
@@ -27,6 +27,10 @@ class Queueing(Face):
         """Held by a worker as long as it lives, so that `doctor` knows of it."""
         return attended(self._core)
 
+    def rehearse(self) -> None:
+        """Has this process ready for the first plan, which then need not wait for that."""
+        rehearsal.rehearse(self._core)
+
     def drops(self) -> list[Drop]:
         """What was dropped and is not taken yet, by name."""
         return dropbox(self._core).drops()
@@ -37,7 +41,19 @@ class Queueing(Face):
 
     def take_drop(self, drop: Drop) -> Taken:
         """Makes a plan of what was dropped, or says beside it why not."""
-        return intake.take(self._core, drop)
+        return intake.take(self._core, [drop])[0]
+
+    def take_drops(self, drops: list[Drop]) -> list[Taken]:
+        """The same for several, in that order."""
+        return intake.take(self._core, drops)
+
+    def put_off_reports(self) -> set[str]:
+        """From now on, what there is to say of dropped plans waits for `write_up`; the plans, as they come."""
+        return arrears.put_off(self._core)
+
+    def write_up(self, plans: list[str]) -> None:
+        """Writes what there is to say of dropped plans, as they stand now."""
+        arrears.write_up(self._core, plans)
 
     def claims(self) -> list[str]:
         """What was claimed and is not a plan yet: left by a crash, or for later."""
@@ -51,9 +67,12 @@ class Queueing(Face):
         """The dropped plans that wait, and what changes as soon as somebody writes the status file of one."""
         return dropbox(self._core).stamps(PENDING, shelving.STATUS)
 
-    def heed(self, plan: str) -> Heeded:
-        """Does what somebody wrote into the status file of a plan that waits, or answers it."""
-        return heeding.heed(self._core, plan)
+    def heed(self, plan: str, *, bring: bool = True) -> Heeded:
+        """Does what somebody wrote into the status file of a plan that waits, or answers it.
+
+        Where nobody did, what a crash kept back is written, unless `bring` says that nothing was.
+        """
+        return heeding.heed(self._core, plan, bring=bring)
 
     def stale(self) -> list[StoredPlan]:
         """The plans that are stale, oldest first."""

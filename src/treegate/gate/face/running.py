@@ -10,7 +10,7 @@ from treegate.errors import TreegateError
 from treegate.gate import ending, jobs, proof, recovery, runbook, runs, undoing
 from treegate.gate.ending import Applied
 from treegate.gate.face.base import Face
-from treegate.gate.jobs import Progress
+from treegate.gate.jobs import Ended, Progress
 from treegate.gate.runbook import RunPage, RunRecord
 from treegate.gate.undoing import Undo
 from treegate.model.lifecycle import State
@@ -50,6 +50,10 @@ class Running(Face):
     def carry_out(self, run: str) -> Applied:
         """Does one job, on behalf of whoever asked for it."""
         return jobs.carry_out(self._core, run)
+
+    def carry_on(self, run: str, seconds: float, most: int) -> list[Ended]:
+        """Does one job, and those behind it on the same cases, so long and so many; what became of each."""
+        return jobs.carry_on(self._core, run, seconds, most)
 
     def take_up(self) -> None:
         """Sorts the jobs that a crash left under way."""

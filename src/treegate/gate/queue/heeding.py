@@ -25,14 +25,15 @@ class Heeded(StrEnum):
     LATER = "later"  # ask again: somebody else is writing
 
 
-def heed(core: Core, id: str) -> Heeded:
-    """Looks at the status file of one plan that waits, and does what it says."""
+def heed(core: Core, id: str, *, bring: bool = True) -> Heeded:
+    """Looks at the status file of one plan that waits, and does what it says; `bring`: or sees to all its files."""
     box, plan = dropbox(core), plans.settled(core, core.store.plan(id))
     data = _read(box, id)
     try:
         status = None if data is None else shelving.wish(data)
         if status is None or shelving.recorded(core, plan, status):
-            projections.bring(core, id)  # a crash, or an hour without a worker, may have left it as it was
+            if bring:
+                projections.bring(core, id)  # a crash, or an hour without a worker, may have left it as it was
             return Heeded.NOTHING
         _decide(core, box, plan, status)
     except Busy:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, ExitStack, suppress
 from enum import StrEnum
 
 import msgspec
@@ -53,13 +54,17 @@ class Taken(msgspec.Struct, frozen=True):
     how: Took
     id: str = ""
     code: str = ""
+    asked: bool = False  # its run was asked for with it
 
 
-def take(core: Core, drop: Drop) -> Taken:
-    """Takes one drop; raises OSError where the folder itself cannot be used."""
-    box, id = dropbox(core), core.new_id("pl")
-    with _lock(core, id):
-        return _settled(core, box, id) if box.claim(drop, id) else Taken(Took.GONE)
+def take(core: Core, drops: Iterable[Drop]) -> list[Taken]:
+    """Takes drops, one after the other; raises OSError where the folder itself cannot be used."""
+    box, by_id = dropbox(core), {core.new_id("pl"): drop for drop in drops}
+    with ExitStack() as held:
+        for id in by_id:
+            held.enter_context(_lock(core, id))
+        claimed = box.claim(by_id)
+        return [_settled(core, box, id) if id in claimed else Taken(Took.GONE) for id in by_id]
 
 
 def claims(core: Core) -> list[str]:
@@ -89,9 +94,7 @@ def _settled(core: Core, box: Dropbox, id: str) -> Taken:
     try:
         known = _known(core, id)  # a crash came after it was handed in
         with core.store.gathering():
-            if not known:
-                _hand_in(core, box, id, drop)
-            ask(core, id)
+            asked = ask(core, id) if known else _hand_in(core, box, id, drop)
             box.shelve(id)  # so that what is said of the plan is written there, too
     except _LATER as error:
         return Taken(Took.LATER, id, error.code)
@@ -105,7 +108,7 @@ def _settled(core: Core, box: Dropbox, id: str) -> Taken:
     if known:
         projections.bring(core, id)
     box.let_go(id, drop)
-    return Taken(Took.PLAN, id)
+    return Taken(Took.PLAN, id, asked=asked)
 
 
 def _known(core: Core, id: str) -> bool:
@@ -116,8 +119,8 @@ def _known(core: Core, id: str) -> bool:
     return True
 
 
-def _hand_in(core: Core, box: Dropbox, id: str, drop: Drop) -> None:
-    """Hands in what is claimed, as whoever owns the file."""
+def _hand_in(core: Core, box: Dropbox, id: str, drop: Drop) -> bool:
+    """Hands in what is claimed, as whoever owns the file; whether its run was asked for with it."""
     if not drop.file:
         text = "this is a folder, a link or something else that is no file"
         raise UsageError(text, code="drop-no-file", hint="drop the plan itself, as a file")
@@ -135,22 +138,31 @@ def _hand_in(core: Core, box: Dropbox, id: str, drop: Drop) -> None:
         raise _unreadable(error) from None
     if data is None:
         raise Busy("it is still being written to", code="drop-changing")
-    plans.submit(core.acting_as(_author(drop)), plans.decode(data), id=id)
+    author, asked = core.acting_as(_author(drop)), list[bool]()
+    plans.submit(
+        author,
+        plans.decode(data),
+        id=id,
+        then=lambda transaction: asked.append(jobs.ask_if_enough(author, id, transaction)),
+    )
+    return asked[0]
 
 
 def _author(drop: Drop) -> Actor:
     return Actor(name=owner(drop.owner), role=Role.AUTHOR, channel=CHANNEL, via="os")
 
 
-def ask(core: Core, id: str) -> None:
+def ask(core: Core, id: str) -> bool:
     """Asks for the run of a plan that nobody has to look at, as its author would: it was dropped for that."""
     plan = core.store.plan(id)
     if plan.state is not State.APPROVED or not core.config.policy.apply.on_approval:
-        return
+        return False
     author = core.acting_as(Actor(name=plan.author, role=Role.AUTHOR, channel=CHANNEL, via="os"))
     if runs.may(author, plan):
         with suppress(Denied, Stale, Expired):  # it is approved no more: policy has changed in between
             jobs.enqueue(author, id)
+            return True
+    return False
 
 
 def _unreadable(error: OSError) -> PlanError:

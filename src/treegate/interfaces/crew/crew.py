@@ -18,7 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from treegate.errors import Busy, TreegateError
@@ -31,9 +31,13 @@ BEHIND = 5  # niceness: on a machine with little to spare, the process that answ
 _FORKS = get_context("forkserver")
 _FORKS.set_forkserver_preload(["__main__", __name__])
 _gate: Gate | None = None  # of this worker process
+_owed: set[str] = set()  # plans of which this worker has put off what there is to say
 _changing = threading.Lock()  # held while this worker changes what a crash would leave midway
 CHANGING = frozenset(
-    {"apply", "carry_out", "recover", "prune", "fsck", "rekey", "report", "take_drop", "take_claim", "renew"}
+    {
+        *("apply", "carry_out", "carry_on", "recover", "prune", "fsck", "rekey", "report"),
+        *("take_drops", "take_claim", "renew", "write_up"),
+    }
 )
 
 
@@ -59,8 +63,19 @@ class Crew:
     """
 
     def __init__(
-        self, root: Path, environ: Mapping[str, str], size: int = 2, patience: float | None = None, each: int = 0
+        self,
+        root: Path,
+        environ: Mapping[str, str],
+        size: int = 2,
+        patience: float | None = None,
+        each: int = 0,
+        owing: Callable[[list[str] | None], None] | None = None,
     ) -> None:
+        """With `owing`, these workers put off what there is to say of dropped plans, and it is told of which ones.
+
+        It is told None where a worker died, and nobody knows.
+        """
+        self._owing = owing
         self._root, self._environ, self._size, self._patience = root, dict(environ), size, patience
         self._each = each or sys.maxsize
         self._places = asyncio.Semaphore(size)
@@ -77,7 +92,7 @@ class Crew:
         """New workers; what is left of those before, of whom one died, ends."""
         self._hang_up()
         self._line = _FORKS.Pipe(duplex=False)
-        given = (self._root, self._environ, self._patience, self._cancelled, self._line[0])
+        given = (self._root, self._environ, self._patience, self._owing is not None, self._cancelled, self._line[0])
         return ProcessPoolExecutor(self._size, _FORKS, _begin, given)
 
     async def call(self, actor: Actor, method: str, *args: Any, **named: Any) -> Any:
@@ -90,18 +105,28 @@ class Crew:
             # Shielded, for what was handed over is never cancelled: a pool that breaks stumbles over such calls.
             answer = asyncio.wrap_future(await self._begun(actor, method, args, named))
             answer.add_done_callback(_heard)  # by whoever is gone before it is there
-            return await asyncio.shield(answer)
+            return self._told(await asyncio.shield(answer))
         except TreegateError as error:
             code = error.code
             raise
         except BrokenProcessPool as error:
             if self._dismissed:
                 raise Stopped from error
+            if self._owing is not None:
+                self._owing(None)
             text, hint = "the worker process that did this has died", "ask again; treegate recover mends what it left"
             raise Busy(text, code="worker-died", hint=hint) from error
         finally:
             self.busy -= 1
             self.timed(method, time.monotonic() - began, code)
+
+    def _told(self, done: _Done) -> Any:
+        """The answer to a call, once what it left to be written is told."""
+        if self._owing is not None and done.owed:
+            self._owing(done.owed)
+        if done.error is not None:
+            raise done.error
+        return done.answer
 
     async def _begun(self, actor: Actor, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> Future[Any]:
         """The call, handed over once it is the caller's turn and a worker is free; both are again when it is over."""
@@ -112,21 +137,21 @@ class Crew:
             for one in (turn, self._places):
                 await one.acquire()
                 held.callback(one.release)
-            future = self._submit(actor, method, args, named)
+            future = self._submit(_call, actor, method, args, named)
             over = held.pop_all()
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: _soon(loop, over.close))
         return future
 
-    def _submit(self, *given: Any) -> Future[Any]:
+    def _submit(self, what: Callable[..., Any], *given: Any) -> Future[Any]:
         """Hands a call to the workers; where one has died, they are replaced."""
         if self._dismissed:
             raise Stopped
         try:
-            return self._pool.submit(_call, *given)
+            return self._pool.submit(what, *given)
         except BrokenProcessPool:
             self._pool = self._made()
-            return self._pool.submit(_call, *given)
+            return self._pool.submit(what, *given)
 
     @property
     def size(self) -> int:
@@ -144,12 +169,12 @@ class Crew:
 
     def begin(self, actor: Actor, method: str, *args: Any) -> Future[Any]:
         """Has `Gate.method` called some time soon; nobody waits for it."""
-        return self._submit(actor, method, args, {})
+        return self._submit(_do, actor, method, args, {})
 
-    def warm(self) -> None:
-        """Starts the workers, so that nobody who asks has to wait for that."""
+    def warm(self, method: str = "") -> None:
+        """Starts the workers, so that nobody who asks has to wait for that; each then calls `Gate.method`."""
         for _ in range(self._size):
-            self._pool.submit(_awake)
+            self._pool.submit(_awake, method)
 
     def close(self, *, finish: bool = False) -> None:
         """Lets the workers end what they change, or also what they were to `finish`, then lets them go.
@@ -179,9 +204,11 @@ def _soon(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> None:
         loop.call_soon_threadsafe(do)
 
 
-def _begin(root: Path, environ: dict[str, str], patience: float | None, cancelled: Any, line: Connection) -> None:
+def _begin(
+    root: Path, environ: dict[str, str], patience: float | None, put_off: bool, cancelled: Any, line: Connection
+) -> None:
     """What each worker does first; signals to end are for the process that answers, which tells its workers."""
-    global _gate
+    global _gate, _owed
     os.nice(BEHIND)
     for number in (signal.SIGINT, signal.SIGTERM):  # the terminal and systemd send them to all of us
         signal.signal(number, signal.SIG_IGN)
@@ -189,6 +216,8 @@ def _begin(root: Path, environ: dict[str, str], patience: float | None, cancelle
     _gate = Gate.open(root, environ)
     _gate.core.store.remember()
     _gate.watch(_silent, lambda: bool(cancelled.value))
+    if put_off:
+        _owed = _gate.put_off_reports()
     if patience is not None:
         _gate.core.store.patience = patience
 
@@ -197,8 +226,11 @@ def _silent(done: int, total: int) -> None:
     """Progress is read from the journal, by whoever wants to know."""
 
 
-def _awake() -> None:
+def _awake(method: str) -> None:
     """Keeps a worker for a moment, so that the next one is started, too."""
+    assert _gate is not None
+    if method:
+        getattr(_gate, method)()
     time.sleep(0.05)
 
 
@@ -214,7 +246,26 @@ def _heed(line: Connection) -> None:
         os._exit(0)
 
 
-def _call(actor: Actor, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+class _Done(NamedTuple):
+    """What came of a call."""
+
+    answer: Any
+    error: TreegateError | None
+    owed: list[str]
+
+
+def _do(actor: Actor, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     assert _gate is not None
     with _changing if changes(method, named) else contextlib.nullcontext():
         return getattr(_gate.acting_as(actor), method)(*args, **named)
+
+
+def _call(actor: Actor, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> _Done:
+    answer = error = None
+    try:
+        answer = _do(actor, method, args, named)
+    except TreegateError as raised:
+        error = raised
+    owed = sorted(_owed)
+    _owed.clear()
+    return _Done(answer, error, owed)

@@ -10,12 +10,13 @@ from treegate.engine.jobs import Job
 from treegate.engine.store.records import StoredPlan
 from treegate.errors import Busy, NeedsRecovery, TreegateError
 from treegate.gate import Gate
+from treegate.gate.jobs import Ended
 from treegate.interfaces.crew.crew import Crew
-from treegate.interfaces.crew.turns import Turns
 from treegate.model.actors import Actor, Role
 
 OURSELVES = Actor(name="the service", role=Role.OPERATOR, channel="http", via="os")  # where nobody says otherwise
 PAUSE = 0.2  # seconds between two looks for jobs that came in at another door, where nobody tells of them
+ROW = 1.0  # seconds after which a row of one case's jobs ends, for others may wait
 LONG = 5.0  # seconds until one looks although nobody wrote anything: the workspace may be back
 _log = logging.getLogger("treegate.runner")
 
@@ -24,13 +25,23 @@ class Runner:
     """Looks for jobs that are due and has them done; what a crash left is brought to an end first."""
 
     def __init__(
-        self, gate: Gate, crew: Crew, who: Actor = OURSELVES, pause: float = PAUSE, *, renews: bool = False
+        self,
+        gate: Gate,
+        crew: Crew,
+        who: Actor = OURSELVES,
+        pause: float = PAUSE,
+        *,
+        many: bool = False,
     ) -> None:
-        """`renews`: once nothing is due, dropped plans that went stale are previewed anew."""
-        self._renews = renews
+        """`many`, as a worker has it: jobs of a case are done in a row, so many and for a moment at a time.
+
+        And once nothing is due, dropped plans that went stale are previewed anew.
+        """
+        self._many = many
         self._gate, self._crew, self._who, self._pauses = gate.acting_as(who), crew, who, pause
-        self._turns = Turns(gate.core.config.queue.batch, crew.size)
+        self._row = self._gate.core.config.queue.batch
         self._working: dict[str, asyncio.Task[None]] = {}
+        self._cases: set[str] = set()  # on which something is under way
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._settled = False
@@ -55,7 +66,7 @@ class Runner:
         """Whether jobs are under way, or due."""
         if not self._settled or self._working or bool(await asyncio.to_thread(self._gate.due)):
             return True
-        return self._renews and bool(await asyncio.to_thread(self._unfit))
+        return self._many and bool(await asyncio.to_thread(self._unfit))
 
     def rest(self) -> None:
         """Takes no more jobs; they wait for whoever runs jobs next."""
@@ -79,10 +90,10 @@ class Runner:
                 continue
             with contextlib.suppress(TreegateError):  # a database that is locked now is asked again
                 due = await asyncio.to_thread(self._gate.due)  # it looks at the mount, which may hang
-                waiting = [job for job in due if job.run not in self._working]
-                for job in self._turns.chosen(waiting, len(self._working)):
-                    self._working[job.run] = asyncio.create_task(self._do(job))
-                if self._renews and not self._working:
+                for job in due:
+                    if job.run not in self._working and not self._cases & set(job.cases):
+                        self._working[job.run] = asyncio.create_task(self._do(job))
+                if self._many and not self._working:
                     self._renew(await asyncio.to_thread(self._unfit))
             await self._pause()
 
@@ -98,19 +109,30 @@ class Runner:
 
     async def _pause(self) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), self._pauses)
+            async with asyncio.timeout(self._pauses):  # unlike wait_for, it never takes a cancellation for an answer
+                await self._wake.wait()
 
     async def _do(self, job: Job) -> None:
-        """One job; where the process that did it died, what it left is brought to an end."""
+        """One job, or some of its cases; where the process that did it died, what it left is brought to an end."""
+        self._cases.update(job.cases)
         try:
-            await self._crew.call(self._who, "carry_out", job.run)
+            if self._many:
+                self._note(await self._crew.call(self._who, "carry_on", job.run, ROW, self._row))
+            else:
+                await self._crew.call(self._who, "carry_out", job.run)
         except TreegateError as error:
             _log.warning("run %s of %s: %s", job.run, job.plan, error.code)
             if error.code == "worker-died":
                 await self._settle()
         finally:
             self._working.pop(job.run, None)
+            self._cases.difference_update(job.cases)
             self.wake()
+
+    def _note(self, done: list[Ended]) -> None:
+        for one in done:
+            if one.code:
+                _log.warning("run %s of %s: %s", one.run, one.plan, one.code)
 
     def _unfit(self) -> list[StoredPlan]:
         """Stale plans that nobody has tried to preview anew."""

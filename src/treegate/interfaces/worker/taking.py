@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from treegate.engine.dropbox import Drop
@@ -18,25 +18,28 @@ from treegate.gate.queue.settling import Settling
 from treegate.interfaces.crew.crew import Crew
 from treegate.interfaces.worker.pace import Pace
 
-AT_ONCE = 4  # drops that are handed to the crew: whoever is free finds one
+AT_ONCE = 2  # calls that the crew is given: one for each worker
+TOGETHER = 10  # drops that are taken by one call, where many wait
+AHEAD = 40  # plans whose runs are still to be made, with which nothing more is taken for a moment
 SOON = 0.05  # seconds until one looks again at what is not whole yet
 LATER = 1.0  # seconds until what could not be taken is tried again
 _log = logging.getLogger("treegate.worker")
 
 
 class Taking:
-    """What was dropped, on its way to be plans; `then` is called after each that is one."""
+    """What was dropped, on its way to be plans; `then` is told of each that is one."""
 
-    def __init__(self, gate: Gate, crew: Crew, then: Callable[[], None]) -> None:
+    def __init__(self, gate: Gate, crew: Crew, then: Callable[[Taken], None], ahead: Callable[[], int]) -> None:
+        """`ahead`: how many plans were taken whose runs are about to be made."""
         config = gate.core.config.queue
-        self._gate, self._crew, self._then = gate, crew, then
+        self._gate, self._crew, self._then, self._ahead = gate, crew, then, ahead
         self._settling = Settling(config.settle / 1000)
         self._pace = Pace(config.plans_per_minute)
         self._backlog: deque[Drop] = deque()
         self._claims: deque[str] = deque()
         self._waits: dict[str, float] = {}  # claims that could not be taken: until when
         self._full: dict[int, float] = {}  # owners of whom no more can be taken: until when
-        self._tasks: dict[str, asyncio.Task[None]] = {}  # by name, or id of a claim
+        self._tasks: dict[str, asyncio.Task[None]] = {}  # by name, or id of a claim; some are many names'
         self._stopped = False
 
     @property
@@ -50,7 +53,7 @@ class Taking:
             self._claims = deque(id for id in await asyncio.to_thread(self._gate.claims) if id not in self._tasks)
         if not self._backlog and (stirred or self._settling.waits):
             self._backlog = deque(await asyncio.to_thread(self._ripe))
-        self._feed()
+        self.feed()
         if self._settling.waits:
             return SOON
         return LATER if self._backlog or self._claims else math.inf
@@ -64,17 +67,27 @@ class Taking:
         drops = [drop for drop in self._gate.drops() if drop.name not in self._tasks]
         return self._settling.ripe(drops, time.monotonic(), self._gate.read_drop)
 
-    def _feed(self) -> None:
+    @property
+    def _full_up(self) -> bool:
+        """Whether nothing more is to be begun now."""
+        return self._stopped or len(set(self._tasks.values())) >= AT_ONCE or self._ahead() >= AHEAD
+
+    def feed(self) -> None:
         """Hands over as much as is taken at once; what is claimed already goes first."""
         now = time.monotonic()
         for _ in range(len(self._claims)):
             id = self._claims.popleft()
-            if self._waits.get(id, 0) > now or len(self._tasks) >= AT_ONCE:
+            if self._waits.get(id, 0) > now or self._full_up:
                 self._claims.append(id)
             else:
-                self._begin(id, "take_claim", id)
-        put_off = deque[Drop]()
-        while self._backlog and len(self._tasks) < AT_ONCE and not self._stopped:
+                self._begin([id], self._take_up(id))
+        while self._backlog and not self._full_up and (drops := self._next(now)):
+            self._begin([drop.name for drop in drops], self._take(drops))
+
+    def _next(self, now: float) -> list[Drop]:
+        """The drops that are taken next, out of the backlog."""
+        found, put_off = list[Drop](), deque[Drop]()
+        while self._backlog and len(found) < TOGETHER:
             drop = self._backlog.popleft()
             if self._full.get(drop.owner, 0) > now:
                 put_off.append(drop)
@@ -82,30 +95,38 @@ class Taking:
                 self._backlog.appendleft(drop)
                 break
             else:
-                self._begin(drop.name, "take_drop", drop, owner=drop.owner)
+                found.append(drop)
         self._backlog.extend(put_off)
+        return found
 
-    def _begin(self, name: str, method: str, given: Any, owner: int | None = None) -> None:
-        if not self._stopped:
-            self._tasks[name] = asyncio.create_task(self._do(name, method, given, owner))
+    def _begin(self, names: list[str], doing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(self._do(names, doing))
+        self._tasks.update(dict.fromkeys(names, task))
 
-    async def _do(self, name: str, method: str, given: Any, owner: int | None) -> None:
+    async def _take(self, drops: list[Drop]) -> None:
+        found: list[Taken] = await self._crew.call(self._gate.actor, "take_drops", drops)
+        for taken, drop in zip(found, drops, strict=True):
+            self._note(taken, drop.owner)
+
+    async def _take_up(self, id: str) -> None:
+        self._note(await self._crew.call(self._gate.actor, "take_claim", id), None)
+
+    async def _do(self, names: list[str], doing: Coroutine[Any, Any, None]) -> None:
         try:
-            taken: Taken = await self._crew.call(self._gate.actor, method, given)
+            await doing
         except TreegateError as error:
             _log.warning("what was dropped could not be taken: %s", error.code)
         except OSError as error:
             _log.warning("what was dropped could not be taken: %s", error.strerror)
-        else:
-            self._note(taken, owner)
         finally:
-            del self._tasks[name]
-            self._feed()
+            for name in names:
+                del self._tasks[name]
+            self.feed()
 
     def _note(self, taken: Taken, owner: int | None) -> None:
         self._waits.pop(taken.id, None)
         if taken.how is Took.PLAN:
-            self._then()
+            self._then(taken)
         elif taken.how is Took.LATER:
             self._waits[taken.id] = time.monotonic() + LATER
             self._claims.append(taken.id)

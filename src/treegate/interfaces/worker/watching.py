@@ -10,6 +10,8 @@ from pathlib import Path
 
 from watchfiles import awatch
 
+from treegate.engine.dropbox import PENDING
+
 STEP = 70  # ms between two looks at what the system told: each wakes a processor, and a drop may wait two of them
 _log = logging.getLogger("treegate.worker")
 
@@ -23,19 +25,20 @@ class Watching:
     def __init__(self, folder: Path, log: Path, written: Callable[[], None]) -> None:
         self._folder, self._log, self._written = folder, log, written
         self._changed: set[Path] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self.stirred = asyncio.Event()
 
     def start(self) -> None:
-        """Begins to watch."""
-        self._task = asyncio.create_task(self._watch())
+        """Begins to watch: the folder itself, and all in `pending/`; of what is done there may be very much."""
+        every = (self._watch([self._folder, self._log]), self._watch([self._folder / PENDING], deep=True))
+        self._tasks = [asyncio.create_task(one) for one in every]
 
     async def stop(self) -> None:
         """Watches no more."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+                await task
 
     def changed(self) -> set[Path]:
         """What changed since it was asked last, relative to the folder."""
@@ -51,11 +54,13 @@ class Watching:
             self._changed |= found
             self.stirred.set()
 
-    async def _watch(self) -> None:
+    async def _watch(self, paths: list[Path], *, deep: bool = False) -> None:
         try:
             # The default filter hides names that begin with a dot, and the default pause is 1.6 s.
-            watched = [path for path in (self._folder, self._log) if path.exists()]
-            async for changes in awatch(*watched, watch_filter=None, step=STEP, debounce=STEP, rust_timeout=60_000):
+            there = [path for path in paths if path.exists()]
+            async for changes in awatch(
+                *there, watch_filter=None, step=STEP, debounce=STEP, rust_timeout=60_000, recursive=deep
+            ):
                 self._tell({Path(path) for _, path in changes})
         except Exception as error:  # no more watches to be had, or the folder went away with its mount
             _log.warning("the queue is not watched any more, only looked through: %s", type(error).__name__)

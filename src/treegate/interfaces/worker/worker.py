@@ -17,12 +17,14 @@ from treegate.engine.workspace import DATABASE
 from treegate.errors import TreegateError
 from treegate.gate import Gate
 from treegate.gate.queue.heeding import Heeded
+from treegate.gate.queue.intake import Taken
 from treegate.gate.queue.shelving import STATUS
 from treegate.interfaces.crew.crew import Crew
 from treegate.interfaces.crew.runner import LONG, Runner
 from treegate.interfaces.notify.doors import Doors
 from treegate.interfaces.worker.taking import LATER, SOON, Taking
 from treegate.interfaces.worker.watching import Watching
+from treegate.interfaces.worker.writing import Writing
 from treegate.model.actors import Actor, Role
 
 OURSELVES = Actor(name="the worker", role=Role.OPERATOR, channel="queue", via="os")
@@ -41,10 +43,12 @@ class Worker:
         self._opened.core.store.remember()
         self._gate = self._opened.acting_as(OURSELVES)
         config = self._gate.core.config.queue
-        self._takers, self._hands = Crew(root, environ), Crew(root, environ)
-        self._runner = Runner(self._gate, self._hands, OURSELVES, LONG, renews=True)
-        self._taking = Taking(self._gate, self._takers, self._runner.wake)
-        self._doors = Doors(self._opened, self._takers, secrets, self._runner.wake)
+        self._takers, self._hands = Crew(root, environ, owing=self._owing), Crew(root, environ, owing=self._owing)
+        self._runner = Runner(self._gate, self._hands, OURSELVES, LONG, many=True)
+        self._writing = Writing(self._gate, self._takers)
+        self._taking = Taking(self._gate, self._takers, self._taken, lambda: self._writing.expected)
+        self._clerks = Crew(root, environ)  # begun once a door needs them; what they do is seen in the files at once
+        self._doors = Doors(self._opened, self._clerks, secrets, self._runner.wake)
         self.folder = self._gate.make_queue()
         log = self._gate.state / f"{DATABASE}-wal"
         self._watching = Watching(self.folder, log, self._runner.wake)
@@ -52,6 +56,7 @@ class Worker:
         self._poll = config.poll / 1000 * (1 if mount.is_fuse or mount.is_network else TOLD)
         self._unheeded: set[str] = set()  # plans whose status file is to be looked at once more
         self._stamps: dict[str, tuple[int, ...]] = {}  # of the status files, when all were looked at last
+        self._whole = float("-inf")  # when all was looked through last
         self._paused = False
         self._ending = False
 
@@ -71,27 +76,30 @@ class Worker:
 
     async def run(self) -> None:
         """Works until told to end."""
+        for crew in (self._takers, self._hands):
+            crew.warm("rehearse")
         self._watching.start()
+        self._writing.start()
         self._runner.start()
         self._doors.notifier.start()
-        whole = float("-inf")
         try:
             while not self._ending:
                 changed: set[Path] | None = self._watching.changed()
-                if time.monotonic() - whole >= self._poll:
-                    whole, changed = time.monotonic(), None
+                if time.monotonic() - self._whole >= self._poll:
+                    self._whole, changed = time.monotonic(), None
                 again = await self._look(changed)
-                await self._rest(min(again, whole + self._poll - time.monotonic()))
+                await self._rest(min(again, self._whole + self._poll - time.monotonic()))
         finally:
             await self._close()
 
     async def once(self) -> None:
         """Does what there is to do now, and whatever follows from it."""
+        self._writing.start()
         self._runner.start()
         try:
             while not self._ending:
                 await self._look(None)
-                if not (self._unheeded or self._taking.busy or await self._runner.busy()):
+                if not (self._unheeded or self._taking.busy or self._writing.busy or await self._runner.busy()):
                     await self._doors.notifier.once()
                     return
                 await asyncio.sleep(SOON)
@@ -101,16 +109,33 @@ class Worker:
     async def _rest(self, seconds: float) -> None:
         """Waits until something stirs."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._watching.stirred.wait(), max(0.0, seconds))
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._watching.stirred.wait()
 
     async def _close(self) -> None:
         await self._doors.notifier.stop()
         await self._watching.stop()
         await self._taking.stop()
         await self._runner.stop()
-        for crew in (self._takers, self._hands):
+        await self._writing.stop()
+        for crew in (self._takers, self._hands, self._clerks):
             await asyncio.to_thread(crew.close)
         self._opened.close()
+
+    def _taken(self, taken: Taken) -> None:
+        """A plan was made of what was dropped."""
+        if taken.asked:
+            self._writing.expect(taken.id)
+            self._runner.wake()
+
+    def _owing(self, plans: list[str] | None) -> None:
+        """Something is to be said of these plans; None: of some or other, so that all are looked at anew."""
+        if plans is None:
+            self._stamps, self._whole = {}, float("-inf")
+            self._watching.stirred.set()
+            return
+        self._writing.owe(plans)
+        self._taking.feed()
 
     async def _look(self, changed: set[Path] | None) -> float:
         """Looks at what changed, None for everything; the seconds after which one should look again."""
@@ -129,7 +154,7 @@ class Worker:
         due = self._unheeded | (self._written() if changed is None else _plans_in(changed))
         self._unheeded = set()
         for id in sorted(due):
-            found = self._heed(id)
+            found = self._heed(id, bring=changed is None)
             if found is Heeded.LATER:
                 self._unheeded.add(id)
             elif found is Heeded.DECIDED:
@@ -140,9 +165,9 @@ class Worker:
         old, self._stamps = self._stamps, self._gate.stamps()
         return {id for id, stamp in self._stamps.items() if old.get(id) != stamp}
 
-    def _heed(self, id: str) -> Heeded:
+    def _heed(self, id: str, *, bring: bool) -> Heeded:
         try:
-            return self._gate.heed(id)
+            return self._gate.heed(id, bring=bring)
         except TreegateError as error:  # a folder that is of no plan, say
             _log.warning("the status of %s was not looked at: %s", id, error.code)
         except OSError as error:
