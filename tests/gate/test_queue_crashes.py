@@ -74,7 +74,7 @@ def many_at_once(office: Office) -> None:
     for id in gate.stamps():
         gate.heed(id)
     while due := gate.due():
-        gate.carry_on(due[0].run, 10)
+        gate.carry_on(due[0].run, 10, 20)
     gate.write_up(list(gate.stamps()))
 
 

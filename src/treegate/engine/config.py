@@ -276,7 +276,6 @@ SETTINGS = (
         "queue.batch",
         count(1),
         "Plans of one case that are carried out in a row, for a second at most, before another case has its turn.",
-
     ),
     Setting("slack.channel", text(), 'The channel that is told, by its id (C024BE91L); "" is none. See slack.md.'),
     Setting(

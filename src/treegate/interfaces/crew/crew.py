@@ -153,11 +153,6 @@ class Crew:
             self._pool = self._made()
             return self._pool.submit(what, *given)
 
-    @property
-    def size(self) -> int:
-        """How many workers there are."""
-        return self._size
-
     def dismiss(self) -> None:
         """Ends the workers, whatever they look at; what they change they end first."""
         self._dismissed = True
