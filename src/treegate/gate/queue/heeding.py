@@ -27,8 +27,11 @@ class Heeded(StrEnum):
 
 def heed(core: Core, id: str, *, bring: bool = True) -> Heeded:
     """Looks at the status file of one plan that waits, and does what it says; `bring`: or sees to all its files."""
-    box, plan = dropbox(core), plans.settled(core, core.store.plan(id))
+    box = dropbox(core)
     data = _read(box, id)
+    if data is None and not bring:
+        return Heeded.NOTHING  # it lies there no more
+    plan = plans.settled(core, core.store.plan(id))
     try:
         status = None if data is None else shelving.wish(data)
         if status is None or shelving.recorded(core, plan, status):

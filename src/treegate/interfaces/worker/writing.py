@@ -14,6 +14,7 @@ from treegate.interfaces.crew.crew import Crew
 
 TOGETHER = 25  # plans that are written of by one call
 PATIENCE = 5.0  # seconds for which a plan that is about to be carried out is not written of
+GATHER = 0.1  # seconds after which one writes again, while runs are under way: what ends meanwhile comes along
 LATER = 1.0  # seconds until what could not be written is tried again
 _log = logging.getLogger("treegate.worker")
 
@@ -72,8 +73,8 @@ class Writing:
             self.owe([id for id, until in self._runs.items() if until <= now])
             self._stirred.clear()
             if self._owed:
-                if not await self._write():
-                    await asyncio.sleep(LATER)
+                done = await self._write()
+                await asyncio.sleep(LATER if not done else GATHER if self._runs else 0)
                 continue
             until = min(self._runs.values(), default=None)
             with contextlib.suppress(TimeoutError):
