@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -24,7 +25,7 @@ from treegate.engine.config import Config
 from treegate.errors import UsageError
 from treegate.gate import Gate
 from treegate.interfaces.http.app import create_app
-from treegate.interfaces.notify import doors
+from treegate.interfaces.notify import doors, webhook
 from treegate.interfaces.notify.webhook import key_of
 from treegate.model.notification import Kind
 
@@ -55,6 +56,8 @@ class Receiver:
                 status = receiver.answers.pop(0) if receiver.answers else 204
                 if status < 300:
                     receiver.sent.append(Sent({k.lower(): v for k, v in self.headers.items()}, body))
+                if status == 100:
+                    return self._without_end()
                 self.send_response(status)
                 if status == 429:
                     self.send_header("Retry-After", "1")
@@ -62,6 +65,14 @@ class Receiver:
                     self.send_header("Location", "http://127.0.0.1:1/elsewhere")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+
+            def _without_end(self) -> None:
+                """A byte now and then, and never all of an answer."""
+                self.wfile.write(b"HTTP/1.1 1")
+                with contextlib.suppress(OSError):
+                    for _ in range(100):
+                        self.wfile.write(b"9")
+                        time.sleep(0.1)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -147,6 +158,17 @@ def test_what_is_not_taken_is_sent_again_and_the_rest_waits(
     plans = [firm.submit(0), firm.submit(1)]
     until(firm.knows_all)
     assert [one.told["data"]["plan"]["id"] for one in receiver.sent] == plans
+
+
+def test_an_answer_without_end_is_no_answer(
+    firm: Firm, serving: TestClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "PATIENCE", 0.5)
+    receiver.answers = [100]
+    plan = firm.submit()
+    until(lambda: "TimeoutError" in firm.failing(), 8)
+    until(firm.knows_all)
+    assert [one.told["data"]["plan"]["id"] for one in receiver.sent] == [plan]
 
 
 def test_what_is_refused_for_good_is_passed_over(firm: Firm, serving: TestClient, receiver: Receiver) -> None:

@@ -21,6 +21,7 @@ from treegate.model.notification import Kind
 OURSELVES = Actor(name="the lookout", role=Role.OPERATOR, channel="notify", via="os")
 AGAIN = 5.0  # seconds until one looks whether whoever tells is still there
 LOOK_OUT = 60.0  # seconds between two looks at what may be wrong
+WHILE = 20.0  # seconds that whoever only comes by tells others: drops wait meanwhile
 _log = logging.getLogger("treegate.notify")
 
 
@@ -56,12 +57,18 @@ class Notifier:
             self._task = asyncio.create_task(self._work())
 
     async def once(self) -> None:
-        """Looks out and tells what there is to tell, unless somebody else does."""
+        """Looks out and tells what there is to tell, for a while, unless somebody else does."""
         if not self._sinks:
             return
-        with contextlib.suppress(Busy), self._gate.crier():
-            await self._look()
-            await asyncio.gather(*(Courier(self._gate, sink).drain() for sink in self._sinks))
+        try:
+            with self._gate.crier():
+                await self._look()
+                end = time.monotonic() + WHILE
+                await asyncio.gather(*(Courier(self._gate, sink).drain(end) for sink in self._sinks))
+        except Busy:
+            return
+        except (TreegateError, OSError) as error:
+            _log.warning("nobody is told now: %s", getattr(error, "code", error))
 
     async def stop(self) -> None:
         """Ends; what is on its way is settled by whoever comes next."""
@@ -78,7 +85,10 @@ class Notifier:
                 with self._gate.crier():
                     await self._tell()
             except Busy:
-                await asyncio.sleep(AGAIN)
+                pass
+            except Exception:  # a disk too full for the lock, say: whatever it is, others are told once it is over
+                _log.exception("nobody is told what happens, which goes on being tried")
+            await asyncio.sleep(AGAIN)
 
     async def _tell(self) -> None:
         tasks = [Courier(self._gate, sink).run() for sink in self._sinks]
@@ -88,17 +98,21 @@ class Notifier:
 
     async def _keep(self, line: Line) -> None:
         """Keeps a line open; one that cannot be opened is tried again."""
+        tries = 0
         try:
             while True:
                 try:
                     await line.open()
                     break
                 except Exception as error:
-                    _log.warning("a connection could not be opened: %s", error)
-                    await asyncio.sleep(AGAIN)
+                    tries += 1
+                    if tries == 1:
+                        _log.warning("a connection cannot be opened, which goes on being tried: %s", error)
+                    await asyncio.sleep(min(AGAIN * tries, LOOK_OUT))
             await asyncio.Event().wait()
         finally:
-            await line.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(line.close(), AGAIN)
 
     async def _look_out(self) -> None:
         while True:
@@ -110,8 +124,10 @@ class Notifier:
         try:
             await self._crew.call(OURSELVES, "look_out", verify=due)
             self._verified = time.monotonic() if due else self._verified
-        except TreegateError as error:
-            _log.warning("whether something is wrong was not looked at: %s", error.code)
+        except (TreegateError, OSError) as error:
+            _log.warning("whether something is wrong was not looked at: %s", getattr(error, "code", error))
+        except Exception:  # a fault of ours, which is no reason not to tell what happens
+            _log.exception("whether something is wrong was not looked at")
 
 
 def webhooks(gate: Gate, environ: Mapping[str, str]) -> list[WebhookSink]:

@@ -8,6 +8,8 @@ from typing import Protocol
 from treegate.engine.outbox import Post
 from treegate.gate.notifying.notices import Due
 
+MOST = 3600.0  # seconds that anybody may have us wait
+
 
 class Undelivered(Exception):
     """Somebody could not be told. `known`: nothing has arrived; `after`: not before so many seconds."""
@@ -21,8 +23,13 @@ class Undelivered(Exception):
 class Refused(Undelivered):
     """This very notification is not taken, as often as it is sent; the next one may be."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text, known=True)
+    def __init__(self, text: str, *, known: bool = True) -> None:
+        super().__init__(text, known=known)
+
+
+def retry_after(header: str | None) -> float | None:
+    """How long Retry-After (RFC 9110, section 10.2.3) asks to wait, where it says so in seconds; an hour at most."""
+    return min(float(header), MOST) if header and header.isascii() and header.isdigit() else None
 
 
 class Sink(Protocol):

@@ -7,6 +7,7 @@ tells by it what it has seen already.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -25,7 +26,7 @@ from treegate.engine.outbox import Post
 from treegate.engine.telling import Webhook, secret_of
 from treegate.errors import UsageError
 from treegate.gate.notifying.notices import Due
-from treegate.interfaces.notify.port import Refused, Undelivered
+from treegate.interfaces.notify.port import Refused, Undelivered, retry_after
 from treegate.model.notification import Notification
 
 PATIENCE = 15.0  # seconds for an answer
@@ -50,9 +51,14 @@ class WebhookSink:
     async def tell(self, due: Due) -> Post | None:
         """Sends it; raises Undelivered."""
         body = document(due.notification)
-        try:
-            answer = await self._client.post(self._url, content=body, headers=self._headers(due.notification, body))
-        except httpx2.TransportError as error:
+        headers = self._headers(due.notification, body)
+        try:  # what is answered is in the status: a body is not read, which may have no end
+            async with (
+                asyncio.timeout(PATIENCE),
+                self._client.stream("POST", self._url, content=body, headers=headers) as answer,
+            ):
+                pass
+        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
             known = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
             raise Undelivered(f"{type(error).__name__}: {error}", known=known) from None
         if answer.is_success:
@@ -60,7 +66,7 @@ class WebhookSink:
         text = f"it answered {answer.status_code}"
         if answer.status_code in _REFUSALS:
             raise Refused(text)
-        raise Undelivered(text, known=answer.status_code < 500, after=_seconds(answer.headers.get("retry-after")))
+        raise Undelivered(text, known=answer.status_code < 500, after=retry_after(answer.headers.get("retry-after")))
 
     async def close(self) -> None:
         """Lets go of connections."""
@@ -115,8 +121,3 @@ def key_of(secret: str) -> bytes:
     if len(key) < LEAST:
         raise ValueError(f"the secret has {len(key)} bytes")
     return key
-
-
-def _seconds(header: str | None) -> float | None:
-    """How long Retry-After (RFC 9110, section 10.2.3) asks to wait, where it says so in seconds."""
-    return min(float(header), 3600.0) if header and header.isascii() and header.isdigit() else None
