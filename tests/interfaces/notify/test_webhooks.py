@@ -57,7 +57,8 @@ class Receiver:
                 if status < 300:
                     receiver.sent.append(Sent({k.lower(): v for k, v in self.headers.items()}, body))
                 if status == 100:
-                    return self._without_end()
+                    self._without_end()
+                    return
                 self.send_response(status)
                 if status == 429:
                     self.send_header("Retry-After", "1")
@@ -168,7 +169,8 @@ def test_an_answer_without_end_is_no_answer(
     plan = firm.submit()
     until(lambda: "TimeoutError" in firm.failing(), 8)
     until(firm.knows_all)
-    assert [one.told["data"]["plan"]["id"] for one in receiver.sent] == [plan]
+    assert [one.told["data"]["plan"]["id"] for one in receiver.sent] == [plan] * 2
+    assert len({one.headers["webhook-id"] for one in receiver.sent}) == 1
 
 
 def test_what_is_refused_for_good_is_passed_over(firm: Firm, serving: TestClient, receiver: Receiver) -> None:

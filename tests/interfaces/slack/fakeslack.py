@@ -183,6 +183,8 @@ class FakeSlack:
             self.whispers.append(given)
             return {"ok": True, "message_ts": "1.0"}
         if method == "chat.update":
+            if given["channel"] != CHANNEL:
+                return {"ok": False, "error": "channel_not_found"}
             if given["ts"] not in self.messages:
                 return {"ok": False, "error": "message_not_found"}
             self.messages[given["ts"]] |= {"text": given["text"], "blocks": given["blocks"]}

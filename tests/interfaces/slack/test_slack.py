@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from fakeslack import signed
 from slackwork import ANN, SENT, Chambers, until, words
 
+from treegate.engine import outbox
 from treegate.model.actors import Actor, Role
 
 
@@ -206,6 +207,22 @@ def test_a_card_that_somebody_deleted(chambers: Chambers) -> None:
     ]
     assert "waits" not in words(chambers.slack.channel())
     assert chambers.state(waits) == "pending"  # whoever deleted it knows of it; the list has it still
+
+
+def test_a_card_in_a_channel_of_former_days(chambers: Chambers) -> None:
+    """It was archived, and another one is named: what befalls old plans is told there, and holds up nothing."""
+    plan = chambers.moves()
+    old = chambers.card(plan)["ts"]
+    with chambers.opened.core.store.write() as transaction:
+        preview = chambers.opened.about(plan).preview
+        outbox.keep_post(transaction, "slack", outbox.Post(plan=plan, preview=preview, place=f"C0OLD:{old}"))
+    ben = chambers.opened.acting_as(Actor(name="ben", role=Role.REVIEWER, channel="cli", via="token"))
+    ben.approve(plan, chambers.opened.plan(plan).digest or "")
+    chambers.opened.acting_as(Actor(name="otto", role=Role.OPERATOR, channel="cli", via="token")).apply(plan)
+    chambers.quiet()
+    assert [words(one).split(":")[0] for one in chambers.slack.channel()[1:]] == [
+        "Applied (Sort the scans), asked for by otto"
+    ]
 
 
 def test_text_from_outside_means_nothing_to_slack(chambers: Chambers) -> None:

@@ -85,7 +85,7 @@ class Courier:
             Exception
         ) as error:  # a fault of ours, with this one perhaps: the others shall not wait for it for ever
             _log.error("%s could not be told of audit row %s", name, seq, exc_info=error)
-            return await self._failed(due, Refused(f"a fault: {error!r}", known=False))
+            return await self._failed(due, Refused(f"a fault: {error!r}", known=False, after=LONGEST))
         return await self._over(seq, post)
 
     async def _over(self, seq: int, post: Post | None = None) -> float:

@@ -23,8 +23,8 @@ class Undelivered(Exception):
 class Refused(Undelivered):
     """This very notification is not taken, as often as it is sent; the next one may be."""
 
-    def __init__(self, text: str, *, known: bool = True) -> None:
-        super().__init__(text, known=known)
+    def __init__(self, text: str, *, known: bool = True, after: float | None = None) -> None:
+        super().__init__(text, known=known, after=after)
 
 
 def retry_after(header: str | None) -> float | None:

@@ -13,23 +13,45 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.signature import Clock, SignatureVerifier
 from slack_sdk.web.async_client import AsyncWebClient
 
-from treegate.interfaces.notify.port import Refused, Undelivered
+from treegate.interfaces.notify.port import Refused, Undelivered, retry_after
 from treegate.render.blocks import Block
 
 PATIENCE = 15  # seconds for an answer
 EVENT = "treegate_notification"  # the type of the metadata by which a message of ours is known again
 SKEW = 120.0  # seconds that Slack's clock and ours may be apart
+UNSAID = 30.0  # seconds to wait, where Slack asks us to and says not how long
 PAGES = 20  # of a channel that are looked through
+# What Slack says (docs.slack.dev, chat.postMessage and chat.update), by what can be done about it. All else is of the
+# app, its token or its channel: somebody has to see to that, and until then everything waits.
 _GONE = frozenset(
-    {"message_not_found", "thread_not_found", "cant_update_message", "edit_window_closed", "cannot_reply_to_message"}
+    {
+        *("message_not_found", "thread_not_found", "cant_update_message", "edit_window_closed"),
+        *("cannot_reply_to_message", "cant_broadcast_message", "restricted_action_thread_locked"),
+    }
 )
-_CONTENT = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_too_long", "no_text", "invalid_arguments"})
-_FAILED = frozenset({"", "fatal_error", "internal_error", "service_unavailable", "request_timeout"})
+_CLOSED = frozenset({"channel_not_found", "is_archived", "is_inactive", "not_in_channel"})
+_CONTENT = frozenset(
+    {
+        *("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "no_text"),
+        *("block_mismatch", "too_many_attachments", "attachment_payload_limit_exceeded", "markdown_text_conflict"),
+        *("metadata_too_large", "invalid_metadata_format", "invalid_metadata_schema"),
+        *("invalid_arguments", "invalid_arg_name", "invalid_array_arg", "invalid_charset", "invalid_form_data"),
+        *("invalid_json", "json_not_object"),
+    }
+)
+_FAILED = frozenset({"", "fatal_error", "internal_error", "service_unavailable", "request_timeout", "update_failed"})
 logging.getLogger("slack_sdk").setLevel(logging.CRITICAL)  # what fails is told by us
 
 
 class Gone(Exception):
     """The message that was to be changed, or answered, is not there any more."""
+
+
+class Closed(Undelivered):
+    """The channel is not there any more, or not for us."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"Slack says {code}", known=True)
 
 
 class Api:
@@ -49,7 +71,10 @@ class Api:
             answer = await self.client.chat_postMessage(
                 channel=channel, text=text, blocks=list(blocks), metadata=metadata, unfurl_links=False, **more
             )
-        return str(answer["ts"])
+        stamp = answer.get("ts")
+        if not isinstance(stamp, str):
+            raise Undelivered("Slack said yes, and not to what", known=False)
+        return stamp
 
     async def update(self, channel: str, stamp: str, text: str, blocks: Sequence[Block]) -> None:
         """Changes a message; raises Gone."""
@@ -129,6 +154,8 @@ def _told() -> Iterator[None]:
         raise Undelivered(f"Slack cannot be reached: {error}", known=True) from None
     except (aiohttp.ClientError, SlackClientError, TimeoutError, OSError) as error:
         raise Undelivered(f"Slack did not answer: {type(error).__name__}", known=False) from None
+    except (ValueError, TypeError, AttributeError) as error:  # an answer of no sense, of a proxy perhaps
+        raise Undelivered(f"Slack's answer makes no sense: {type(error).__name__}", known=False) from None
 
 
 def _answered(error: SlackApiError) -> Exception:
@@ -141,11 +168,12 @@ def _answered(error: SlackApiError) -> Exception:
         code = ""
     if code in _GONE:
         return Gone(code)
+    if code in _CLOSED:
+        return Closed(code)
     if code in _CONTENT:
         return Refused(f"Slack does not take the message: {code}")
     if status == 429 or code in {"ratelimited", "rate_limited"}:
-        waits = str(headers.get("Retry-After", "30"))
-        return Undelivered("Slack asks to wait", known=True, after=float(waits) if waits.isdigit() else 30.0)
-    if status >= 500 or code in _FAILED:
+        return Undelivered("Slack asks to wait", known=True, after=retry_after(headers.get("Retry-After")) or UNSAID)
+    if status >= 500 or code in _FAILED or code == "None":
         return Undelivered(f"Slack has failed: {code or status}", known=False)
     return Undelivered(f"Slack says {code}", known=True)

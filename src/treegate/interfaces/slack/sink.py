@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -13,10 +13,11 @@ from treegate.gate.notifying.notices import Due
 from treegate.gate.plans import Shown
 from treegate.interfaces.notify.notifier import OURSELVES, Caller
 from treegate.interfaces.slack import cards
-from treegate.interfaces.slack.api import Api, Gone
+from treegate.interfaces.slack.api import Api, Closed, Gone
 from treegate.model.lifecycle import State
 from treegate.model.notification import About, Kind
 from treegate.render import blocks
+from treegate.render.blocks import Block
 
 NAME = "slack"
 
@@ -79,16 +80,25 @@ class SlackSink:
         """Brings a card in line with what became of its plan; whether it is there at all."""
         made = cards.card(await self._shown(plan), plan, self._url)
         try:
-            await self._api.update(card.channel, card.stamp, blocks.fallback(_named(plan)), made)
+            await self._update(card, _named(plan), made)
         except Gone:
             return False
         return True
+
+    async def _update(self, card: Where, text: str, made: Sequence[Block]) -> None:
+        """Changes a message; raises Gone, also of a channel of former days that is closed to us."""
+        try:
+            await self._api.update(card.channel, card.stamp, blocks.fallback(text), made)
+        except Closed as error:
+            if card.channel == self._channel:
+                raise
+            raise Gone(str(error)) from None
 
     async def _over(self, card: Where, text: str) -> None:
         """An older card offers nothing any more."""
         try:
             said = "This was previewed anew: look at the newer message."
-            await self._api.update(card.channel, card.stamp, blocks.fallback(text), blocks.says(said))
+            await self._update(card, text, blocks.says(said))
         except Gone:
             return
 
