@@ -11,15 +11,27 @@ from treegate.model.actors import SLACK, Actor, Role
 
 
 def known_as(core: Core, name: str, channel: str, via: Literal["file", "slack"]) -> Actor:
-    """A person by name: a reviewer, unless treegate knows them as something else. Raises Denied for an agent."""
+    """A person by name: a reviewer, unless treegate knows them as something else.
+
+    Raises Denied for an agent, and for whoever had a token once and has none that holds: what a token allowed ends
+    with it, and nobody gains by losing one.
+    """
     if name == core.config.agent.user:
         raise Denied(f"{name} is the agents' user, which decides nothing", code="role-not-allowed")
-    known = [one for one in tokens.tokens(core.store) if one.name == name and tokens.holds(one, core.clock())]
-    if known:
-        actor = tokens.actor_of(known[-1], channel)
-        return Actor(name=name, role=actor.role, cases=actor.cases, channel=channel, via=via)
-    role = core.config.service.oidc.people.get(name, Role.REVIEWER)
-    return Actor(name=name, role=role, channel=channel, via=via)
+    given = [one for one in tokens.tokens(core.store) if one.name == name]
+    for token in given:
+        if tokens.holds(token, core.clock()):
+            actor = tokens.actor_of(token, channel)
+            return Actor(name=name, role=actor.role, cases=actor.cases, channel=channel, via=via)
+    role = core.config.service.oidc.people.get(name)
+    if role is None and given:
+        raise Denied(
+            f"the token of {name} was revoked or has expired, and what it allowed with it",
+            code="token-ended",
+            hint="an admin can give them another one, of whatever role and cases",
+            next="treegate token list",
+        )
+    return Actor(name=name, role=role or Role.REVIEWER, channel=channel, via=via)
 
 
 def of_slack(core: Core, user: str) -> Actor:

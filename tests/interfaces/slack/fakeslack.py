@@ -79,7 +79,8 @@ class FakeSlack:
             {
                 "token": "old", "team_id": "T1", "channel_id": CHANNEL, "user_id": user, "command": name,
                 "text": text,
-                "response_url": f"{self.address}/respond", "trigger_id": "tr.1", "api_app_id": "A1",
+                "response_url": f"{self.address}/respond", "trigger_id": f"tr.{time.monotonic_ns()}",
+                "api_app_id": "A1",
             }
         ).encode()  # fmt: skip
 

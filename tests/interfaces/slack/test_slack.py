@@ -115,6 +115,20 @@ def test_somebody_whom_nobody_named_is_told_so_alone(chambers: Chambers) -> None
     assert chambers.state(plan) == "pending"
 
 
+def test_nobody_gains_by_losing_a_token(chambers: Chambers) -> None:
+    """Whoever was limited to a case, or wrote plans only, decides nothing at all once their token is revoked."""
+    plan = chambers.moves()
+    for role, cases in ((Role.REVIEWER, ["Jones"]), (Role.AUTHOR, None)):
+        chambers.opened.create_token("rita", role, cases)
+        said = words(chambers.command(f"reject {plan} no"))
+        assert "plan-not-found" in said or "role-not-allowed" in said
+        assert ("Smith" not in words(chambers.command("list"))) is (cases is not None)
+        chambers.opened.revoke_token("rita")
+        assert "token-ended" in words(chambers.command(f"reject {plan} no"))
+        assert "token-ended" in words(chambers.command("list"))
+    assert chambers.state(plan) == "pending"
+
+
 def test_an_author_does_not_approve_in_slack_either(chambers: Chambers) -> None:
     document = {"version": 1, "case": "Smith", "operations": [{"op": "mkdir", "path": "New"}]}
     rita = Actor(name="rita", role=Role.REVIEWER, channel="cli", via="token")
