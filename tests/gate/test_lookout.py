@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 import pytest
 from gatework import Office
@@ -11,7 +12,7 @@ from gatework import Office
 from treegate.engine import outbox
 from treegate.engine.alerts import AlertKind
 from treegate.engine.store.records import Run
-from treegate.gate import Gate
+from treegate.gate import Gate, auditing
 from treegate.model.lifecycle import State
 
 HOUR = 3_600_000
@@ -118,8 +119,11 @@ def test_a_vault_that_is_nearly_full(office: Office) -> None:
 
 
 def test_somebody_who_cannot_be_told(office: Office) -> None:
+    office.configure(slack_channel="C024BE91L")
     gate: Gate = office.gate
     gate.next_for("slack", ["gate.paused"])
+    gate.next_for("office", ["gate.paused"])
+    gate.not_told("office", "of former days: nobody wants to tell it any more", known=True)
     gate.not_told("slack", "Slack says invalid_auth", known=True)
     assert looked(office) == []
     assert any("slack cannot be told what happens: Slack says invalid_auth" in one for one in said(office))
@@ -132,13 +136,49 @@ def test_somebody_who_cannot_be_told(office: Office) -> None:
 
 
 def test_a_disk_that_is_nearly_full(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = os.statvfs
+    """And goes on being nearly full while it is hardly better: nobody hears of that each minute."""
+    real, free = os.statvfs, 4.9
 
     def nearly(path: object) -> os.statvfs_result:
         found = list(real(path))  # type: ignore[call-overload]
-        found[4] = found[2] // 100
+        found[1] = found[0]
+        found[4] = int(found[2] * free / 100)
         return os.statvfs_result(found)
 
     monkeypatch.setattr(os, "statvfs", nearly)
-    kinds = {(one.kind.value, one.about) for one in office.gate.look_out(verify=False)}
-    assert ("disk-nearly-full", "workspace") in kinds
+    for free, full in ((5.1, False), (4.9, True), (5.1, True), (4.9, True), (6.1, False), (5.1, False)):
+        kinds = {(one.kind.value, one.about) for one in office.gate.look_out(verify=False)}
+        assert (("disk-nearly-full", "workspace") in kinds) is full, free
+
+
+def test_many_runs_one_after_the_other_are_not_stuck(office: Office) -> None:
+    """Those behind wait for long, and yet all goes well; once nothing stirs, what is next is told, and it alone."""
+    plans = []
+    for number in range(4):
+        office.put(f"Smith/{number}.txt", "a")
+        plan = office.submit({"op": "move", "from": f"{number}.txt", "to": f"to{number}.txt"})
+        office.gate.approve_and_ask(plan.id, plan.digest)
+        plans.append(plan.id)
+    runs = [office.gate.asked(plan) for plan in plans]
+    for run in runs[:2]:
+        assert run is not None
+        office.clock.now += HOUR // 5
+        office.gate.carry_out(run.run)
+        assert looked(office) == []
+    office.clock.now += HOUR
+    assert runs[2] is not None
+    assert looked(office) == [("stuck", runs[2].run)]
+
+
+def test_the_log_is_verified_once_a_day_whoever_looks(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = []
+    real = auditing.verify
+    monkeypatch.setattr(auditing, "verify", lambda core: times.append(1) or real(core))
+    office.clock.now = int(time.time() * 1000) + 1000
+    for _ in range(3):
+        office.gate.look_out()
+        office.reopen()
+    assert len(times) == 1
+    office.clock.now += 25 * HOUR
+    office.gate.look_out()
+    assert len(times) == 2

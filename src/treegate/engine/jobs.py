@@ -107,6 +107,13 @@ def firsts(reader: Reader) -> list[Job]:
     return reader.found(_FIRSTS, Job)
 
 
+def stirred(reader: Reader) -> int:
+    """When a job was last begun or ended, in ms since 1970; 0 for never."""
+    table = schema.jobs
+    (found,) = reader.tuples(schema.select(schema.func.max(table.c.started_at), schema.func.max(table.c.ended_at)))
+    return max(found[0] or 0, found[1] or 0)
+
+
 def change(transaction: Transaction, run: str, state: JobState, at: int, error: str | None = None) -> None:
     """Notes how far a job is."""
     values: dict[str, object] = {"state": state.value, "error": error}

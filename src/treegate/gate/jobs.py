@@ -120,11 +120,12 @@ def due(core: Core) -> list[Job]:
 
     While the workspace is away nothing may: what was approved is carried out once it is back.
     """
-    found = core.store.recalled(("jobs due",), partial(_due, core))
+    found = core.store.recalled(("jobs due",), partial(free, core))
     return found if found and _there(core) else []
 
 
-def _due(core: Core) -> list[Job]:
+def free(core: Core) -> list[Job]:
+    """The jobs in whose way nothing stands, oldest first, wherever the workspace is."""
     taken = {case for job in jobs.running(core.store) for case in job.cases}
     found, paused = [], {one.case for one in pauses.pauses(core.store)}
     for job in jobs.firsts(core.store):
@@ -180,7 +181,7 @@ def carry_on(core: Core, run: str, seconds: float, most: int) -> list[Ended]:
                 break
         done.append(Ended(job.run, job.plan, job.cases, code))
         again = len(done) < most and not core.cancelled() and time.monotonic() < until
-        job = next((one for one in _due(core) if one.cases == done[0].cases), None) if again else None
+        job = next((one for one in free(core) if one.cases == done[0].cases), None) if again else None
     return done
 
 

@@ -48,8 +48,8 @@ class Notifying(Face):
         """What is told of a plan as it stands now."""
         return notices.about(self._core, self._core.find_plan(plan))
 
-    def look_out(self, *, verify: bool) -> list[Alert]:
-        """Raises and clears alerts as things are now; what is wrong. `verify`: the audit log, too."""
+    def look_out(self, *, verify: bool | None = None) -> list[Alert]:
+        """Raises and clears alerts as things are now; what is wrong. `verify`: the audit log, too; None: when due."""
         return lookout.look(self._core, verify=verify)
 
     def of_slack(self, user: str) -> Actor:

@@ -49,7 +49,6 @@ class Notifier:
         self._gate, self._crew = gate.acting_as(OURSELVES), crew
         self._sinks, self._lines = sinks, lines
         self._task: asyncio.Task[None] | None = None
-        self._verified = float("-inf")
 
     def start(self) -> None:
         """Begins, where somebody is to be told at all."""
@@ -120,10 +119,8 @@ class Notifier:
             await asyncio.sleep(LOOK_OUT)
 
     async def _look(self) -> None:
-        due = time.monotonic() - self._verified >= self._gate.core.config.alerts.verify / 1000
         try:
-            await self._crew.call(OURSELVES, "look_out", verify=due)
-            self._verified = time.monotonic() if due else self._verified
+            await self._crew.call(OURSELVES, "look_out")
         except (TreegateError, OSError) as error:
             _log.warning("whether something is wrong was not looked at: %s", getattr(error, "code", error))
         except Exception:  # a fault of ours, which is no reason not to tell what happens
