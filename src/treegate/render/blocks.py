@@ -18,7 +18,7 @@ from treegate.render.text import clip, inert, sentence
 ROWS = 20  # of what must not be missed
 PATTERNS = 6
 LINE = 120  # characters of a line
-PLAIN = 2900  # characters of a text
+PLAIN = 1200  # characters of a text: Slack takes 3,000, and some 13,000 of all blocks as JSON together
 FALLBACK = 300  # characters of what is shown in a notification
 
 Block = dict[str, Any]

@@ -16,12 +16,13 @@ pytest.importorskip("fastapi", reason="the extra `service` is not installed")
 from treegate.engine import outbox
 from treegate.engine.outbox import Place
 from treegate.gate import Gate
+from treegate.gate.notifying import notices
 from treegate.gate.notifying.notices import Due
 from treegate.interfaces.notify import courier, notifier
 from treegate.interfaces.notify.courier import Courier
 from treegate.interfaces.notify.notifier import Notifier
 from treegate.interfaces.notify.port import Refused, Undelivered, retry_after
-from treegate.model.actors import Actor
+from treegate.model.actors import Actor, Role
 from treegate.model.notification import Kind
 
 
@@ -182,3 +183,28 @@ def test_whoever_only_comes_by_survives_what_fails(gate: Gate, monkeypatch: pyte
     asyncio.run(Notifier(gate, InLine(gate), [ear]).once())
     monkeypatch.setattr(Gate, "next_for", lambda *_: json.loads("{"))
     asyncio.run(Notifier(gate, InLine(gate), [ear]).once())
+
+
+def test_a_long_log_that_tells_nothing_is_read_once(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing that is written meanwhile is passed over."""
+    monkeypatch.setattr(notices, "MANY", 3)
+    begun = _place(gate).seq
+    for number in range(3):
+        gate.create_token(f"anna{number}", Role.REVIEWER)
+    assert gate.next_for("ear", tuple(Kind)) is None
+    assert _place(gate).seq == begun  # so few are not worth a write
+    gate.create_token("anna", Role.REVIEWER)
+    real = notices.outbox.following
+
+    def late(*given: Any) -> Any:
+        found = real(*given)
+        monkeypatch.setattr(notices.outbox, "following", real)
+        gate.pause()
+        return found
+
+    monkeypatch.setattr(notices.outbox, "following", late)
+    assert gate.next_for("ear", tuple(Kind)) is None
+    assert _place(gate).seq == begun + 4
+    due = gate.next_for("ear", tuple(Kind))
+    assert due is not None
+    assert due.notification.event == "paused"

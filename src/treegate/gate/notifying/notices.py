@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from treegate.engine import outbox
+from treegate.engine import audit, outbox
 from treegate.engine.audit import AuditRow
 from treegate.engine.outbox import Place, Post
 from treegate.engine.store.records import StoredPlan
@@ -20,6 +20,7 @@ from treegate.model.names import visible
 from treegate.model.notification import KINDS, About, Kind, Notification
 from treegate.render import words
 
+MANY = 1000  # rows of the audit log that tell nothing, and are looked through each time; more are passed for good
 _GRAVE = {"rolled-back", "needs-recovery"}  # ends of a run that somebody has to see to
 _DECIDED = {
     "approve": "approved",
@@ -46,7 +47,7 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
 
 def next_for(core: Core, sink: str, kinds: Collection[str]) -> Due | None:
     """What a sink is to be told next; None where it knows all. A new sink is told what happens from now on."""
-    here = place(core, sink)
+    here, head = place(core, sink), audit.head(core.store).seq  # the head first: what comes later is looked at later
     events = [event for event, kind in KINDS.items() if kind in kinds]
     seq = here.seq
     while row := outbox.following(core.store, seq, events):
@@ -54,6 +55,8 @@ def next_for(core: Core, sink: str, kinds: Collection[str]) -> Due | None:
         if found is not None:
             return Due(notification=found, doubtful=here.trying == row.seq, since=here.tried_at or row.at)
         seq = row.seq
+    if head - here.seq > MANY:
+        told(core, sink, head, None)
     return None
 
 

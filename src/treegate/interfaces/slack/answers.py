@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -18,8 +19,11 @@ from treegate.model.actors import Actor
 from treegate.model.names import visible
 from treegate.render import blocks
 from treegate.render.blocks import Block
+from treegate.render.text import clip, inert
 
 LISTED = 25  # plans of a list
+WIDE = 300  # characters of each: all that a message says may come to some 13,000
+_log = logging.getLogger("treegate.slack")
 _USAGE = (
     "list: what waits for whom",
     "show ID: a plan, and where it stands",
@@ -83,6 +87,9 @@ class Answers:
         except TreegateError as error:
             hint = f" ({error.hint})" if error.hint else ""
             return Reply(blocks.fallback(f"{error.message}{hint} [{error.code}]"), blocks.says(_said(error)))
+        except Exception:  # a fault of ours, or a disk: they are told that it did not work, and the log why
+            _log.exception("somebody in Slack could not be answered")
+            return Reply("Something went wrong here. /treegate show ID says what was done.")
 
     async def _list(self, actor: Actor, words: Sequence[str]) -> Reply:
         found: Status = await self._crew.call(actor, "status", " ".join(words) or None)
@@ -150,7 +157,7 @@ def _said(error: TreegateError) -> str:
 def _line(item: Any) -> str:
     mark = "\u25cf " if item.mine else ""
     whose = f" Waits for {item.waiting_for}." if item.waiting_for else ""
-    return f"{mark}{item.plan.id} {visible(item.plan.title)}: {item.summary}{whose}"
+    return clip(f"{mark}{item.plan.id} {clip(inert(item.plan.title), WIDE // 3)}: {item.summary}", WIDE) + whose
 
 
 def _paused(found: Sequence[Any]) -> Reply:

@@ -15,10 +15,10 @@ from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.authorization import AuthorizeResult
 
-from treegate.interfaces.notify.port import Undelivered
+from treegate.interfaces.notify.port import Refused, Undelivered
 from treegate.interfaces.slack import cards
 from treegate.interfaces.slack.answers import Answers, Reply
-from treegate.interfaces.slack.api import Api, Gone
+from treegate.interfaces.slack.api import Api, Closed, Gone
 from treegate.interfaces.slack.cards import APPROVE, CHANGES, REJECT
 
 OWN = "/treegate"
@@ -96,11 +96,15 @@ class App:
         comment = ((fields.get("comment") or {}).get("comment") or {}).get("value") or ""
         reply = await self._answers.sent(user, view.get("callback_id", ""), value, comment)
         carried = cards.carried(value)
-        if carried is not None and carried.channel:
+        try:
             try:
-                await self._api.whisper(carried.channel, user, reply.text, reply.blocks)
-            except (Undelivered, Gone) as error:
-                _log.warning("what came of a window could not be told: %s", error)
+                await self._api.whisper(
+                    carried.channel if carried is not None else "", user, reply.text, reply.blocks
+                )
+            except (Closed, Refused):  # a channel without us, or a talk of two: then to them alone
+                await self._api.post(user, reply.text, reply.blocks, "")
+        except (Undelivered, Gone) as error:
+            _log.warning("what came of a window could not be told: %s", error)
 
 
 class SocketLine:
