@@ -29,7 +29,7 @@ class CaseLine(msgspec.Struct, frozen=True, kw_only=True):
 
 def cases(core: Core) -> list[CaseLine]:
     """The cases that the actor may see, by name: those in the tree, and those of which the store knows more."""
-    waiting, last, kept = core.store.count_by_case(OPEN), _last(core), _kept(core)
+    waiting, last, kept = core.store.count_by_case(OPEN), _last(core), kept_by_case(core)
     there, held = core.workspace.cases(), {one.case: one for one in pauses.pauses(core.store)}
     names = sorted({*there, *waiting, *last, *kept, *held} - {pauses.WHOLE})
     return [
@@ -60,11 +60,12 @@ def _last(core: Core) -> dict[str, int]:
     return {row[0]: row[1] for row in _grouped(core, query, of.c.case)}
 
 
-def _kept(core: Core) -> dict[str, tuple[int, int]]:
+def kept_by_case(core: Core) -> dict[str, tuple[int, int]]:
+    """How many entries the vault keeps of each case, and what they come to."""
     table, func = schema.vault, schema.func
     query = schema.select(table.c.case, func.count(), func.sum(table.c.size))
-    kept = table.c.state == VaultState.KEPT.value
-    return {row[0]: (row[1], int(row[2])) for row in _grouped(core, query.where(kept), table.c.case)}
+    there = table.c.state == VaultState.KEPT.value
+    return {row[0]: (row[1], int(row[2])) for row in _grouped(core, query.where(there), table.c.case)}
 
 
 def _grouped(core: Core, query: schema.Select[Any], column: Any) -> Any:

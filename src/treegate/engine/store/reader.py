@@ -87,6 +87,13 @@ class Reader(Asking):
         found = self.all(query, StoredPlan)
         return found[:limit], found[limit - 1].seq if len(found) > limit else None
 
+    def lapsing(self, after: int, until: int) -> list[StoredPlan]:
+        """The approved plans whose approvals run out between two times, oldest plan first."""
+        table = schema.plans
+        soon = (table.c.expires_at > after) & (table.c.expires_at <= until)
+        query = table.select().where((table.c.state == State.APPROVED.value) & soon)
+        return self.all(query.order_by(table.c.seq), StoredPlan)
+
     def count_plans(
         self, states: Iterable[State] = (), case: str | None = None, within: Collection[str] | None = None
     ) -> int:

@@ -14,7 +14,7 @@ from treegate.engine.outbox import Place
 from treegate.engine.probe import Finding
 from treegate.engine.store.records import Run
 from treegate.errors import TreegateError
-from treegate.gate import auditing, plans
+from treegate.gate import auditing, casebook, plans
 from treegate.gate.core import Core
 from treegate.gate.jobs import free
 from treegate.gate.queue import folder
@@ -130,9 +130,7 @@ def _vault(core: Core, known: set[Known]) -> Iterator[Alert]:
     most, each = core.config.vault.max_size, core.config.vault.case_max_size
     if most is None and each is None:
         return
-    held: dict[str, int] = {}
-    for kept in core.store.vault():
-        held[kept.case] = held.get(kept.case, 0) + kept.size
+    held = {case: size for case, (_, size) in casebook.kept_by_case(core).items()}
     bounds = [("", sum(held.values()), most), *((case, size, each) for case, size in sorted(held.items()))]
     for case, size, bound in bounds:
         full = FULL * (1 - EASED) if (AlertKind.VAULT_NEARLY_FULL, case) in known else FULL
@@ -175,12 +173,11 @@ def _told(core: Core) -> Iterator[Place]:
 
 def _lapsing(core: Core) -> Iterator[Alert]:
     """Approvals that run out soon, unused."""
-    now, found = core.clock(), core.store.list_plans([State.APPROVED], limit=1 << 30)[0]
-    for plan in found:
-        if plan.expires_at is not None and now < plan.expires_at <= now + core.config.alerts.remind:
-            named = f"{visible(plan.title)} ({plan.id})" if plan.title else plan.id
-            text = f"The approval of {named} runs out soon, unused: treegate apply {plan.id}"
-            yield Alert(kind=AlertKind.EXPIRES_SOON, about=plan.id, text=text)
+    now = core.clock()
+    for plan in core.store.lapsing(now, now + core.config.alerts.remind):
+        named = f"{visible(plan.title)} ({plan.id})" if plan.title else plan.id
+        text = f"The approval of {named} runs out soon, unused: treegate apply {plan.id}"
+        yield Alert(kind=AlertKind.EXPIRES_SOON, about=plan.id, text=text)
 
 
 def _due(core: Core) -> bool:
