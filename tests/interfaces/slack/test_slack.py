@@ -112,6 +112,11 @@ def test_somebody_whom_nobody_named_is_told_so_alone(chambers: Chambers) -> None
     assert told["response_type"] == "ephemeral"
     assert "not allowed" in told["text"]
     assert "slack-user-unknown" in words(chambers.command(f"reject {plan} no", "U0EVE"))
+    before = len(chambers.slack.answers)
+    chambers.send(chambers.slack.pressed(card, "reject", "U0EVE"))
+    until(lambda: len(chambers.slack.answers) > before)
+    assert "slack-user-unknown" in words(chambers.slack.answers[-1])
+    assert not chambers.slack.windows
     assert chambers.state(plan) == "pending"
 
 

@@ -80,13 +80,20 @@ class Answers:
         method = "reject" if action == REJECT else "request_changes"
         return await self._told(user, lambda actor: self._decided(actor, method, carried, comment))
 
+    def refusal(self, user: str) -> Reply | None:
+        """What is answered to somebody who is allowed nothing here, whatever they ask; None for anybody else."""
+        try:
+            self._gate.of_slack(user)
+        except TreegateError as error:
+            return _refused(error)
+        return None
+
     async def _told(self, user: str, do: Callable[[Actor], Awaitable[Reply]]) -> Reply:
         """What came of it, or why nothing did."""
         try:
             return await do(self._gate.of_slack(user))
         except TreegateError as error:
-            hint = f" ({error.hint})" if error.hint else ""
-            return Reply(blocks.fallback(f"{error.message}{hint} [{error.code}]"), blocks.says(_said(error)))
+            return _refused(error)
         except Exception:  # a fault of ours, or a disk: they are told that it did not work, and the log why
             _log.exception("somebody in Slack could not be answered")
             return Reply("Something went wrong here. /treegate show ID says what was done.")
@@ -148,6 +155,11 @@ def _first(words: Sequence[str], what: str) -> str:
     if not words:
         raise UsageError(f"it is not said which: name {what}", hint="/treegate list says what waits")
     return words[0]
+
+
+def _refused(error: TreegateError) -> Reply:
+    hint = f" ({error.hint})" if error.hint else ""
+    return Reply(blocks.fallback(f"{error.message}{hint} [{error.code}]"), blocks.says(_said(error)))
 
 
 def _said(error: TreegateError) -> str:

@@ -82,6 +82,10 @@ class App:
         carried = cards.carried(action.get("value", ""))
         if carried is None:
             return
+        refused = self._answers.refusal(body["user"]["id"])
+        if refused is not None:
+            await _respond(respond, refused)
+            return
         channel = (body.get("channel") or {}).get("id", "")
         window = cards.question(action["action_id"], cards.Carried(carried.plan, carried.digest, channel))
         try:
