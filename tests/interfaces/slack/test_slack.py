@@ -212,7 +212,7 @@ def test_a_plan_that_nobody_was_asked_about_ends_in_the_channel(chambers: Chambe
 
 
 def test_a_card_that_somebody_deleted(chambers: Chambers) -> None:
-    waits, ends = chambers.moves(0), chambers.moves(1)
+    waits, ends = chambers.moves(0, "Jones"), chambers.moves(1)
     for plan in (waits, ends):
         chambers.slack.delete(chambers.card(plan)["ts"])
     ben = chambers.opened.acting_as(Actor(name="ben", role=Role.REVIEWER, channel="cli", via="token"))
