@@ -275,7 +275,7 @@ SETTINGS = (
     Setting(
         "queue.batch",
         count(1),
-        "Plans of one case that are carried out in a row, for a second at most, before another case has its turn.",
+        "Plans of one case that are carried out in a row before another case has its turn.",
     ),
     Setting("slack.channel", text(), 'The channel that is told, by its id (C024BE91L); "" is none. See slack.md.'),
     Setting(

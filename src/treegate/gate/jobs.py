@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -168,21 +169,34 @@ class Ended(NamedTuple):
 
 
 def carry_on(core: Core, run: str, seconds: float, most: int) -> list[Ended]:
-    """Does one job, and those behind it on the same cases, `most` in all and for some time; what became of each."""
-    until, done = time.monotonic() + seconds, list[Ended]()
+    """Does one job, and for so long those that come next; what became of each.
+
+    `most` of the same cases are done in a row, then it is the turn of others that have something due.
+    """
+    until, row, done = time.monotonic() + seconds, 0, dict[str, Ended]()
     job: Job | None = jobs.job(core.store, run)
     while job is not None:
-        code = ""
-        try:
-            carry_out(core, job.run)
-        except TreegateError as error:
-            code = error.code
-            if code == "locked":  # somebody else is at it
-                break
-        done.append(Ended(job.run, job.plan, job.cases, code))
-        again = len(done) < most and not core.cancelled() and time.monotonic() < until
-        job = next((one for one in free(core) if one.cases == done[0].cases), None) if again else None
-    return done
+        done[job.run] = Ended(job.run, job.plan, job.cases, _code(core, job))
+        row, cases = row + 1, job.cases
+        again = not core.cancelled() and time.monotonic() < until
+        job = _next(core, done.keys(), cases if row < most else ()) if again else None
+        row = row if job is not None and job.cases == cases else 0
+    return [one for one in done.values() if one.code != "locked"]  # somebody else is at it
+
+
+def _code(core: Core, job: Job) -> str:
+    """Does a job; the code of why it came to nothing, or ""."""
+    try:
+        carry_out(core, job.run)
+    except TreegateError as error:
+        return error.code
+    return ""
+
+
+def _next(core: Core, tried: Collection[str], cases: tuple[str, ...]) -> Job | None:
+    """The job that is next: of these cases if there is one, else of those that have waited longest."""
+    found = [job for job in free(core) if job.run not in tried]
+    return next((job for job in found if job.cases == cases), found[0] if found else None)
 
 
 def _carried_out(core: Core, run: str) -> Applied:

@@ -29,8 +29,8 @@ def heed(core: Core, id: str, *, bring: bool = True) -> Heeded:
     """Looks at the status file of one plan that waits, and does what it says; `bring`: or sees to all its files."""
     box = dropbox(core)
     data = _read(box, id)
-    if data is None and not bring:
-        return Heeded.NOTHING  # it lies there no more
+    if not bring and (data is None or statusfile.untouched(data)):
+        return Heeded.NOTHING  # it lies there no more, or nobody has written into it
     plan = plans.settled(core, core.store.plan(id))
     try:
         status = None if data is None else shelving.wish(data)

@@ -153,6 +153,11 @@ class Crew:
             self._pool = self._made()
             return self._pool.submit(what, *given)
 
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return self._size
+
     def dismiss(self) -> None:
         """Ends the workers, whatever they look at; what they change they end first."""
         self._dismissed = True
@@ -166,10 +171,9 @@ class Crew:
         """Has `Gate.method` called some time soon; nobody waits for it."""
         return self._submit(_do, actor, method, args, {})
 
-    def warm(self, method: str = "") -> None:
+    def warm(self, method: str = "") -> list[Future[None]]:
         """Starts the workers, so that nobody who asks has to wait for that; each then calls `Gate.method`."""
-        for _ in range(self._size):
-            self._pool.submit(_awake, method)
+        return [self._pool.submit(_awake, method) for _ in range(self._size)]
 
     def close(self, *, finish: bool = False) -> None:
         """Lets the workers end what they change, or also what they were to `finish`, then lets them go.

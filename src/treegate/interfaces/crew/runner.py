@@ -16,7 +16,7 @@ from treegate.model.actors import Actor, Role
 
 OURSELVES = Actor(name="the service", role=Role.OPERATOR, channel="http", via="os")  # where nobody says otherwise
 PAUSE = 0.2  # seconds between two looks for jobs that came in at another door, where nobody tells of them
-ROW = 1.0  # seconds after which a row of one case's jobs ends, for others may wait
+ROW = 1.0  # seconds for which a worker process goes on to the next job by itself
 LONG = 5.0  # seconds until one looks although nobody wrote anything: the workspace may be back
 _log = logging.getLogger("treegate.runner")
 
@@ -33,7 +33,7 @@ class Runner:
         *,
         many: bool = False,
     ) -> None:
-        """`many`, as a worker has it: jobs of a case are done in a row, so many and for a moment at a time.
+        """`many`, as a worker has it: whoever does a job goes on to the next, for a moment at a time.
 
         And once nothing is due, dropped plans that went stale are previewed anew.
         """
@@ -91,6 +91,8 @@ class Runner:
             with contextlib.suppress(TreegateError):  # a database that is locked now is asked again
                 due = await asyncio.to_thread(self._gate.due)  # it looks at the mount, which may hang
                 for job in due:
+                    if self._many and len(self._working) >= self._crew.size:
+                        break  # whoever is at work goes on to the next by themselves
                     if job.run not in self._working and not self._cases & set(job.cases):
                         self._working[job.run] = asyncio.create_task(self._do(job))
                 if self._many and not self._working:
@@ -100,7 +102,7 @@ class Runner:
     def _stirred(self) -> bool:
         """Whether something may be due that was not: somebody called, or wrote to the database; or it is long ago."""
         now, stamp = self._loop.time(), self._gate.core.store.stamp()
-        same = stamp is not None and stamp == self._stamp and now - self._looked < LONG
+        same = stamp is not None and stamp == self._stamp and now - self._looked < max(LONG, self._pauses)
         if same and not self._wake.is_set():
             return False
         self._wake.clear()

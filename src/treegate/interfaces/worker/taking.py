@@ -20,7 +20,7 @@ from treegate.interfaces.worker.pace import Pace
 
 AT_ONCE = 2  # calls that the crew is given: one for each worker
 TOGETHER = 10  # drops that are taken by one call, where many wait
-AHEAD = 40  # plans whose runs are still to be made, with which nothing more is taken for a moment
+AHEAD = 120  # plans whose runs are still to be made, with which nothing more is taken for a moment
 SOON = 0.05  # seconds until one looks again at what is not whole yet
 LATER = 1.0  # seconds until what could not be taken is tried again
 _log = logging.getLogger("treegate.worker")

@@ -13,6 +13,7 @@ from watchfiles import awatch
 from treegate.engine.dropbox import PENDING
 
 STEP = 70  # ms between two looks at what the system told: each wakes a processor, and a drop may wait two of them
+EDITED = 280  # ms likewise, of status files, which people edit
 _log = logging.getLogger("treegate.worker")
 
 
@@ -57,9 +58,9 @@ class Watching:
     async def _watch(self, paths: list[Path], *, deep: bool = False) -> None:
         try:
             # The default filter hides names that begin with a dot, and the default pause is 1.6 s.
-            there = [path for path in paths if path.exists()]
+            there, step = [path for path in paths if path.exists()], EDITED if deep else STEP
             async for changes in awatch(
-                *there, watch_filter=None, step=STEP, debounce=STEP, rust_timeout=60_000, recursive=deep
+                *there, watch_filter=None, step=step, debounce=step, rust_timeout=60_000, recursive=deep
             ):
                 self._tell({Path(path) for _, path in changes})
         except Exception as error:  # no more watches to be had, or the folder went away with its mount

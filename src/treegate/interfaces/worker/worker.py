@@ -20,7 +20,7 @@ from treegate.gate.queue.heeding import Heeded
 from treegate.gate.queue.intake import Taken
 from treegate.gate.queue.shelving import STATUS
 from treegate.interfaces.crew.crew import Crew
-from treegate.interfaces.crew.runner import LONG, Runner
+from treegate.interfaces.crew.runner import Runner
 from treegate.interfaces.notify.doors import Doors
 from treegate.interfaces.worker.taking import LATER, SOON, Taking
 from treegate.interfaces.worker.watching import Watching
@@ -29,6 +29,7 @@ from treegate.model.actors import Actor, Role
 
 OURSELVES = Actor(name="the worker", role=Role.OPERATOR, channel="queue", via="os")
 HIDDEN = frozenset({"TREEGATE_TOKEN", *SECRETS})
+QUIET = 20.0  # seconds between two looks for jobs where nothing tells that the database was written to
 TOLD = 12  # times as seldom is everything looked through where the system tells what changes
 _log = logging.getLogger("treegate.worker")
 
@@ -44,7 +45,7 @@ class Worker:
         self._gate = self._opened.acting_as(OURSELVES)
         config = self._gate.core.config.queue
         self._takers, self._hands = Crew(root, environ, owing=self._owing), Crew(root, environ, owing=self._owing)
-        self._runner = Runner(self._gate, self._hands, OURSELVES, LONG, many=True)
+        self._runner = Runner(self._gate, self._hands, OURSELVES, QUIET, many=True)
         self._writing = Writing(self._gate, self._takers)
         self._taking = Taking(self._gate, self._takers, self._taken, lambda: self._writing.expected)
         self._clerks = Crew(root, environ)  # begun once a door needs them; what they do is seen in the files at once
@@ -74,10 +75,13 @@ class Worker:
         """Told again: what runs is taken back."""
         self._hands.cancel()
 
+    async def prepare(self) -> None:
+        """Starts its processes, so that the first plan waits for none of them."""
+        begun = [one for crew in (self._takers, self._hands) for one in crew.warm("rehearse")]
+        await asyncio.gather(*map(asyncio.wrap_future, begun), return_exceptions=True)
+
     async def run(self) -> None:
         """Works until told to end."""
-        for crew in (self._takers, self._hands):
-            crew.warm("rehearse")
         self._watching.start()
         self._writing.start()
         self._runner.start()

@@ -28,5 +28,7 @@ async def _work(root: Path, environ: Mapping[str, str], once: bool, said: Callab
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told)
     with worker.attending():
+        if not once:
+            await worker.prepare()
         said(worker.folder)
         await (worker.once() if once else worker.run())
