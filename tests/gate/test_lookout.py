@@ -182,3 +182,9 @@ def test_the_log_is_verified_once_a_day_whoever_looks(office: Office, monkeypatc
     office.clock.now += 25 * HOUR
     office.gate.look_out()
     assert len(times) == 2
+
+
+def test_words_that_are_no_text_are_logged_as_well_as_can_be(office: Office) -> None:
+    """What comes in through a shell need not be UTF-8."""
+    office.gate.pause("Smith", "lunch \udcff")
+    assert "lunch \ufffd" in office.gate.log(None, 1)[0].data

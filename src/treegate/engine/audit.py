@@ -103,7 +103,7 @@ def append(
         channel=channel,
         plan=plan,
         run=run,
-        data=_CANONICAL.encode(data or {}).decode(),
+        data=_written(data or {}),
         prev=before.hash,
         hash="",
     )
@@ -189,6 +189,22 @@ def _missing(before: int, found: int) -> str:
     if first < last:
         return f"audit rows {first} to {last} are missing: after {before} comes {found}"
     return f"audit row {first} is missing: after {before} comes {found}"
+
+
+def _written(data: Mapping[str, Json]) -> str:
+    """An event's data as canonical JSON."""
+    try:
+        return _CANONICAL.encode(data).decode()
+    except UnicodeEncodeError:
+        return _CANONICAL.encode(_all_readable(data)).decode()
+
+
+def _all_readable(value: Json) -> Json:
+    if isinstance(value, str):
+        return _readable(value)
+    if isinstance(value, Mapping):
+        return {_readable(key): _all_readable(inner) for key, inner in value.items()}
+    return [_all_readable(inner) for inner in value] if isinstance(value, Sequence) else value
 
 
 def _readable(text: str) -> str:

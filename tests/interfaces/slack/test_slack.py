@@ -283,3 +283,11 @@ def test_a_large_plan_fits_a_message(chambers: Chambers) -> None:
     )
     chambers.card(plan)
     assert not chambers.slack.faults
+
+
+def test_who_has_asked_is_answered_before_the_service_ends(chambers: Chambers) -> None:
+    plan = chambers.moves()
+    assert chambers.send(chambers.slack.command(f"reject {plan} not these")).status_code == 200
+    chambers.client.__exit__(None, None, None)
+    assert chambers.state(plan) == "rejected"
+    assert "Rejected by rita (slack)" in words(chambers.slack.answers[-1])

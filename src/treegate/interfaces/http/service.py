@@ -79,7 +79,7 @@ class Service:
 
     async def close(self) -> None:
         """Ends what is under way, and lets go of the workspace."""
-        await self.doors.notifier.stop()
+        await self.doors.close()
         await self.runner.stop()
         await asyncio.to_thread(self.crew.close)
         await asyncio.to_thread(self.desk.close)

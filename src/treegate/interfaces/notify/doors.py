@@ -25,6 +25,12 @@ class Doors:
         sinks: list[Sink] = [*webhooks(gate, environ), *([self.slack.sink] if self.slack is not None else [])]
         self.notifier = Notifier(gate, crew, sinks, self.slack.lines if self.slack is not None else ())
 
+    async def close(self) -> None:
+        """Answers whoever has asked, and ends."""
+        if self.slack is not None:
+            await self.slack.answers.settle()
+        await self.notifier.stop()
+
 
 def check(config: Config, environ: Mapping[str, str]) -> None:
     """Raises UsageError where somebody is to be told, and what that takes is missing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from treegate.render import blocks
 from treegate.render.blocks import Block
 from treegate.render.text import clip, inert
 
+PATIENCE = 10.0  # seconds for those who have asked when the process ends
 LISTED = 25  # plans of a list
 WIDE = 300  # characters of each: all that a message says may come to some 13,000
 _log = logging.getLogger("treegate.slack")
@@ -46,6 +48,7 @@ class Answers:
 
     def __init__(self, gate: Gate, crew: Caller, public_url: str, wake: Callable[[], None]) -> None:
         self._gate, self._crew, self._url, self._wake = gate, crew, public_url, wake
+        self._asked: set[asyncio.Task[Any]] = set()
         self._verbs: dict[str, Callable[[Actor, list[str]], Awaitable[Reply]]] = {
             "list": self._list,
             "show": self._show,
@@ -90,6 +93,7 @@ class Answers:
 
     async def _told(self, user: str, do: Callable[[Actor], Awaitable[Reply]]) -> Reply:
         """What came of it, or why nothing did."""
+        self._note(asyncio.current_task())
         try:
             return await do(self._gate.of_slack(user))
         except TreegateError as error:
@@ -97,6 +101,16 @@ class Answers:
         except Exception:  # a fault of ours, or a disk: they are told that it did not work, and the log why
             _log.exception("somebody in Slack could not be answered")
             return Reply("Something went wrong here. /treegate show ID says what was done.")
+
+    async def settle(self) -> None:
+        """Lets those who have asked be answered, before there is nobody to do so."""
+        if self._asked:
+            await asyncio.wait(self._asked, timeout=PATIENCE)
+
+    def _note(self, task: asyncio.Task[Any] | None) -> None:
+        if task is not None:
+            self._asked.add(task)
+            task.add_done_callback(self._asked.discard)
 
     async def _list(self, actor: Actor, words: Sequence[str]) -> Reply:
         found: Status = await self._crew.call(actor, "status", " ".join(words) or None)

@@ -32,7 +32,8 @@ class Door:
         known = credentials(settings, environ)
         api = Api(settings.api, known.bot)
         self.sink = SlackSink(gate, crew, api, settings.channel, url)
-        self.app = App(api, Answers(gate, crew, url, wake), settings.commands)
+        self.answers = Answers(gate, crew, url, wake)
+        self.app = App(api, self.answers, settings.commands)
         socket = settings.mode == "socket"
         self.signed = None if socket else Signed(known.signing)
         self.lines: list[Line] = [self.app.line(known.app)] if socket else []

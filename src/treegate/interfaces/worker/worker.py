@@ -117,7 +117,7 @@ class Worker:
                 await self._watching.stirred.wait()
 
     async def _close(self) -> None:
-        await self._doors.notifier.stop()
+        await self._doors.close()
         await self._watching.stop()
         await self._taking.stop()
         await self._runner.stop()
