@@ -178,8 +178,9 @@ class Workspace:
                 return {self.single: ""}
             own = self._own_device()
             with os.scandir(self.projects) as entries:
-                names = [e.name for e in entries if e.is_dir(follow_symlinks=False) and e.name not in self.hidden]
-            return {name: "" if self._device(name) == own else name for name in names}
+                found = [e for e in entries if e.is_dir(follow_symlinks=False) and e.name not in self.hidden]
+                # asked of the entry, which is several times as fast: this is done anew for everybody who acts
+                return {e.name: "" if e.stat(follow_symlinks=False).st_dev == own else e.name for e in found}
         except FileNotFoundError:
             text = f"{self.projects} is not there"
             raise Away(
@@ -195,9 +196,6 @@ class Workspace:
         """The filesystem of treegate's own folder; where there is none yet, that of the workspace."""
         area = self.root / AREA
         return (area if area.exists() else self.root).stat().st_dev
-
-    def _device(self, case: str) -> int:
-        return os.lstat(self.projects / case).st_dev
 
     def case_path(self, case: str) -> Path:
         """The folder of a case."""
