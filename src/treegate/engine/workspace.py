@@ -7,10 +7,12 @@ that is not mounted looks like an empty folder.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -295,13 +297,17 @@ def note_generation(root: Path, number: int) -> None:
     """Notes at the tree, before a run's first step, its number: written over the last one, where both are as long."""
     path, data = root / AREA / GENERATION, f"{number:0{_DIGITS}}\n".encode()
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         replace_file(path, data)
         return
     with handles.closing(fd):
-        if os.fstat(fd).st_size == len(data):
-            os.pwrite(fd, data, 0)
+        with suppress(OSError):  # not every mount has locks
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        old = os.pread(fd, len(data) + 1, 0)
+        if len(old) == len(data):
+            if old < data:  # a run of another case may have begun since
+                os.pwrite(fd, data, 0)
             posix.fdatasync(fd)
             return
     replace_file(path, data)
