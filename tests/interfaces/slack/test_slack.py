@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from fakeslack import signed
+from fakeslack import FakeSlack, signed
 from slackwork import ANN, SENT, Chambers, until, words
 
 from treegate.engine import outbox
@@ -291,3 +292,29 @@ def test_who_has_asked_is_answered_before_the_service_ends(chambers: Chambers) -
     chambers.client.__exit__(None, None, None)
     assert chambers.state(plan) == "rejected"
     assert "Rejected by rita (slack)" in words(chambers.slack.answers[-1])
+
+
+def test_a_reminder_and_an_alert(tmp_path: Path, environ: dict[str, str], slack: FakeSlack) -> None:
+    """An approval that runs out soon is told in the plan's thread and the channel; what is wrong, in the channel."""
+    environ |= {"TREEGATE_ALERTS_REMIND": "100h", "TREEGATE_VAULT_MAX_SIZE": "1 KiB"}
+    chambers = Chambers(tmp_path / "office", environ, slack)
+    otto = chambers.opened.acting_as(Actor(name="otto", role=Role.OPERATOR, channel="cli", via="token"))
+    ben = chambers.opened.acting_as(Actor(name="ben", role=Role.REVIEWER, channel="cli", via="token"))
+    with chambers.serving():
+        plan = chambers.moves()
+        card = chambers.card(plan)
+        ben.approve(plan, chambers.opened.plan(plan).digest or "")
+        chambers.opened.look_out(verify=False)
+        chambers.quiet()
+        (told,) = slack.thread(card["ts"])
+        assert f"The approval of Sort the scans ({plan}) runs out soon, unused" in words(told)
+        assert told["reply_broadcast"] is True
+        otto.apply(plan)
+        (chambers.root / "projects/Jones/large.txt").write_text("x" * 1020)
+        gone = chambers.submit({"op": "delete", "path": "large.txt"}, case="Jones")
+        ben.approve(gone, chambers.opened.plan(gone).digest or "")
+        otto.apply(gone)
+        chambers.opened.look_out(verify=False)
+        chambers.quiet()
+        assert "The vault holds 1,020 bytes of 1.0 KiB" in words(slack.channel()[-1])
+        assert not any("No more" in words(one) for one in slack.messages.values())
