@@ -35,6 +35,7 @@ ABSENT = {
     "approve_and_ask": "what the service does on POST /plans/{id}/approve",
     "due": "of who runs the jobs",
     "carry_out": "of who runs the jobs",
+    "carry_on": "of who runs the jobs",
     "take_up": "of who runs the jobs",
     **dict.fromkeys(
         (
@@ -48,8 +49,11 @@ ABSENT = {
             "renew",
             "stale",
             "stamps",
+            "put_off_reports",
+            "rehearse",
             "take_claim",
-            "take_drop",
+            "take_drops",
+            "write_up",
         ),
         "of the worker, which is beside the workspace",
     ),
