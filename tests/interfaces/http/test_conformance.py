@@ -52,6 +52,7 @@ ABSENT = {
             "put_off_reports",
             "rehearse",
             "take_claim",
+            "take_drop",
             "take_drops",
             "write_up",
         ),
