@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -173,13 +173,14 @@ def carry_on(core: Core, run: str, seconds: float, most: int) -> list[Ended]:
 
     `most` of the same cases are done in a row, then it is the turn of others that have something due.
     """
-    until, row, done = time.monotonic() + seconds, 0, dict[str, Ended]()
+    until, row, done, served = time.monotonic() + seconds, 0, dict[str, Ended](), dict[tuple[str, ...], int]()
     job: Job | None = jobs.job(core.store, run)
     while job is not None:
         done[job.run] = Ended(job.run, job.plan, job.cases, _code(core, job))
         row, cases = row + 1, job.cases
+        served[cases] = len(done)
         again = not core.cancelled() and time.monotonic() < until
-        job = _next(core, done.keys(), cases if row < most else ()) if again else None
+        job = _next(core, done.keys(), cases if row < most else (), served) if again else None
         row = row if job is not None and job.cases == cases else 0
     return [one for one in done.values() if one.code != "locked"]  # somebody else is at it
 
@@ -193,10 +194,13 @@ def _code(core: Core, job: Job) -> str:
     return ""
 
 
-def _next(core: Core, tried: Collection[str], cases: tuple[str, ...]) -> Job | None:
-    """The job that is next: of these cases if there is one, else of those that have waited longest."""
+def _next(
+    core: Core, tried: Collection[str], cases: tuple[str, ...], served: Mapping[tuple[str, ...], int]
+) -> Job | None:
+    """The job that is next: of these cases if there is one, else of those that had their turn longest ago."""
     found = [job for job in free(core) if job.run not in tried]
-    return next((job for job in found if job.cases == cases), found[0] if found else None)
+    row = next((job for job in found if job.cases == cases), None)
+    return row or min(found, key=lambda job: (served.get(job.cases, 0), job.seq), default=None)
 
 
 def _carried_out(core: Core, run: str) -> Applied:

@@ -33,24 +33,36 @@ class Alone:
 
 
 @pytest.mark.parametrize(
-    ("batch", "order"),
-    [("1", "JSJSJSJS"), ("2", "JJSSJJSS"), ("3", "JJJSSSJS"), ("9", "JJJJSSSS")],
+    ("batch", "asked", "order"),
+    [
+        ("1", "JSJSJSJS", "JSJSJSJS"),
+        ("2", "JSJSJSJS", "JJSSJJSS"),
+        ("3", "JSJSJSJS", "JJJSSSJS"),
+        ("9", "JSJSJSJS", "JJJJSSSS"),
+        ("1", "JJJJSSSSB", "JSBJSJSJS"),  # who asked for much, and before, keeps nobody waiting
+        ("2", "JJJJSSSSB", "JJSSBJJSS"),
+    ],
 )
-def test_so_many_of_a_case_in_a_row(place: Place, batch: str, order: str, monkeypatch: pytest.MonkeyPatch):
-    """Four plans for each of two cases, asked for in turns."""
-    monkeypatch.setattr(runner, "ROW", 60.0)
+@pytest.mark.parametrize("seconds", [60.0, 0.0], ids=["by themselves", "one at a time"])
+def test_so_many_of_a_case_in_a_row(
+    place: Place, batch: str, asked: str, order: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+):
+    """One that is told of each job anew has no rows, and is as fair."""
+    monkeypatch.setattr(runner, "ROW", seconds)
+    place.put("Brown/note.txt", "a third case")
     place.environ |= {"TREEGATE_QUEUE_BATCH": batch, "TREEGATE_POLICY_APPROVAL_OWN": "true"}
     with place.open() as gate:
-        for n in range(4):
-            for case in ("Jones", "Smith"):
-                done = gate.submit(
-                    f'{{"version": 1, "case": "{case}", "operations": [{{"op": "mkdir", "path": "{n}"}}]}}'
-                )
-                gate.approve(done.id, done.digest)
-                gate.ask(done.id)
+        for n, case in enumerate(asked):
+            named = {"J": "Jones", "S": "Smith", "B": "Brown"}[case]
+            done = gate.submit(
+                f'{{"version": 1, "case": "{named}", "operations": [{{"op": "mkdir", "path": "{n}"}}]}}'
+            )
+            gate.approve(done.id, done.digest)
+            gate.ask(done.id)
         crew = Alone(gate)
         asyncio.run(worked(Runner(gate, crew, pause=0.01, many=True)))  # type: ignore[arg-type]
-    assert "".join(case[0] for case in crew.cases) == order
+    fair = order if seconds else {"JSJSJSJS": "JSJSJSJS", "JJJJSSSSB": "JSBJSJSJS"}[asked]
+    assert "".join(case[0] for case in crew.cases) == fair
 
 
 async def worked(running: Runner) -> None:

@@ -52,7 +52,7 @@ class Running(Face):
         return jobs.carry_out(self._core, run)
 
     def carry_on(self, run: str, seconds: float, most: int) -> list[Ended]:
-        """Does one job, and those behind it on the same cases, so long and so many; what became of each."""
+        """Does one job, and for so long those that come next, `most` of a case in a row; what became of each."""
         return jobs.carry_on(self._core, run, seconds, most)
 
     def take_up(self) -> None:

@@ -42,6 +42,8 @@ class Runner:
         self._row = self._gate.core.config.queue.batch
         self._working: dict[str, asyncio.Task[None]] = {}
         self._cases: set[str] = set()  # on which something is under way
+        self._served: dict[tuple[str, ...], int] = {}  # cases, by when they had their turn last
+        self._turn = 0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._settled = False
@@ -89,8 +91,8 @@ class Runner:
                 await self._pause()
                 continue
             with contextlib.suppress(TreegateError):  # a database that is locked now is asked again
-                due = await asyncio.to_thread(self._gate.due)  # it looks at the mount, which may hang
-                for job in due:
+                found = await asyncio.to_thread(self._gate.due)  # it looks at the mount, which may hang
+                for job in sorted(found, key=lambda job: (self._served.get(job.cases, 0), job.seq)):
                     if self._many and len(self._working) >= self._crew.size:
                         break  # whoever is at work goes on to the next by themselves
                     if job.run not in self._working and not self._cases & set(job.cases):
@@ -131,8 +133,14 @@ class Runner:
             self._cases.difference_update(job.cases)
             self.wake()
 
+    def _serve(self, cases: tuple[str, ...]) -> None:
+        """These have had their turn: others come before them now."""
+        self._turn += 1
+        self._served[cases] = self._turn
+
     def _note(self, done: list[Ended]) -> None:
         for one in done:
+            self._serve(one.cases)
             if one.code:
                 _log.warning("run %s of %s: %s", one.run, one.plan, one.code)
 
