@@ -36,7 +36,7 @@ class Queue:
         """Takes all that was dropped, and what was claimed before."""
         gate = self.gate
         found = [gate.take_claim(id) for id in gate.claims()]
-        return found + [gate.take_drop(drop) for drop in gate.drops()]
+        return found + gate.take_drops(gate.drops())
 
     def took(self, document: str | bytes, name: str = "20260131T120000.123Z-Smith.json") -> str:
         """The id of a plan that was dropped and taken."""

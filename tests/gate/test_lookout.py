@@ -188,3 +188,17 @@ def test_words_that_are_no_text_are_logged_as_well_as_can_be(office: Office) -> 
     """What comes in through a shell need not be UTF-8."""
     office.gate.pause("Smith", "lunch \udcff")
     assert "lunch \ufffd" in office.gate.log(None, 1)[0].data
+
+
+def test_a_case_may_be_called_as_plans_are(office: Office) -> None:
+    """What is told of it is about no plan, and can be told."""
+    office.configure(vault_case_max_size="1 KiB")
+    office.put("pl_x/a.txt", "a" * 1000)
+    plan = office.submit({"op": "delete", "path": "a.txt"}, case="pl_x")
+    office.gate.approve(plan.id, plan.digest)
+    office.gate.apply(plan.id)
+    office.gate.next_for("office", ["alert.raised"])
+    assert looked(office) == [("vault-nearly-full", "pl_x")]
+    due = office.gate.next_for("office", ["alert.raised"])
+    assert due is not None
+    assert due.notification.plan is None

@@ -316,7 +316,7 @@ def test_two_workers_take_a_drop_once(shared: Queue):
     """The second finds it gone."""
     shared.drop(shared.office.document(create("1.txt")))
     drop = shared.look(NAME)
-    assert [shared.gate.take_drop(drop).how for _ in range(2)] == ["plan", "gone"]
+    assert [shared.gate.take_drops([drop])[0].how for _ in range(2)] == ["plan", "gone"]
     assert len(shared.office.gate.list_plans()[0]) == 1
 
 

@@ -72,7 +72,7 @@ def test_plans_keep_their_order_although_the_clock_goes_back(shared: Queue):
     for name, source in (("20990101T000000Z-Smith", "c"), ("19700101T000000Z-Smith", "a"), ("2026-Smith", "b")):
         shared.drop(shared.office.document(move(f"{source}.txt", f"{source}2.txt"), title=source), f"{name}.json")
     for drop in shared.gate.drops():
-        shared.gate.take_drop(drop)
+        shared.gate.take_drops([drop])
         shared.office.clock.now -= DAY
     assert [plan.title for plan in reversed(shared.gate.list_plans()[0])] == ["a", "b", "c"]
     for plan in shared.gate.list_plans()[0]:
@@ -99,4 +99,4 @@ def test_a_time_of_change_in_the_future_or_long_ago_keeps_nothing_waiting(shared
     assert ripe(101.9) == ["1.json"]
     assert ripe(102.0) == ["1.json", "2.json"]
     drops: list[Drop] = gate.drops()
-    assert [gate.take_drop(drop).how for drop in drops] == ["plan", "refused"]
+    assert [taken.how for taken in gate.take_drops(drops)] == ["plan", "refused"]

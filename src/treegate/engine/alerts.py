@@ -40,8 +40,8 @@ def alerts(reader: Reader) -> list[Alert]:
     return reader.all(table.select().order_by(table.c.at, table.c.kind, table.c.about), Alert)
 
 
-def settle(transaction: Transaction, found: list[Alert], plans: dict[str, str], by: By) -> None:
-    """Raises what is new among what was found, and clears what is no longer; `plans` by what an alert is about."""
+def settle(transaction: Transaction, found: list[Alert], by: By) -> None:
+    """Raises what is new among what was found, and clears what is no longer."""
     table = schema.alerts
     known = {(one.kind, one.about): one for one in alerts(transaction)}
     now = {(one.kind, one.about): one for one in found}
@@ -49,14 +49,15 @@ def settle(transaction: Transaction, found: list[Alert], plans: dict[str, str], 
         one = now[key]
         values = {"kind": one.kind.value, "about": one.about, "text": one.text, "at": by.at}
         transaction.execute(table.insert().values(values))
-        _log(transaction, RAISED, one, plans, by)
+        _log(transaction, RAISED, one, by)
     for key in sorted(known.keys() - now.keys()):
         one = known[key]
         which = (table.c.kind == one.kind.value) & (table.c.about == one.about)
         transaction.execute(table.delete().where(which))
-        _log(transaction, CLEARED, one, plans, by)
+        _log(transaction, CLEARED, one, by)
 
 
-def _log(transaction: Transaction, event: str, one: Alert, plans: dict[str, str], by: By) -> None:
+def _log(transaction: Transaction, event: str, one: Alert, by: By) -> None:
     data = {"kind": one.kind.value, "about": one.about, "text": one.text}
-    transaction.log(event, by, plan=plans.get(one.about), data=data)
+    plan = one.about if one.kind is AlertKind.EXPIRES_SOON else None  # the others are about runs, cases, sinks
+    transaction.log(event, by, plan=plan, data=data)

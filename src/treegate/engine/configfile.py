@@ -177,10 +177,7 @@ _SECTIONS = ("policy", "vault", "workspace", "lock", "service", "queue", "slack"
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
     keys = {setting.variable: setting.key for setting in SETTINGS}
-    ours = tuple(
-        f"{variable_of(section)}_"
-        for section in ("policy", "vault", "workspace", "lock", "service", "queue", "slack", "webhooks", "alerts")
-    )
+    ours = tuple(f"{variable_of(section)}_" for section in _SECTIONS)
     for name in sorted(environ):
         known = keys.get(name)
         if known or (name.startswith(ours) and name not in SECRETS):

@@ -196,8 +196,7 @@ class Dropbox:
             with self._folder(old, id) as source, self._folder(new, id, make=True) as target:
                 for name in os.listdir(source):
                     with suppress(FileNotFoundError):
-                        # Half written when somebody was killed; or two names of one file, which no rename makes one.
-                        if name.endswith(ASIDE) or _same(source, target, name):
+                        if name.endswith(ASIDE):  # half written when somebody was killed
                             posix.unlink(source, name)
                         else:
                             _bring(source, target, name)
@@ -278,14 +277,6 @@ def _drop(fd: int, name: str) -> Drop | None:
     state = (seen.st_ino, seen.st_size, seen.st_mtime_ns)
     since = seen.st_ctime_ns // 1_000_000  # not mtime, which a file keeps from where it was copied or moved from
     return Drop(name, st.S_ISREG(seen.st_mode), seen.st_size, seen.st_uid, state, since)
-
-
-def _same(one: int, other: int, name: str) -> bool:
-    """Whether a name means one and the same file in two folders."""
-    try:
-        return os.path.samestat(os.lstat(name, dir_fd=one), os.lstat(name, dir_fd=other))
-    except FileNotFoundError:
-        return False
 
 
 def _whole(file: int, drop: Drop) -> bytes | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from treegate.engine import schema
+from treegate.engine.schema import Prepared, bind
 from treegate.engine.touched import key_of
 from treegate.model.effects import EffectKind, Text
 from treegate.model.footprint import Mark, Print, Prints
@@ -55,26 +56,25 @@ def drop(transaction: Writer, seq: int) -> None:
 
 def beside(reader: Reader, seq: int, most: int) -> list[str]:
     """The ids of plans that touch what a plan touches, oldest first, as many as `most`."""
-    return [str(id) for (id,) in reader.tuples(_meeting(_TOUCH), seq=seq, most=most)]
+    return [str(id) for (id,) in reader.asked(_meeting(_TOUCH), seq=seq, most=most)]
 
 
 def upset(reader: Reader, seq: int, most: int) -> list[str]:
     """The ids of plans that may not fit any more once a plan is carried out, likewise."""
-    return [str(id) for (id,) in reader.tuples(_meeting(_UPSET), seq=seq, most=most)]
+    return [str(id) for (id,) in reader.asked(_meeting(_UPSET), seq=seq, most=most)]
 
 
 @cache
-def _meeting(pairs: tuple[tuple[Mark, Mark], ...]) -> schema.Select[Any]:
-    """The question, for any plan `seq`; made once, for that costs more than to ask it."""
+def _meeting(pairs: tuple[tuple[Mark, Mark], ...]) -> Prepared:
+    """The question, for any plan `seq`."""
     plans, met = schema.plans, schema.union(*(_met(one, other) for one, other in pairs))
-    return schema.select(plans.c.id).where(plans.c.seq.in_(met)).order_by(plans.c.seq).limit(schema.bindparam("most"))
+    return Prepared(schema.select(plans.c.id).where(plans.c.seq.in_(met)).order_by(plans.c.seq).limit(bind("most")))
 
 
 def _met(one: Mark, other: Mark) -> schema.Select[Any]:
     """The plans of one mark on the paths on which the plan has another: of each path the oldest few."""
     mine, theirs, among = (schema.footprints.alias(name) for name in ("mine", "theirs", "among"))
-    seq: Any = schema.bindparam("seq")
-    most: Any = schema.bindparam("most")
+    seq, most = bind("seq"), bind("most")
     first = schema.select(among.c.plan).where(
         among.c.path == mine.c.path, among.c.mark == int(other), among.c.plan != seq
     )

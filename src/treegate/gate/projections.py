@@ -31,9 +31,8 @@ EACH = "reorg_plans"
 AUDIT, HISTORY = "reorg_audit", "reorg_history"
 
 _Kind = tuple[str, str, str, Callable[[Core, StoredPlan], Iterable[bytes]]]
-_TWO: tuple[
-    _Kind, ...
-] = (  # under which name the newest of a case, and the one in the queue, has it; and what it says
+# Under which name the newest of a case, and the one in the queue, has it; and what it says.
+_TWO: tuple[_Kind, ...] = (
     (PLAN, "plan.json", "json", telling.document),
     (VALIDATION, "validation.md", "md", telling.validation),
 )

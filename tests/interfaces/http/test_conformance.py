@@ -52,7 +52,6 @@ ABSENT = {
             "put_off_reports",
             "rehearse",
             "take_claim",
-            "take_drop",
             "take_drops",
             "write_up",
         ),

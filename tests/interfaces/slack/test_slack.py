@@ -11,6 +11,8 @@ from fakeslack import FakeSlack, signed
 from slackwork import ANN, SENT, Chambers, until, words
 
 from treegate.engine import outbox
+from treegate.engine.telling import COMMANDS
+from treegate.interfaces.slack.answers import Answers
 from treegate.model.actors import Actor, Role
 
 
@@ -318,3 +320,7 @@ def test_a_reminder_and_an_alert(tmp_path: Path, environ: dict[str, str], slack:
         chambers.quiet()
         assert "The vault holds 1,020 bytes of 1.0 KiB" in words(slack.channel()[-1])
         assert not any("No more" in words(one) for one in slack.messages.values())
+
+
+def test_a_command_of_ones_own_may_stand_for_every_word_and_no_other() -> None:
+    assert set(Answers(None, None, "", lambda: None)._verbs) == set(COMMANDS)  # type: ignore[arg-type]

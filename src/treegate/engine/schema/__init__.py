@@ -14,7 +14,7 @@ from sqlalchemy import Connection, RowMapping, create_engine, event
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import Executable
-from sqlalchemy.sql.expression import Select, bindparam, func, select, union
+from sqlalchemy.sql.expression import Select, func, select, union
 
 from treegate.engine.schema.prepared import Prepared, bind
 from treegate.engine.schema.tables import (
@@ -62,7 +62,6 @@ __all__ = [
     "answers",
     "audit",
     "bind",
-    "bindparam",
     "checkpoints",
     "chunks",
     "claims",

@@ -48,10 +48,10 @@ class Asking(ABC):
         with self.reading() as connection, translated(connection):
             return connection.execute(query).mappings().all()
 
-    def tuples(self, query: Select[Any], **values: object) -> Sequence[Sequence[Any]]:
-        """Every row of a query, as it comes: for many rows; `values` are what the query leaves open."""
+    def tuples(self, query: Select[Any]) -> Sequence[Sequence[Any]]:
+        """Every row of a query, as it comes: for many rows."""
         with self.reading() as connection, translated(connection):
-            return connection.execute(query, values).all()
+            return connection.execute(query).all()
 
     def count(self, table: Any, where: Any = None) -> int:
         """How many rows a table has, or those of a condition."""

@@ -39,12 +39,8 @@ class Queueing(Face):
         """What was dropped; None if it changed since it was looked at."""
         return dropbox(self._core).read(drop)
 
-    def take_drop(self, drop: Drop) -> Taken:
-        """Makes a plan of what was dropped, or says beside it why not."""
-        return intake.take(self._core, [drop])[0]
-
     def take_drops(self, drops: list[Drop]) -> list[Taken]:
-        """The same for several, in that order."""
+        """Makes a plan of each thing that was dropped, in that order, or says beside it why not."""
         return intake.take(self._core, drops)
 
     def put_off_reports(self) -> set[str]:

@@ -48,9 +48,8 @@ def look(core: Core, *, verify: bool | None = None) -> list[Alert]:
     else:
         found += [one for one in known if one.kind is AlertKind.AUDIT_UNVERIFIED]
     if {(one.kind, one.about) for one in known} != {(one.kind, one.about) for one in found}:
-        about = {one.about: one.about for one in (*known, *found) if one.about.startswith("pl_")}
         with core.store.write() as transaction:
-            alerts.settle(transaction, found, about, core.by())
+            alerts.settle(transaction, found, core.by())
     return alerts.alerts(core.store)
 
 

@@ -12,9 +12,8 @@ from treegate.engine.audit import AuditRow
 from treegate.engine.outbox import Place, Post
 from treegate.engine.store.records import StoredPlan
 from treegate.errors import NotFound
-from treegate.gate import deciding, plans
+from treegate.gate import deciding, plans, standing
 from treegate.gate.core import Core
-from treegate.gate.notifying import standing
 from treegate.model.lifecycle import State
 from treegate.model.names import visible
 from treegate.model.notification import KINDS, About, Kind, Notification

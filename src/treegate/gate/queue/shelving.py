@@ -15,9 +15,8 @@ from treegate.engine.dropbox import DONE, FAILED, PENDING, Dropbox, aside_of
 from treegate.engine.projections import Found, Projection, Where
 from treegate.engine.store.records import StoredPlan, Verdict
 from treegate.errors import TreegateError, UsageError
-from treegate.gate import jobs, plans
+from treegate.gate import jobs, plans, standing
 from treegate.gate.core import Core
-from treegate.gate.notifying import standing
 from treegate.gate.queue.folder import dropbox
 from treegate.model import statusfile
 from treegate.model.lifecycle import State

@@ -81,9 +81,7 @@ class Courier:
             return await self._failed(due, error)
         except (TreegateError, OSError):
             raise
-        except (
-            Exception
-        ) as error:  # a fault of ours, with this one perhaps: the others shall not wait for it for ever
+        except Exception as error:  # a fault of ours, perhaps with this one: the others are not to wait for ever
             _log.error("%s could not be told of audit row %s", name, seq, exc_info=error)
             return await self._failed(due, Refused(f"a fault: {error!r}", known=False, after=LONGEST))
         return await self._over(seq, post)

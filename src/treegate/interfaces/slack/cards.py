@@ -23,11 +23,11 @@ class Carried(msgspec.Struct, frozen=True):
     channel: str = ""
 
 
-def card(shown: Shown | None, plan: About, url: str, *, buttons: bool = True) -> list[Block]:
+def card(shown: Shown | None, plan: About, url: str) -> list[Block]:
     """A plan, as it stands; buttons only where it still waits for what was shown."""
     if shown is None:
         return blocks.says(f"{plan.title or plan.id}: {plan.standing}", _link(url, plan.id))
-    waits = buttons and plan.state == State.PENDING and shown.preview.digest == plan.digest
+    waits = plan.state == State.PENDING and shown.preview.digest == plan.digest
     actions = _buttons(shown, plan) if waits else []
     if url:
         actions.append(blocks.opens(_link(url, plan.id), "Review" if waits else "Open"))

@@ -14,12 +14,11 @@ from treegate.gate.plans import Shown
 from treegate.interfaces.notify.notifier import OURSELVES, Caller
 from treegate.interfaces.slack import cards
 from treegate.interfaces.slack.api import Api, Closed, Gone
+from treegate.model.actors import SLACK
 from treegate.model.lifecycle import State
 from treegate.model.notification import About, Kind
 from treegate.render import blocks
 from treegate.render.blocks import Block
-
-NAME = "slack"
 
 
 class Where(msgspec.Struct, frozen=True):
@@ -33,7 +32,7 @@ class SlackSink:
     """One channel."""
 
     def __init__(self, gate: Gate, crew: Caller, api: Api, channel: str, public_url: str) -> None:
-        self.name = NAME
+        self.name = SLACK
         self.kinds: Collection[str] = tuple(Kind)
         self._gate, self._crew, self._api, self._channel, self._url = gate, crew, api, channel, public_url
 
@@ -45,7 +44,7 @@ class SlackSink:
             return None
         if told.kind is Kind.PLAN_WAITING:
             return await self._new_card(due, told.plan)
-        card = _where(self._gate.post_of(NAME, told.plan.id))
+        card = _where(self._gate.post_of(SLACK, told.plan.id))
         kept = card is not None and await self._brought(card, told.plan)
         if told.kind in {Kind.RUN_ENDED, Kind.ALERT_RAISED} or told.event in {"go-stale", "expire"}:
             await self._say(due, card if kept else None)
@@ -62,7 +61,7 @@ class SlackSink:
         told = due.notification
         if told.data.get("digest") != plan.digest:
             return None  # it was previewed anew since, and that is told next
-        before = self._gate.post_of(NAME, plan.id)
+        before = self._gate.post_of(SLACK, plan.id)
         old = _where(before)
         if before is not None and old is not None:
             if before.preview == plan.preview:
