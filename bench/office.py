@@ -4,9 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 CONTENT = b"x" * 4096
+
+
+@contextmanager
+def scratch(at: str) -> Iterator[Path]:
+    """A folder to measure in, on the filesystem of another; it goes in the end."""
+    root = Path(tempfile.mkdtemp(prefix="bench-", dir=at)).resolve()
+    try:
+        yield root
+    finally:
+        shutil.rmtree(root)
 
 
 def build(projects: Path, cases: int, files: int) -> None:

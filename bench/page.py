@@ -9,9 +9,7 @@ the service and its workers share the machine.
 from __future__ import annotations
 
 import argparse
-import shutil
 import statistics
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -36,11 +34,8 @@ def main() -> None:
     if not CHROMIUM.exists():
         print(f"the review page in a browser: not measured, for there is no {CHROMIUM}")
         return
-    root = Path(tempfile.mkdtemp(prefix="bench-", dir=options.at)).resolve()
-    try:
+    with office.scratch(options.at) as root:
         measure(root, options)
-    finally:
-        shutil.rmtree(root)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,16 +8,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import office
 from treegate.gate import Gate
 
 RULE = '[{when = {only = ["made", "moved"]}, required = 0}]'
@@ -25,11 +24,8 @@ RULE = '[{when = {only = ["made", "moved"]}, required = 0}]'
 
 def main() -> None:
     options = parser().parse_args()
-    root = Path(tempfile.mkdtemp(prefix="bench-", dir=options.at)).resolve()
-    try:
+    with office.scratch(options.at) as root:
         measure(root, options)
-    finally:
-        shutil.rmtree(root)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -53,7 +49,6 @@ def measure(root: Path, options: argparse.Namespace) -> None:
     with Gate.open(workspace, environ) as gate:
         queue = gate.make_queue()
     with working(workspace, environ) as process:
-        time.sleep(3)  # its processes begin
         dropping(queue, options.drops, options.cases)
         time.sleep(2)
         idling(process.pid, options.idle)

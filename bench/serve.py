@@ -12,11 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,11 +35,8 @@ WORDS = [f"{a} {b}" for a in ("scans", "case-0", "sorted") for b in ("00", "SCAN
 
 def main() -> None:
     options = parser().parse_args()
-    root = Path(tempfile.mkdtemp(prefix="bench-", dir=options.at)).resolve()
-    try:
+    with office.scratch(options.at) as root:
         measure(root, options)
-    finally:
-        shutil.rmtree(root)
 
 
 def parser() -> argparse.ArgumentParser:
