@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from treegate.engine.locks import case_locks, file_lock, workspace_lock
+from treegate.engine.locks import case_locks, file_lock, passing_lock, workspace_lock
 from treegate.errors import Busy
 
 
@@ -263,3 +263,54 @@ def test_any_name_of_a_case_has_a_lock_inside_the_folder(tmp_path, case):
         assert free(tmp_path / "locks", case[:-1] + "?")
     assert [path.name for path in tmp_path.iterdir()] == ["locks"]
     assert (tmp_path / "locks").stat().st_mode & 0o777 == 0o700
+
+
+def taken(locks, name):
+    """Whether somebody has what is done once."""
+    try:
+        with passing_lock(locks, name):
+            return False
+    except Busy:
+        return True
+
+
+def test_what_is_done_once_is_done_by_one_and_others_go_their_way(tmp_path):
+    with passing_lock(tmp_path, "run_1"):
+        assert taken(tmp_path, "run_1")
+        assert not taken(tmp_path, "run_2")
+    assert not taken(tmp_path, "run_1")
+
+
+def test_whoever_dies_lets_go_of_it(tmp_path):
+    def act(say):
+        with passing_lock(tmp_path, "run_1"):
+            say()
+
+    with process(act) as child:
+        assert taken(tmp_path, "run_1")
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        assert not taken(tmp_path, "run_1")
+
+
+def test_a_forked_child_neither_keeps_it_nor_lets_it_go(tmp_path):
+    with passing_lock(tmp_path, "run_1"), process(lambda say: say()):
+        assert taken(tmp_path, "run_1")
+    assert not taken(tmp_path, "run_1")
+
+
+def test_a_copy_of_the_file_handle_does_not_keep_it_once_it_was_let_go(tmp_path):
+    with passing_lock(tmp_path, "run_1"):
+        fds = Path("/proc/self/fd")
+        paths = {int(name): os.path.realpath(fds / name) for name in os.listdir(fds)}
+        copies = [os.dup(number) for number, path in paths.items() if path.endswith("/passing")]
+    assert len(copies) == 1
+    assert not taken(tmp_path, "run_1")
+    os.close(copies[0])
+
+
+def test_many_names_leave_one_file(tmp_path):
+    for n in range(100):
+        with passing_lock(tmp_path, f"run_{n}"):
+            pass
+    assert len(os.listdir(tmp_path)) == 1

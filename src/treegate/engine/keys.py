@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ class Key:
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
 
-    @property
+    @cached_property
     def public(self) -> str:
         """The public half, `ed25519:…` in base 64: enough to `verify`."""
         return f"{_ALGORITHM}:{_encode(self._private.public_key().public_bytes_raw())}"
@@ -68,18 +69,24 @@ def replace(state: Path) -> Key:
 
 def load(state: Path) -> Key:
     """The state directory's key; raises NotVerified "key-missing" or "key-damaged"."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
     path = state / "key"
     try:
-        algorithm, seed, public = path.read_text("ascii").split()
-        key = Key(Ed25519PrivateKey.from_private_bytes(_decode(seed)))
+        return _parsed(path.read_text("ascii"))
     except FileNotFoundError as error:
         raise _unusable(path, "missing") from error
     except ValueError as error:  # also what is not ASCII, not base 64, not three words
         raise _unusable(path, "damaged") from error
+
+
+@lru_cache(maxsize=1)
+def _parsed(line: str) -> Key:
+    """The key that a line says; ValueError if its halves do not belong together. A run asks for it twice."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    algorithm, seed, public = line.split()
+    key = Key(Ed25519PrivateKey.from_private_bytes(_decode(seed)))
     if key.public != f"{algorithm}:{public}":
-        raise _unusable(path, "damaged")
+        raise ValueError("the public half is another one's")
     return key
 
 

@@ -54,7 +54,7 @@ class DiskTree:
         self._of_cases = of_cases
         self._single = single
         self._hidden = frozenset(hidden) | {AREA}
-        self._caps = caps or {}
+        self._caps = {} if caps is None else caps
         self._held: OrderedDict[str, int] = OrderedDict()
         self._mounted: dict[str, int] = {}  # cases on filesystems of their own
 

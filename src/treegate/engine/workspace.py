@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from treegate.engine import handles, mounts, posix
+from treegate.engine.caselist import Away, CaseList, Unreadable
 from treegate.engine.config import Config
 from treegate.engine.probe import assume, probe
 from treegate.errors import NotFound, NotVerified, UsageError
@@ -27,18 +28,6 @@ AREA = ".treegate"
 MARKER = "workspace.json"
 DATABASE = "treegate.db"  # in the state directory
 FORMAT = 1
-
-
-class Unreadable(UsageError):
-    """The workspace is there, and cannot be read: a mount whose server is gone, say."""
-
-    code, http_status, retry_after = "workspace-unreadable", 503, 10
-
-
-class Away(NotFound):
-    """The workspace is not there now: a mount that is gone leaves an empty folder, or an error."""
-
-    http_status, retry_after = 503, 10
 
 
 class Marker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,7 +122,7 @@ class Workspace:
         self.folders = config.workspace
         self.projects = root if self.folders.projects == "." else root / self.folders.projects
         self._capabilities: dict[str, Capabilities] = {}
-        self._cases: dict[str, str] | None = None
+        self._cases: Mapping[str, str] | None = None
 
     @property
     def id(self) -> str:
@@ -164,40 +153,23 @@ class Workspace:
         """Names directly in a case that no plan may make."""
         return frozenset({AREA}) if self.single is None else self.hidden
 
-    def cases(self) -> dict[str, str]:
-        """Every case and the volume it is on: "" for the workspace's own, or its own name."""
+    def cases(self) -> Mapping[str, str]:
+        """Every case and the volume it is on, as `CaseList` tells them; raises Away and Unreadable."""
         if self._cases is None:
-            self._cases = self._listed()
+            single = self.single
+            self._cases = {single: ""} if single else CaseList(self.projects, self.hidden, self._own_device)
         return self._cases
 
     def look_again(self) -> None:
         """The cases are listed anew when they are asked for next: people make some while a service runs."""
         self._cases = None
 
-    def _listed(self) -> dict[str, str]:
-        try:
-            if self.single is not None:
-                return {self.single: ""}
-            own = self._own_device()
-            with os.scandir(self.projects) as entries:
-                found = [e for e in entries if e.is_dir(follow_symlinks=False) and e.name not in self.hidden]
-                # asked of the entry, which is several times as fast: this is done anew for everybody who acts
-                return {e.name: "" if e.stat(follow_symlinks=False).st_dev == own else e.name for e in found}
-        except FileNotFoundError:
-            text = f"{self.projects} is not there"
-            raise Away(
-                text,
-                code="projects-missing",
-                hint="is the workspace mounted? mount it, then look again",
-                next="treegate doctor",
-            ) from None
-        except OSError as error:
-            raise Unreadable(f"{self.projects}: {error.strerror}") from None
-
     def _own_device(self) -> int:
         """The filesystem of treegate's own folder; where there is none yet, that of the workspace."""
-        area = self.root / AREA
-        return (area if area.exists() else self.root).stat().st_dev
+        try:
+            return (self.root / AREA).stat().st_dev
+        except FileNotFoundError:
+            return self.root.stat().st_dev
 
     def case_path(self, case: str) -> Path:
         """The folder of a case."""

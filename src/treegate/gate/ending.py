@@ -34,12 +34,13 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
 
 def answer(core: Core, run: Run) -> Applied:
     """What is to be said of a run that ended."""
-    receipt = None
-    if run.receipt_digest:
-        receipt = receipts.read(core.state / "receipts", run.id)
+    receipt = receipts.read(core.state / "receipts", run.id) if run.receipt_digest else None
+    return _answer(run, run.state, receipt, len(core.store.vault(run=run.id)))
+
+
+def _answer(run: Run, state: State, receipt: receipts.Receipt | None, kept: int) -> Applied:
     seconds = receipt.seconds if receipt is not None else 0.0
-    kept = len(core.store.vault(run=run.id))
-    return Applied(id=run.plan, run=run.id, state=run.state.value, seconds=seconds, receipt=receipt, kept=kept)
+    return Applied(id=run.plan, run=run.id, state=state.value, seconds=seconds, receipt=receipt, kept=kept)
 
 
 def conclude(core: Core, plan: StoredPlan, run: Run, context: RunContext, result: Result) -> Applied:
@@ -54,12 +55,12 @@ def conclude(core: Core, plan: StoredPlan, run: Run, context: RunContext, result
     account = Account(core, plan, run, context.table)
     count, digest = account.write_lines(result)
     sums = vault.write(core.workspace, run.id, context.table, result, account.kept, core.clock())
-    receipt = account.receipt(result.seconds, count, digest, sums)
-    receipt_digest = receipts.write(core.state / "receipts", receipts.signed(receipt, core.key()))
+    receipt = receipts.signed(account.receipt(result.seconds, count, digest, sums), core.key())
+    receipt_digest = receipts.write(core.state / "receipts", receipt)
     _keep_table(core, run, context.table)
     _end_applied(core, run, account, receipt_digest, chronicle.speaking(core, run.id, count))
     clean(core, run)
-    return answer(core, core.store.run(run.id))
+    return _answer(run, State.APPLIED, receipt, len(account.kept))
 
 
 def give_back(core: Core, run: Run) -> None:

@@ -219,7 +219,7 @@ def _carried_out(core: Core, run: str) -> Applied:
 
 def _lock(core: Core, run: str) -> AbstractContextManager[None]:
     """Held while a job is done; let go of by whoever dies. Raises Busy."""
-    return passing_lock(core.state / "locks" / f"job-{run}")
+    return passing_lock(core.state / "locks", run)
 
 
 def take_up(core: Core) -> None:

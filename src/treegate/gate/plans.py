@@ -31,6 +31,7 @@ from treegate.model.rows import Rows
 from treegate.model.seal import About, Sealed, seal
 
 MOST_BYTES = 1 << 30  # a larger document is refused before it is read
+_IN_MEMORY = 1 << 20  # bytes of a spool
 
 Enter = Callable[
     [Transaction, list[str]], None
@@ -85,8 +86,8 @@ class Spool:
 
 @contextlib.contextmanager
 def spooled(core: Core) -> Iterator[Spool]:
-    """A spool in the state directory, gone afterwards."""
-    with tempfile.TemporaryFile(dir=core.state) as file:
+    """A spool in the state directory, gone afterwards; a small one stays in memory."""
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(core.state)) as file:
         yield Spool(file)
 
 
@@ -133,7 +134,9 @@ def looking(core: Core, plan: Plan) -> Iterator[None]:
 def named_cases(core: Core, plan: Plan) -> list[str]:
     """The cases that a plan may touch: the one it names, or all."""
     cases = core.workspace.cases()
-    return [plan.case] if plan.case in cases else [] if plan.case else sorted(cases)
+    if plan.case:
+        return [plan.case] if plan.case in cases else []
+    return sorted(cases)
 
 
 def previewed(

@@ -154,12 +154,12 @@ class Store(Reader):
         """Within it nobody is told of a transaction, and at its end, once, of all of them; for one thread alone."""
         told, found = self.told, Touched()
         self.told = found.add
-        try:
-            with self.at_hand():
+        with self.at_hand():
+            try:
                 yield
-        finally:
-            self.told = told
-            told(found)
+            finally:
+                self.told = told
+                told(found)
 
     @contextmanager
     def at_hand(self) -> Iterator[None]:

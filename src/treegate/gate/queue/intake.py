@@ -83,7 +83,7 @@ def take_up(core: Core, id: str) -> Taken:
 
 def _lock(core: Core, id: str) -> AbstractContextManager[None]:
     """Held while a claim is worked on; let go of by whoever dies. Raises Busy."""
-    return passing_lock(core.state / "locks" / f"claim-{id}")
+    return passing_lock(core.state / "locks", id)
 
 
 def _settled(core: Core, box: Dropbox, id: str) -> Taken:
