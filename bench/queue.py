@@ -74,6 +74,7 @@ def dropping(queue: Path, times: int, cases: int) -> None:
     """From the drop of a plan to its validation."""
     took = []
     for n in range(times):
+        time.sleep(0.5 + n * 0.017)  # whatever the last one stirred has settled, and none comes at the same moment
         document = plan(f"case-{n % cases:03}", f"{n:05}.txt", f"x/{n}.txt")
         known = set(queue.glob("pending/*/validation.md"))
         start = time.perf_counter()
@@ -87,10 +88,15 @@ def dropping(queue: Path, times: int, cases: int) -> None:
 
 
 def idling(pid: int, seconds: float) -> None:
-    """Processor time of a worker, with all its processes, that has nothing to do."""
-    before = used(pid)
-    time.sleep(seconds)
-    print(f"idle for {seconds:.0f} s: {(used(pid) - before) / seconds * 100:.2f}% of a core", flush=True)
+    """Processor time of a worker, with all its processes, that has nothing to do; and of what only wakes as often."""
+    with subprocess.Popen([sys.executable, "-c", "import time\nwhile True: time.sleep(0.1)"]) as bare:
+        time.sleep(1)
+        before = used(pid), used(bare.pid)
+        time.sleep(seconds)
+        spent = [(used(one) - old) / seconds * 100 for one, old in zip((pid, bare.pid), before, strict=True)]
+        bare.kill()
+    print(f"idle for {seconds:.0f} s: {spent[0]:.2f}% of a core; what wakes ten times a second and does nothing, "
+          f"beside it: {spent[1]:.2f}%", flush=True)  # fmt: skip
 
 
 def used(pid: int) -> float:

@@ -264,7 +264,7 @@ SETTINGS = (
     Setting(
         "queue.poll",
         _DURATION,
-        "How often the queue is looked through where nothing tells what changes; elsewhere, 12 times as seldom.",
+        "How often the queue is looked through where nothing tells what changes; elsewhere, 36 times as seldom.",
     ),
     Setting("queue.plans_per_minute", count(0), "Dropped plans that are taken in a minute; 0 is no limit."),
     Setting(

@@ -15,7 +15,7 @@ import errno
 import os
 import pwd
 import stat as st
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -170,10 +170,10 @@ class Dropbox:
         """The plans on a shelf, by id."""
         return [name for name in self._listed(shelf) if name.startswith("pl_")]
 
-    def stamps(self, shelf: str, name: str) -> dict[str, tuple[int, ...]]:
-        """Of each plan on a shelf, what changes as soon as somebody writes one of its files; () where it has none."""
+    def stamps(self, shelf: str, name: str, ids: Iterable[str] | None = None) -> dict[str, tuple[int, ...]]:
+        """Of plans on a shelf (None: all), what changes as soon as somebody writes a file of theirs; () for none."""
         found: dict[str, tuple[int, ...]] = {}
-        for id in self.shelved(shelf):
+        for id in self.shelved(shelf) if ids is None else ids:
             try:
                 seen = os.lstat(self.path / shelf / id / name)
                 found[id] = (seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)

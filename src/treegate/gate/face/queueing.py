@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -59,9 +60,9 @@ class Queueing(Face):
         """Goes on with what was claimed."""
         return intake.take_up(self._core, id)
 
-    def stamps(self) -> dict[str, tuple[int, ...]]:
-        """The dropped plans that wait, and what changes as soon as somebody writes the status file of one."""
-        return dropbox(self._core).stamps(PENDING, shelving.STATUS)
+    def stamps(self, plans: Collection[str] | None = None) -> dict[str, tuple[int, ...]]:
+        """Of dropped plans, by default all that wait, what changes as soon as somebody writes their status file."""
+        return dropbox(self._core).stamps(PENDING, shelving.STATUS, plans)
 
     def heed(self, plan: str, *, bring: bool = True) -> Heeded:
         """Does what somebody wrote into the status file of a plan that waits, or answers it.

@@ -38,7 +38,7 @@ class Runner:
         And once nothing is due, dropped plans that went stale are previewed anew.
         """
         self._many = many
-        self._gate, self._crew, self._who, self._pauses = gate.acting_as(who), crew, who, pause
+        self._gate, self._crew, self._who, self.pauses = gate.acting_as(who), crew, who, pause
         self._row = self._gate.core.config.queue.batch
         self._working: dict[str, asyncio.Task[None]] = {}
         self._cases: set[str] = set()  # on which something is under way
@@ -104,7 +104,7 @@ class Runner:
     def _stirred(self) -> bool:
         """Whether something may be due that was not: somebody called, or wrote to the database; or it is long ago."""
         now, stamp = self._loop.time(), self._gate.core.store.stamp()
-        same = stamp is not None and stamp == self._stamp and now - self._looked < max(LONG, self._pauses)
+        same = stamp is not None and stamp == self._stamp and now - self._looked < max(LONG, self.pauses)
         if same and not self._wake.is_set():
             return False
         self._wake.clear()
@@ -113,7 +113,7 @@ class Runner:
 
     async def _pause(self) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._pauses):  # unlike wait_for, it never takes a cancellation for an answer
+            async with asyncio.timeout(self.pauses):  # unlike wait_for, it never takes a cancellation for an answer
                 await self._wake.wait()
 
     async def _do(self, job: Job) -> None:

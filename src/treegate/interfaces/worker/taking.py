@@ -49,10 +49,11 @@ class Taking:
 
     async def look(self, stirred: bool, *, everything: bool) -> float:
         """Looks for what was dropped, and begins with it; the seconds after which one should look again."""
-        if everything:
-            self._claims = deque(id for id in await asyncio.to_thread(self._gate.claims) if id not in self._tasks)
-        if not self._backlog and (stirred or self._settling.waits):
-            self._backlog = deque(await asyncio.to_thread(self._ripe))
+        if stirred or self._settling.waits:
+            claims, ripe = await asyncio.to_thread(self._seen, everything)
+            if everything:
+                self._claims = deque(id for id in claims if id not in self._tasks)
+            self._backlog.extend(ripe)
         self.feed()
         if self._settling.waits:
             return SOON
@@ -63,9 +64,13 @@ class Taking:
         self._stopped = True
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    def _ripe(self) -> list[Drop]:
+    def _seen(self, everything: bool) -> tuple[list[str], list[Drop]]:
+        """What is claimed, if `everything` is asked for; and what may be taken, unless enough is waiting already."""
+        claims = self._gate.claims() if everything else []
+        if self._backlog:
+            return claims, []
         drops = [drop for drop in self._gate.drops() if drop.name not in self._tasks]
-        return self._settling.ripe(drops, time.monotonic(), self._gate.read_drop)
+        return claims, self._settling.ripe(drops, time.monotonic(), self._gate.read_drop)
 
     @property
     def _full_up(self) -> bool:

@@ -12,8 +12,8 @@ from watchfiles import awatch
 
 from treegate.engine.dropbox import PENDING
 
-STEP = 70  # ms between two looks at what the system told: each wakes a processor, and a drop may wait two of them
-EDITED = 280  # ms likewise, of status files, which people edit
+STEP = 80  # ms between two looks at what the system told: each wakes a processor, and a drop may wait two of them
+EDITED = 500  # ms likewise, of status files, which people edit
 _log = logging.getLogger("treegate.worker")
 
 
@@ -27,6 +27,7 @@ class Watching:
         self._folder, self._log, self._written = folder, log, written
         self._changed: set[Path] = set()
         self._tasks: list[asyncio.Task[None]] = []
+        self.blind = False  # nothing tells any more what changes
         self.stirred = asyncio.Event()
 
     def start(self) -> None:
@@ -65,3 +66,5 @@ class Watching:
                 self._tell({Path(path) for _, path in changes})
         except Exception as error:  # no more watches to be had, or the folder went away with its mount
             _log.warning("the queue is not watched any more, only looked through: %s", type(error).__name__)
+            self.blind = True
+            self.stirred.set()

@@ -14,13 +14,13 @@ from treegate.engine.configfile import SECRETS
 from treegate.engine.dropbox import PAUSED, PENDING, SHELVES
 from treegate.engine.mounts import mount_of
 from treegate.engine.workspace import DATABASE
-from treegate.errors import TreegateError
+from treegate.errors import NotFound, TreegateError
 from treegate.gate import Gate
 from treegate.gate.queue.heeding import Heeded
 from treegate.gate.queue.intake import Taken
 from treegate.gate.queue.shelving import STATUS
 from treegate.interfaces.crew.crew import Crew
-from treegate.interfaces.crew.runner import Runner
+from treegate.interfaces.crew.runner import PAUSE, Runner
 from treegate.interfaces.notify.doors import Doors
 from treegate.interfaces.worker.taking import LATER, SOON, Taking
 from treegate.interfaces.worker.watching import Watching
@@ -29,8 +29,8 @@ from treegate.model.actors import Actor, Role
 
 OURSELVES = Actor(name="the worker", role=Role.OPERATOR, channel="queue", via="os")
 HIDDEN = frozenset({"TREEGATE_TOKEN", *SECRETS})
-QUIET = 20.0  # seconds between two looks for jobs where nothing tells that the database was written to
-TOLD = 12  # times as seldom is everything looked through where the system tells what changes
+QUIET = 600.0  # seconds between two looks for jobs: whoever writes to the database is noticed, and see `_look`
+TOLD = 36  # times as seldom is everything looked through where the system tells what changes
 _log = logging.getLogger("treegate.worker")
 
 
@@ -54,7 +54,7 @@ class Worker:
         log = self._gate.state / f"{DATABASE}-wal"
         self._watching = Watching(self.folder, log, self._runner.wake)
         mount = mount_of(str(self.folder))
-        self._poll = config.poll / 1000 * (1 if mount.is_fuse or mount.is_network else TOLD)
+        self._poll, self._told = config.poll / 1000, not (mount.is_fuse or mount.is_network)
         self._unheeded: set[str] = set()  # plans whose status file is to be looked at once more
         self._stamps: dict[str, tuple[int, ...]] = {}  # of the status files, when all were looked at last
         self._whole = float("-inf")  # when all was looked through last
@@ -89,12 +89,19 @@ class Worker:
         try:
             while not self._ending:
                 changed: set[Path] | None = self._watching.changed()
-                if time.monotonic() - self._whole >= self._poll:
+                every = self._every()
+                if time.monotonic() - self._whole >= every:
                     self._whole, changed = time.monotonic(), None
                 again = await self._look(changed)
-                await self._rest(min(again, self._whole + self._poll - time.monotonic()))
+                await self._rest(min(again, self._whole + every - time.monotonic()))
         finally:
             await self._close()
+
+    def _every(self) -> float:
+        """Seconds between two looks at everything."""
+        if self._watching.blind:
+            self._runner.pauses = PAUSE
+        return self._poll * (TOLD if self._told and not self._watching.blind else 1)
 
     async def once(self) -> None:
         """Does what there is to do now, and whatever follows from it."""
@@ -145,6 +152,8 @@ class Worker:
         """Looks at what changed, None for everything; the seconds after which one should look again."""
         try:
             await asyncio.to_thread(self._decide, changed)
+            if changed is None:  # at one go, for what lies idle is slow to begin
+                self._runner.wake()
             again = await self._taking.look(_drops_in(changed), everything=changed is None)
             return min(again, SOON) if self._unheeded else again
         except (TreegateError, OSError) as error:  # the workspace is away, and its queue with it
@@ -155,28 +164,38 @@ class Worker:
         """Heeds status files, and PAUSED."""
         if changed is None or Path(PAUSED) in changed:
             self._paused = self._gate.hold(self._paused)
-        due = self._unheeded | (self._written() if changed is None else _plans_in(changed))
-        self._unheeded = set()
+        due, self._unheeded = self._unheeded | self._written(changed), set()
         for id in sorted(due):
             found = self._heed(id, bring=changed is None)
-            if found is Heeded.LATER:
+            if found is None:
+                self._stamps.pop(id, None)  # so that one looks again, once all is looked through
+            elif found is Heeded.LATER:
                 self._unheeded.add(id)
             elif found is Heeded.DECIDED:
                 self._runner.wake_from_afar()
 
-    def _written(self) -> set[str]:
-        """The plans whose status files were written since this was asked last: the first time, all of them."""
-        old, self._stamps = self._stamps, self._gate.stamps()
-        return {id for id, stamp in self._stamps.items() if old.get(id) != stamp}
+    def _written(self, changed: set[Path] | None) -> set[str]:
+        """The plans whose status files were written since they were looked at last."""
+        old = self._stamps
+        now = self._gate.stamps(None if changed is None else _plans_in(changed))
+        due = {id for id, stamp in now.items() if old.get(id) != stamp}
+        if changed is None:
+            self._stamps = now
+        else:
+            old.update(now)
+        return due
 
-    def _heed(self, id: str, *, bring: bool) -> Heeded:
+    def _heed(self, id: str, *, bring: bool) -> Heeded | None:
+        """What came of a look at a status file; None if it could not be looked at."""
         try:
             return self._gate.heed(id, bring=bring)
-        except TreegateError as error:  # a folder that is of no plan, say
+        except NotFound:  # a folder that is of no plan
+            return Heeded.NOTHING
+        except TreegateError as error:
             _log.warning("the status of %s was not looked at: %s", id, error.code)
         except OSError as error:
             _log.warning("the status of %s cannot be read: %s", id, error.strerror)
-        return Heeded.NOTHING
+        return None
 
 
 def _plans_in(changed: set[Path]) -> set[str]:
