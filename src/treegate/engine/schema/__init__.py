@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -183,12 +184,33 @@ def _set_up(raw: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    if options.get("writes"):
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(options.get('patience', PATIENCE) * 1000)}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    options, raw = connection.get_execution_options(), connection.connection.driver_connection
+    if options.get("writes") and isinstance(raw, sqlite3.Connection):
+        _begin_to_write(raw, options.get("patience", PATIENCE))
 
 
+def _begin_to_write(raw: sqlite3.Connection, patience: float) -> None:
+    """Takes the write lock, waiting for other writers for so many seconds.
+
+    SQLite's own waiting looks again after 1, 2, 5, 10 ms and more, and others write for a part of one.
+    """
+    raw.execute("PRAGMA busy_timeout = 0")
+    until, pause = time.monotonic() + patience, _SHORTEST
+    try:
+        while True:
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in _LOCKED or time.monotonic() >= until:
+                    raise
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST)
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
+
+
+_SHORTEST, _LONGEST = 0.0003, 0.01  # seconds between two tries
 _LITTLE = 1 << 18  # bytes; the write-ahead log's index alone takes 32 KiB
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
