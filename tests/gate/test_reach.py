@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from gatework import Office, copy, create, delete, move, plan
 
-from treegate.errors import Denied, NotFound
+from treegate.errors import Denied, NotFound, PlanError
 from treegate.gate import Gate
 from treegate.model.actors import Role
 
@@ -96,3 +98,16 @@ def test_within_ones_cases_all_is_as_before(people):
     for document in (plan(move("a.txt", "b.txt")), plan(move("Smith/a.txt", "Smith/c.txt"), case=None)):
         made = ann.submit(document)
         assert sam.plan(made.id).cases == ("Smith",)
+
+
+def test_a_case_whose_name_is_not_utf8_is_told_of_and_nothing_is_stored(office: Office):
+    """Its files may be read; what is in other cases may have such names."""
+    os.mkdir(os.fsencode(office.root / "projects") + b"/ca\xffse")
+    (office.root / "projects" / os.fsdecode(b"ca\xffse") / "a.txt").write_text("a")
+    operation = {**move("ca%FFse/a.txt", "ca%FFse/b.txt"), "raw": True}
+    for act in (office.gate.check, office.gate.submit):
+        with pytest.raises(PlanError) as told:
+            act(plan(operation, case=None))
+        assert told.value.code == "case-not-utf8"
+        assert "ca%FFse" in told.value.message
+    assert office.gate.list_plans()[0] == []

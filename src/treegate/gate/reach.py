@@ -31,8 +31,8 @@ def spoken_of(core: Core, plan: Plan) -> set[str]:
 
 def of(core: Core, plan: Plan) -> list[str]:
     """Those of them that are there, sorted; all cases, where there is none: a plan nobody knows the place of."""
-    known = set(core.workspace.cases())
-    return sorted(spoken_of(core, plan) & known or known)
+    known = core.workspace.cases()
+    return sorted([case for case in spoken_of(core, plan) if case in known] or known)
 
 
 def _first(operation: Operation) -> Iterator[str]:

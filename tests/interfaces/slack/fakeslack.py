@@ -89,7 +89,7 @@ class FakeSlack:
         container = {"type": "message", "message_ts": message.get("ts", ""), "is_ephemeral": alone}
         payload = {
             "type": "block_actions", "user": {"id": user, "team_id": "T1"}, "team": {"id": "T1"},
-            "trigger_id": "tr.2",
+            "trigger_id": f"tr.{time.monotonic_ns()}",
             "api_app_id": "A1", "token": "old", "container": container, "channel": {"id": CHANNEL, "name": "cases"},
             "response_url": f"{self.address}/respond",
             "actions": [{"type": "button", "block_id": "b", "action_ts": "1", **button}],
@@ -100,7 +100,8 @@ class FakeSlack:
         state = {"values": {"comment": {"comment": {"type": "plain_text_input", "value": comment}}}}
         payload = {
             "type": "view_submission", "user": {"id": user, "team_id": "T1"}, "team": {"id": "T1"}, "token": "old",
-            "api_app_id": "A1", "trigger_id": "tr.3", "view": {"id": "V1", **window, "state": state},
+            "api_app_id": "A1", "trigger_id": f"tr.{time.monotonic_ns()}",
+            "view": {"id": "V1", **window, "state": state},
         }  # fmt: skip
         return urlencode({"payload": json.dumps(payload)}).encode()
 

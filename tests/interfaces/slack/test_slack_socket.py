@@ -66,6 +66,19 @@ def test_from_drop_to_done_by_a_button(
     until(lambda: any("Nothing waits." in words(one) for one in slack.answers))
 
 
+def test_what_slack_sends_again_is_done_once(worker: subprocess.Popen[str], slack: FakeSlack) -> None:
+    """As after a break of the connection, in which our acknowledgement was lost."""
+    until(lambda: slack.connected)
+    same, other = (
+        {key: value[0] for key, value in parse_qs(slack.command(text).decode()).items()}
+        for text in ("list", "undo run_nobody")
+    )
+    for payload in (same, same, other):
+        slack.send("slash_commands", payload)
+    until(lambda: any("run_nobody" in words(one) for one in slack.answers))
+    assert sum("Nothing waits." in words(one) for one in slack.answers) == 1
+
+
 def test_a_worker_that_is_to_have_slack_and_has_no_token(office: Path, environ: dict[str, str]) -> None:
     del environ["TREEGATE_SLACK_APP_TOKEN"]
     done = subprocess.run(

@@ -60,6 +60,13 @@ class Answers:
             "resume": self._resume,
         }
 
+    async def first_time(self, trigger: str) -> bool:
+        """Whether something that somebody did comes for the first time; where that cannot be told now, it does."""
+        try:
+            return await asyncio.to_thread(self._gate.first_time, trigger)
+        except TreegateError:
+            return True
+
     async def command(self, user: str, text: str) -> Reply:
         """A command, as it was typed after its name; `""` is a question what there is."""
         verb, *words = text.split() or ["help"]

@@ -42,6 +42,7 @@ class App:
         self.bolt = AsyncApp(
             client=api.client, authorize=authorize, request_verification_enabled=False, logger=_QUIET
         )
+        self.bolt.middleware(self._once)
         for name, verb in {OWN: "", **commands}.items():
             self.bolt.command(name)(self._command_as(verb))
         self.bolt.action(APPROVE)(self._pressed)
@@ -63,6 +64,14 @@ class App:
     def line(self, token: str) -> SocketLine:
         """A connection in Socket Mode, which needs no port of ours."""
         return SocketLine(AsyncSocketModeHandler(self.bolt, token))
+
+    async def _once(self, req: AsyncBoltRequest, body: dict[str, Any], next: Any) -> BoltResponse | None:
+        """Over a connection of ours nothing is signed: what it brings a second time, as after a break, ends here."""
+        trigger = str(body.get("trigger_id") or "")
+        if req.mode == "socket_mode" and trigger and not await self._answers.first_time(trigger):
+            return BoltResponse(status=200)
+        await next()
+        return None
 
     def _command_as(self, verb: str) -> Any:
         async def command(ack: Any, command: dict[str, Any], respond: Any) -> None:

@@ -109,11 +109,11 @@ class Worker:
         self._runner.start()
         try:
             while not self._ending:
-                await self._look(None)
+                again = await self._look(None)
                 if not (self._unheeded or self._taking.busy or self._writing.busy or await self._runner.busy()):
                     await self._doors.notifier.once()
                     return
-                await asyncio.sleep(SOON)
+                await asyncio.sleep(LATER if again == LATER else SOON)  # what waits for its minute, say
         finally:
             await self._close()
 
