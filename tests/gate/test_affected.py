@@ -59,6 +59,33 @@ def test_a_stale_plan_that_was_dropped_is_previewed_anew(firm: Office):
     assert queue.shelf(second) == "done"
 
 
+def test_one_that_nobody_has_to_look_at_is_asked_for_again_in_the_same_transaction(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+):
+    """Whoever dies right after it was previewed anew does not leave it approved and forgotten."""
+    office.configure(policy_approval_rule='[{when = {only = ["made", "moved"]}, required = 0}]')
+    office.put("Smith/a.txt", "a")
+    office.put("Smith/b.txt", "b")
+    queue = Queue(office)
+    queue.took(office.document(move("a.txt", "new/a.txt")), "1.json")
+    second = queue.took(office.document(move("b.txt", "new/b.txt")), "2.json")
+    with pytest.raises(Stale):
+        queue.carry_out()  # the first made the folder that the second would have made
+    assert office.gate.plan(second).state == "stale"
+    gate = queue.gate
+
+    def killed(touched: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(gate.core.store, "told", killed)
+    with pytest.raises(SystemExit):
+        gate.renew(second)
+    office.reopen()
+    assert office.gate.plan(second).state == "approved"
+    assert queue.carry_out() == 1
+    assert office.path("Smith/new/b.txt").exists()
+
+
 @pytest.mark.parametrize(
     ("run", "waits"),
     [

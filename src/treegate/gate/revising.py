@@ -7,7 +7,7 @@ from treegate.engine.store.records import StoredPlan
 from treegate.errors import Denied
 from treegate.gate import plans
 from treegate.gate.core import Core
-from treegate.gate.plans import Submitted
+from treegate.gate.plans import Submitted, Then
 from treegate.model.actors import Action, Role
 from treegate.model.lifecycle import TABLE, Event, next_state
 from treegate.model.plan import Plan
@@ -78,8 +78,8 @@ def _not_yours(core: Core, plan: StoredPlan) -> Denied:
     )
 
 
-def refresh(core: Core, prefix: str) -> Submitted:
-    """Previews a plan as it is on the tree as it is now.
+def refresh(core: Core, prefix: str, then: Then | None = None) -> Submitted:
+    """Previews a plan as it is on the tree as it is now; `then` is done with its preview.
 
     Nothing changes where the preview is the same and still stands; else the plan is undecided again.
     """
@@ -91,7 +91,7 @@ def refresh(core: Core, prefix: str) -> Submitted:
     about = About(core.workspace.id, plan.id, plan.revision, author, plan.undo_of or "")
     document = Plan.decode(core.store.document(plan.id, plan.revision))
     return plans.store(
-        core, document, about, lambda transaction, cases: transaction.rescope(plan.id, cases, plan.revision)
+        core, document, about, lambda transaction, cases: transaction.rescope(plan.id, cases, plan.revision), then
     )
 
 

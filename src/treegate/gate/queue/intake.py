@@ -16,6 +16,7 @@ import msgspec
 
 from treegate.engine.dropbox import Drop, Dropbox, owner
 from treegate.engine.locks import passing_lock
+from treegate.engine.store.records import StoredPlan
 from treegate.errors import (
     Busy,
     Denied,
@@ -157,12 +158,17 @@ def ask(core: Core, id: str) -> bool:
     plan = core.store.plan(id)
     if plan.state is not State.APPROVED or not core.config.policy.apply.on_approval:
         return False
-    author = core.acting_as(Actor(name=plan.author, role=Role.AUTHOR, channel=CHANNEL, via="os"))
+    author = as_author(core, plan)
     if runs.may(author, plan):
         with suppress(Denied, Stale, Expired):  # it is approved no more: policy has changed in between
             jobs.enqueue(author, id)
             return True
     return False
+
+
+def as_author(core: Core, plan: StoredPlan) -> Core:
+    """As whoever dropped a plan."""
+    return core.acting_as(Actor(name=plan.author, role=Role.AUTHOR, channel=CHANNEL, via="os"))
 
 
 def _unreadable(error: OSError) -> PlanError:

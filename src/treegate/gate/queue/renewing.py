@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from treegate.engine.store.records import StoredPlan
-from treegate.gate import revising
+from treegate.gate import jobs, revising
 from treegate.gate.core import Core
 from treegate.gate.queue import intake
 from treegate.gate.queue.folder import dropbox
@@ -18,12 +18,13 @@ def stale(core: Core) -> list[StoredPlan]:
 
 
 def renew(core: Core, id: str) -> bool:
-    """Previews a stale plan, if it was dropped; one that nobody has to look at is asked for again.
+    """Previews a stale plan, if it was dropped; one that nobody has to look at is asked for again, with it.
 
     What somebody approved is another preview now, and waits to be approved anew. Raises TreegateError.
     """
-    if core.store.plan(id).state is not State.STALE or dropbox(core).shelf_of(id) is None:
+    plan = core.store.plan(id)
+    if plan.state is not State.STALE or dropbox(core).shelf_of(id) is None:
         return False
-    revising.refresh(core, id)
-    intake.ask(core, id)
+    author = intake.as_author(core, plan)
+    revising.refresh(core, id, lambda transaction: jobs.ask_if_enough(author, id, transaction))
     return True
