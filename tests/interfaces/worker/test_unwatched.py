@@ -43,3 +43,34 @@ async def taken(place: Place) -> bool:
     worker.end()
     await working
     return bool(found)
+
+
+def test_a_folder_that_is_made_anew_is_looked_through(place: Place):
+    """Nothing tells of what is in it: the watch was on the one that is gone."""
+    place.environ["TREEGATE_QUEUE_POLL"] = "1s"
+    place.put("Smith/a.txt", "a")
+    assert asyncio.run(decided(place))
+
+
+async def decided(place: Place) -> bool:
+    """Whether an edit of `status` is heeded within five seconds, after somebody removed `pending/`."""
+    worker = Worker(place.root, place.environ)
+    await worker.prepare()
+    working = asyncio.create_task(worker.run())
+    await asyncio.sleep(0.5)
+    (place.queue / "pending").rmdir()
+    await asyncio.sleep(1.5)
+    place.drop("20260131T120000Z-Smith.json", {"op": "move", "from": "a.txt", "to": "b.txt"})
+    for _ in range(50):
+        await asyncio.sleep(0.1)
+        if found := list(place.queue.glob("pending/*/status")):
+            break
+    text = found[0].read_text()
+    found[0].write_text(text.replace("pending", "approved", 1).replace("by:", "by: Rita", 1))
+    for _ in range(50):
+        await asyncio.sleep(0.1)
+        if done := list(place.queue.glob("done/*/receipt.json")):
+            break
+    worker.end()
+    await working
+    return bool(done)

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from watchfiles import awatch
+from watchfiles import Change, awatch
 
 from treegate.engine.dropbox import PENDING
 
@@ -32,6 +32,7 @@ class Watching:
 
     def start(self) -> None:
         """Begins to watch: the folder itself, and all in `pending/`; of what is done there may be very much."""
+        self.blind = not self._log.exists()
         every = (self._watch([self._folder, self._log]), self._watch([self._folder / PENDING], deep=True))
         self._tasks = [asyncio.create_task(one) for one in every]
 
@@ -63,8 +64,10 @@ class Watching:
             async for changes in awatch(
                 *there, watch_filter=None, step=step, debounce=step, rust_timeout=60_000, recursive=deep
             ):
+                if gone := {str(path) for path in there} & {path for how, path in changes if how is Change.deleted}:
+                    raise FileNotFoundError(*gone)  # what comes in its place is another folder, of which nobody tells
                 self._tell({Path(path) for _, path in changes})
-        except Exception as error:  # no more watches to be had, or the folder went away with its mount
+        except Exception as error:  # no more watches to be had, or the folder went away, with its mount perhaps
             _log.warning("the queue is not watched any more, only looked through: %s", type(error).__name__)
             self.blind = True
             self.stirred.set()
