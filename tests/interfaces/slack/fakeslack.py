@@ -29,6 +29,7 @@ class FakeSlack:
     def __init__(self) -> None:
         self.messages: dict[str, dict[str, Any]] = {}  # by time stamp
         self.whispers: list[dict[str, Any]] = []  # what one person alone was told
+        self.direct: list[dict[str, Any]] = []  # what one person is told in a talk of two
         self.windows: list[dict[str, Any]] = []
         self.answers: list[dict[str, Any]] = []  # sent to a response_url
         self.calls: list[str] = []
@@ -84,13 +85,21 @@ class FakeSlack:
             }
         ).encode()  # fmt: skip
 
-    def pressed(self, message: Mapping[str, Any], action: str, user: str = "U0RITA", *, alone: bool = False) -> bytes:
+    def pressed(
+        self,
+        message: Mapping[str, Any],
+        action: str,
+        user: str = "U0RITA",
+        *,
+        alone: bool = False,
+        channel: str = CHANNEL,
+    ) -> bytes:
         button = self.buttons(message)[action]
         container = {"type": "message", "message_ts": message.get("ts", ""), "is_ephemeral": alone}
         payload = {
             "type": "block_actions", "user": {"id": user, "team_id": "T1"}, "team": {"id": "T1"},
             "trigger_id": f"tr.{time.monotonic_ns()}",
-            "api_app_id": "A1", "token": "old", "container": container, "channel": {"id": CHANNEL, "name": "cases"},
+            "api_app_id": "A1", "token": "old", "container": container, "channel": {"id": channel, "name": "cases"},
             "response_url": f"{self.address}/respond",
             "actions": [{"type": "button", "block_id": "b", "action_ts": "1", **button}],
         }  # fmt: skip
@@ -182,6 +191,8 @@ class FakeSlack:
             self.faults.append(faulty)
             return {"ok": False, "error": "invalid_blocks", "response_metadata": {"messages": [faulty]}}
         if method == "chat.postEphemeral":
+            if given["channel"] != CHANNEL:
+                return {"ok": False, "error": "channel_not_found"}
             self.whispers.append(given)
             return {"ok": True, "message_ts": "1.0"}
         if method == "chat.update":
@@ -196,6 +207,9 @@ class FakeSlack:
         return {"ok": False, "error": "unknown_method"}
 
     def _posted(self, given: dict[str, Any]) -> dict[str, Any]:
+        if given["channel"].startswith("U"):
+            self.direct.append(given)
+            return {"ok": True, "ts": "1.0", "channel": "D1"}
         if given["channel"] != CHANNEL:
             return {"ok": False, "error": "channel_not_found"}
         if given.get("thread_ts") and given["thread_ts"] not in self.messages:

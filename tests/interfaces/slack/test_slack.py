@@ -105,6 +105,19 @@ def test_no_and_what_to_change_are_asked_for_in_a_window(chambers: Chambers) -> 
         assert words(chambers.slack.messages[chambers.place(plan)]).endswith("[Open]")
 
 
+def test_what_came_of_a_window_in_a_talk_of_two_is_told_there(chambers: Chambers) -> None:
+    """Where the two of them talk, nothing can be whispered: it is a message to the one person."""
+    plan = chambers.moves()
+    chambers.send(chambers.slack.pressed(chambers.card(plan), "reject", channel="D0RITA"))
+    until(lambda: chambers.slack.windows)
+    chambers.send(chambers.slack.filled(chambers.slack.windows[-1], "keep these"))
+    until(lambda: chambers.slack.direct)
+    assert (chambers.state(plan), chambers.slack.whispers) == ("rejected", [])
+    (told,) = chambers.slack.direct
+    assert told["channel"] == "U0RITA"
+    assert "keep these" in words(told)
+
+
 def test_somebody_whom_nobody_named_is_told_so_alone(chambers: Chambers) -> None:
     plan = chambers.moves()
     card = chambers.card(plan)
