@@ -204,6 +204,9 @@ def test_permissions_prove_that_no_author_wrote_it(firm: Office):
     queue.write(id, "approved")
     assert queue.heed(id) == "refused"
     queue.folder.chmod(0o1777)
+    assert queue.heed(id) == "nothing", "what did not count when it was looked at does not count later"
+    assert firm.gate.plan(id).state == "pending"
+    queue.write(id, "approved")
     assert queue.heed(id) == "decided"
     (decision,) = firm.gate.core.store.decisions(id)
     assert decision.channel == "queue"

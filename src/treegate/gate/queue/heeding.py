@@ -42,10 +42,27 @@ def heed(core: Core, id: str, *, bring: bool = True) -> Heeded:
     except Busy:
         return Heeded.LATER
     except TreegateError as error:
-        hint = f"; {error.hint}" if error.hint else ""
-        shelving.answer(box, core, PENDING, id, f"{error.message}{hint} ({error.code})")
+        _answer(core, box, id, error)
+        if isinstance(error, trust.NotTrusted) and data is not None:
+            _take_back(core, box, plan, data)
         return Heeded.REFUSED
     return Heeded.DECIDED
+
+
+def _answer(core: Core, box: Dropbox, id: str, error: TreegateError) -> None:
+    more = [f"; {error.hint}"] if error.hint else []
+    more += [f"; at a shell: {error.next}"] if error.next else []
+    shelving.answer(box, core, PENDING, id, f"{error.message}{''.join(more)} ({error.code})")
+
+
+def _take_back(core: Core, box: Dropbox, plan: StoredPlan, data: bytes) -> None:
+    """Takes a word away that did not count, for anybody could have written it: it is not to count later on.
+
+    Permissions may be mended, or `queue.trust_status` set; who means it then writes it again.
+    """
+    old = box.replace(PENDING, plan.id, shelving.STATUS, shelving.expected(core, plan), 0o664)
+    if old is not None and old != data:  # somebody saved it in between: that is looked at next
+        box.replace(PENDING, plan.id, shelving.STATUS, old, 0o664)
 
 
 def _read(box: Dropbox, id: str) -> bytes | None:

@@ -98,7 +98,8 @@ def _reasons(core: Core, plan: StoredPlan) -> bytes:
     if plan.state is State.INVALID and plan.preview is not None:
         lines.append(markdown.problems(plans.model_of(core, plan).problems))
     for decision in core.store.decisions(plan.id, plan.digest):
-        said = f": {markdown.said(decision.comment, 500)}" if decision.comment else ""
+        comment = " ".join(decision.comment.split())
+        said = f": {markdown.said(comment, 500)}" if comment else ""
         lines.append(f"- {markdown.said(decision.reviewer, 200)} said {decision.verdict.value}{said}")
     failure = jobs.failure(core, plan)
     if failure is not None:

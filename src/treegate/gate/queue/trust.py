@@ -22,19 +22,24 @@ from treegate.model.names import visible
 UNVERIFIED = f"{CHANNEL}, identity unverified"
 
 
+class NotTrusted(Denied):
+    """Anybody could have written what stands there."""
+
+    code = "status-not-trusted"
+
+
 def channel(core: Core, box: Dropbox, plan: StoredPlan) -> str:
-    """The channel under which what a status file says counts; raises Denied "status-not-trusted"."""
+    """The channel under which what a status file says counts; raises NotTrusted."""
     if core.config.queue.trust_status:
         return UNVERIFIED
     if core.config.policy.approval.own:
         return CHANNEL  # authors may approve their own plans: there is nobody to keep out
     reason = next(_reasons(core, box.path / PENDING / plan.id, plan), None)
     if reason is not None:
-        raise Denied(
+        raise NotTrusted(
             f"this file does not count: {reason}",
-            code="status-not-trusted",
-            hint="decide at another door; or see docs/queue.md for who must not be able to write here, and for "
-            "queue.trust_status",
+            hint="what it said is taken away; decide at another door, or see docs/queue.md for who must not be able "
+            "to write here, and for queue.trust_status, and write it again",
             next=f"treegate show {plan.id}",
         )
     return CHANNEL
