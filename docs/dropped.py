@@ -205,7 +205,8 @@ def main() -> None:
     head = (
         "Three plans dropped into [the queue](queue.md) and decided on in three ways, as `python docs/dropped.py`\n"
         "lived them, with a worker and a service running (`treegate init /srv/office`, then `treegate worker` and\n"
-        "`treegate serve` there). [Slack](slack.md) is the one of the tests, which signs what it sends as Slack does.\n\n"
+        "`treegate serve` there). [Slack](slack.md) is the one of the tests, which signs what it sends as Slack\n"
+        "does.\n\n"
         "One user of the machine plays everybody here, so nobody could tell who wrote a `status`: this office has\n"
         "`queue.trust_status = true`, and says so of each such decision. Without it, files count where agents are\n"
         "[a user of their own](queue.md#who-could-have-written-it)."

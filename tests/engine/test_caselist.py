@@ -69,3 +69,9 @@ def test_one_that_cannot_be_read_too(projects, monkeypatch):
     monkeypatch.setattr(caselist.os, "lstat", refused)
     with pytest.raises(Unreadable):
         cases.get("Smith")
+
+
+def test_who_lists_them_does_not_mind_that_another_thread_asks_for_one(projects):
+    cases = listed(projects)
+    for case in cases:
+        assert "nobody" + case not in cases

@@ -16,6 +16,7 @@ from queuework import Queue
 
 from treegate.engine.workspace import GENERATION, note_generation
 from treegate.errors import TreegateError
+from treegate.gate import plans
 from treegate.gate.queue.folder import dropbox
 from treegate.model.actors import Role
 from treegate.model.measures import MINUTE
@@ -652,3 +653,35 @@ def test_fsck_makes_no_folder_for_a_plan_of_another_door(shared: Queue):
     done = shared.office.submit(move("a.txt", "b.txt"))
     assert shared.office.gate.fsck() == []
     assert not list(shared.folder.glob(f"*/{done.id}"))
+
+
+# What came with others
+
+
+def test_a_name_as_long_as_a_name_can_be_fails_with_its_message(shared: Queue):
+    """It lies among what failed under a shorter one, for its message has a longer; the others are taken."""
+    shared.drop("{", "a" * 250 + ".json")
+    shared.drop(shared.office.document(move("a.txt", "b.txt")), "b.json")
+    assert [one.how for one in shared.gate.take_drops(shared.gate.drops())] == ["refused", "plan"]
+    name = "a" * 215 + ".json"
+    assert sorted(os.listdir(shared.folder / "failed")) == [name, f"{name}.txt"]
+    assert shared.gate.claims() == []
+
+
+def test_a_fault_of_ours_keeps_back_nobody_else(shared: Queue, monkeypatch: pytest.MonkeyPatch):
+    """The drop is put aside, and says that it was no fault of its own."""
+
+    real, calls = plans.submit, []
+
+    def faulty(*given: object, **more: object) -> object:
+        calls.append(given)
+        if len(calls) == 1:
+            raise ZeroDivisionError
+        return real(*given, **more)  # type: ignore[arg-type]
+
+    shared.drop(shared.office.document(move("a.txt", "b.txt")), "a.json")
+    shared.drop(shared.office.document(move("a.txt", "c.txt")), "b.json")
+    monkeypatch.setattr(plans, "submit", faulty)
+    taken = shared.gate.take_drops(shared.gate.drops())
+    assert [(one.how, one.code) for one in taken] == [("refused", "internal"), ("plan", "")]
+    assert "ZeroDivisionError" in (shared.folder / "failed/a.json.txt").read_text()

@@ -111,3 +111,13 @@ def test_a_case_whose_name_is_not_utf8_is_told_of_and_nothing_is_stored(office: 
         assert told.value.code == "case-not-utf8"
         assert "ca%FFse" in told.value.message
     assert office.gate.list_plans()[0] == []
+
+
+def test_nor_is_anything_copied_out_of_it(office: Office):
+    os.mkdir(os.fsencode(office.root / "projects") + b"/ca\xffse")
+    (office.root / "projects" / os.fsdecode(b"ca\xffse") / "a.txt").write_text("a")
+    operation = {**copy("ca%FFse/a.txt", "Smith/b.txt"), "raw": True}
+    with pytest.raises(PlanError) as told:
+        office.gate.submit(plan(operation, case=None))
+    assert told.value.code == "case-not-utf8"
+    assert office.gate.list_plans()[0] == []

@@ -45,7 +45,8 @@ class CaseList(Mapping[str, str]):
     def __iter__(self) -> Iterator[str]:
         if not self._whole:
             self._look_at_all()
-        return (case for case, volume in self._seen.items() if volume is not None)
+        # a copy, for other threads may ask for one meanwhile
+        return iter([case for case, volume in list(self._seen.items()) if volume is not None])
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

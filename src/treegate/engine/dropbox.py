@@ -28,6 +28,8 @@ CLAIMED, PENDING, DONE, FAILED = ".claimed", "pending", "done", "failed"
 SHELVES = (PENDING, DONE, FAILED)
 PAUSED = "PAUSED"
 ASIDE = ".new"  # the end of a name under which something is written before it is put in place
+_LONGEST = 220  # bytes of a name among what failed: its message has a longer one (NAME_MAX is 255)
+_ENDING = 10  # characters that an ending has at most
 _NO_FLAGS = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
@@ -288,7 +290,10 @@ def _whole(file: int, drop: Drop) -> bytes | None:
 
 
 def _names(name: str) -> Iterator[str]:
-    """A name, then others like it: what failed before may have it already."""
+    """A name, then others like it: what failed before may have it already; shorter than it, if it is very long."""
+    while len(os.fsencode(name)) > _LONGEST:
+        stem, dot, ending = name.rpartition(".")
+        name = f"{stem[:-1]}.{ending}" if dot and len(ending) < _ENDING else name[:-1]
     yield name
     stem, dot, ending = name.rpartition(".")
     for n in range(2, 10_000):

@@ -125,6 +125,11 @@ def due(core: Core) -> list[Job]:
     return found if found and _there(core) else []
 
 
+def held(core: Core) -> bool:
+    """Whether something would begin now, were the workspace not away."""
+    return bool(core.store.recalled(("jobs due",), partial(free, core))) and not _there(core)
+
+
 def free(core: Core) -> list[Job]:
     """The jobs in whose way nothing stands, oldest first, wherever the workspace is."""
     taken = {case for job in jobs.running(core.store) for case in job.cases}

@@ -7,6 +7,8 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import msgspec
 
+from treegate.errors import PlanError
+
 
 class Raw(msgspec.Struct, frozen=True, gc=False):
     """A path or name that is not UTF-8, as percent-encoded bytes: the one tagged form in every document."""
@@ -37,6 +39,15 @@ def untagged(text: Text) -> str:
 
 EffectKind = Literal["made", "moved", "copied", "created", "replaced", "deleted", "restored", "linked", "set"]
 By = Literal["", "move", "copy", "create", "replace"]
+
+
+def check_case(case: str) -> None:
+    """Raises PlanError for a case whose name is not UTF-8: documents name cases, and tell of it to nobody."""
+    name = tagged(case)
+    if isinstance(name, Raw):
+        text = f"the case {name.raw!r} has a name that is not UTF-8, so nobody could be told what is done there"
+        hint = "rename its folder; what lies in it may have such names"
+        raise PlanError(text, code="case-not-utf8", hint=hint)
 
 
 class Effect(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename={"source": "from"}):

@@ -9,6 +9,7 @@ import msgspec
 from treegate.model import table
 from treegate.model.backups import Backups
 from treegate.model.board import Step
+from treegate.model.effects import check_case
 from treegate.model.names import fold_key
 from treegate.model.net import Net, new_children
 from treegate.model.paths import raw_bytes, split
@@ -65,14 +66,17 @@ class Rows:
         yield from self.settings
 
     def header(self) -> table.Header:
-        """What stands first: the cases to lock and how many rows follow."""
+        """What stands first: the cases to lock and how many rows follow; raises PlanError."""
         roots = [place.name.decode("utf-8", "surrogateescape") for place in self.places if place.parent == table.ROOT]
         volumes = {key.split(":")[1] for key in roots if not key.startswith("case:")}
         volumes |= {self.forest.volumes.get(key[5:], "") for key in roots if key.startswith("case:")}
+        cases = sorted(key[5:] for key in roots if key.startswith("case:"))
+        for case in cases:  # those, too, out of which something is only copied
+            check_case(case)
         return table.Header(
             format=table.FORMAT,
             plan_digest=self.net.outcome.plan.digest,
-            cases=sorted(key[5:] for key in roots if key.startswith("case:")),
+            cases=cases,
             volumes=sorted(volumes),
             places=len(self.places),
             checks=len(self.checks),

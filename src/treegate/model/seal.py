@@ -8,14 +8,13 @@ from typing import NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from treegate.errors import PlanError
 from treegate.model import excerpt
 from treegate.model import policy as policies
 from treegate.model.approvals import asked
 from treegate.model.backups import Backups, backups, not_shared, size_of, told
 from treegate.model.capabilities import Capabilities
 from treegate.model.daily import Day, Share, over_day
-from treegate.model.effects import Raw, tagged
+from treegate.model.effects import check_case
 from treegate.model.lines import Lines
 from treegate.model.listing import Listing, write
 from treegate.model.net import Net
@@ -100,11 +99,8 @@ def _cases(net: Net) -> list[str]:
     cases |= {net.case(folder.where) for folder in left if folder is not None}
     if not cases and net.outcome.plan.case:
         cases = {net.outcome.plan.case}
-    for name in map(tagged, cases):
-        if isinstance(name, Raw):
-            text = f"the case {name.raw!r} has a name that is not UTF-8, so nobody could be told what is done there"
-            hint = "rename its folder; what lies in it may have such names"
-            raise PlanError(text, code="case-not-utf8", hint=hint)
+    for case in cases:
+        check_case(case)
     return sorted(cases)
 
 

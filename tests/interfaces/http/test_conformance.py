@@ -34,6 +34,7 @@ ABSENT = {
     "ask": "what the service does on POST /plans/{id}/apply",
     "approve_and_ask": "what the service does on POST /plans/{id}/approve",
     "due": "of who runs the jobs",
+    "held": "of who runs the jobs",
     "carry_out": "of who runs the jobs",
     "carry_on": "of who runs the jobs",
     "take_up": "of who runs the jobs",

@@ -153,8 +153,8 @@ class Store(Reader):
     def gathering(self) -> Iterator[None]:
         """Within it nobody is told of a transaction, and at its end, once, of all of them; for one thread alone."""
         told, found = self.told, Touched()
-        self.told = found.add
         with self.at_hand():
+            self.told = found.add
             try:
                 yield
             finally:

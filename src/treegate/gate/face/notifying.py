@@ -56,6 +56,6 @@ class Notifying(Face):
         """Who a user of Slack is here; raises Denied for somebody whom nobody has named."""
         return naming.of_slack(self._core, user)
 
-    def first_time(self, signature: str) -> bool:
-        """Whether a signed request comes for the first time."""
-        return replays.first(self._core, signature)
+    def first_time(self, signature: str, patience: float | None = None) -> bool:
+        """Whether a signed request comes for the first time; `patience` in seconds, then Busy."""
+        return replays.first(self._core, signature, patience)

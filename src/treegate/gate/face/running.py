@@ -47,6 +47,10 @@ class Running(Face):
         """The jobs that may begin now."""
         return jobs.due(self._core)
 
+    def held(self) -> bool:
+        """Whether jobs wait for nothing but the workspace, which is away."""
+        return jobs.held(self._core)
+
     def carry_out(self, run: str) -> Applied:
         """Does one job, on behalf of whoever asked for it."""
         return jobs.carry_out(self._core, run)

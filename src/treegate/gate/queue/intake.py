@@ -7,6 +7,7 @@ still to be done: something claimed whose plan is not known is handed in; once i
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack, suppress
@@ -37,6 +38,7 @@ from treegate.model.names import visible
 
 _AWAY = frozenset({503, 507})  # the workspace is away, or a disk is full: no fault of the plan's
 _SKEWED = "database-older-than-tree"  # the wrong backup was put back: nor is this
+_log = logging.getLogger("treegate.queue")
 _LATER = (Busy, NeedsRecovery, openplans.TooMany)  # what may be otherwise in a moment
 
 
@@ -106,10 +108,20 @@ def _settled(core: Core, box: Dropbox, id: str) -> Taken:
             return Taken(Took.LATER, id, error.code)
         box.refuse(id, drop, _message(drop, error))
         return Taken(Took.REFUSED, id, error.code)
+    except Exception as error:  # a fault of ours, which is not to keep those that came with it
+        _log.exception("a drop could not be taken")
+        box.refuse(id, drop, _message(drop, _fault(error)))
+        return Taken(Took.REFUSED, id, "internal")
     if known:
         projections.bring(core, id)
     box.let_go(id, drop)
     return Taken(Took.PLAN, id, asked=asked)
+
+
+def _fault(error: Exception) -> TreegateError:
+    """What is said of an error that nobody thought of."""
+    text = f"this went wrong here, and not in the file: {type(error).__name__}"
+    return TreegateError(text, code="internal", hint="report it; the worker's log says where")
 
 
 def _known(core: Core, id: str) -> bool:

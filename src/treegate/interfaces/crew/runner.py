@@ -91,7 +91,7 @@ class Runner:
                 await self._pause()
                 continue
             with contextlib.suppress(TreegateError):  # a database that is locked now is asked again
-                found = await asyncio.to_thread(self._gate.due)  # it looks at the mount, which may hang
+                found = await asyncio.to_thread(self._due)  # it looks at the mount, which may hang
                 for job in sorted(found, key=lambda job: (self._served.get(job.cases, 0), job.seq)):
                     if self._many and len(self._working) >= self._crew.size:
                         break  # whoever is at work goes on to the next by themselves
@@ -100,6 +100,12 @@ class Runner:
                 if self._many and not self._working:
                     self._renew(await asyncio.to_thread(self._unfit))
             await self._pause()
+
+    def _due(self) -> list[Job]:
+        found = self._gate.due()
+        if not found and self._gate.held():  # nothing tells that the workspace is back
+            self._loop.call_soon_threadsafe(self._loop.call_later, LONG, self.wake)
+        return found
 
     def _stirred(self) -> bool:
         """Whether something may be due that was not: somebody called, or wrote to the database; or it is long ago."""
@@ -157,12 +163,17 @@ class Runner:
         try:
             await self._crew.call(self._who, "renew", plan.id)
         except (Busy, NeedsRecovery):
-            self._loop.call_later(LONG, self._tried.discard, (plan.id, plan.preview))
+            self._loop.call_later(LONG, self._once_more, plan)
         except TreegateError as error:  # it stays stale; its author sees why once they ask
             _log.warning("plan %s could not be previewed anew: %s", plan.id, error.code)
         finally:
             self._working.pop(plan.id, None)
             self.wake()
+
+    def _once_more(self, plan: StoredPlan) -> None:
+        """What was in the way of a plan may be gone, and nobody tells of that."""
+        self._tried.discard((plan.id, plan.preview))
+        self.wake()
 
     async def _settle(self) -> None:
         """Unfinished runs are recovered; jobs that were under way are sorted by what became of their runs."""

@@ -43,6 +43,9 @@ class Reply(msgspec.Struct, frozen=True):
     blocks: list[Block] = []
 
 
+PATIENCE = 1.0  # seconds for other writers of the database: Slack waits for three
+
+
 class Answers:
     """Answers people of Slack; `wake` is called once something is approved."""
 
@@ -63,7 +66,7 @@ class Answers:
     async def first_time(self, trigger: str) -> bool:
         """Whether something that somebody did comes for the first time; where that cannot be told now, it does."""
         try:
-            return await asyncio.to_thread(self._gate.first_time, trigger)
+            return await asyncio.to_thread(self._gate.first_time, trigger, PATIENCE)
         except TreegateError:
             return True
 

@@ -55,7 +55,7 @@ class Taking:
                 self._claims = deque(id for id in claims if id not in self._tasks)
             self._backlog.extend(ripe)
         self.feed()
-        if self._settling.waits:
+        if self._settling.waits and not self._backlog:
             return SOON
         return LATER if self._backlog or self._claims else math.inf
 

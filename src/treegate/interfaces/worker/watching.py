@@ -29,10 +29,12 @@ class Watching:
         self._tasks: list[asyncio.Task[None]] = []
         self.blind = False  # nothing tells any more what changes
         self.stirred = asyncio.Event()
+        self._known: list[tuple[int, int] | None] = []
 
     def start(self) -> None:
         """Begins to watch: the folder itself, and all in `pending/`; of what is done there may be very much."""
         self.blind = not self._log.exists()
+        self._known = self._identities()
         every = (self._watch([self._folder, self._log]), self._watch([self._folder / PENDING], deep=True))
         self._tasks = [asyncio.create_task(one) for one in every]
 
@@ -48,6 +50,14 @@ class Watching:
         found, self._changed = self._changed, set()
         self.stirred.clear()
         return found
+
+    def look_around(self) -> None:
+        """Notices that another folder is in the place of the one that is watched, as after a mount: nothing tells."""
+        if self._identities() != self._known:
+            self.blind = True
+
+    def _identities(self) -> list[tuple[int, int] | None]:
+        return [_identity(path) for path in (self._folder, self._folder / PENDING)]
 
     def _tell(self, paths: set[Path]) -> None:
         if self._log in paths:
@@ -71,3 +81,11 @@ class Watching:
             _log.warning("the queue is not watched any more, only looked through: %s", type(error).__name__)
             self.blind = True
             self.stirred.set()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from treegate.engine.caselist import Away
 from treegate.engine.configfile import SECRETS
 from treegate.engine.dropbox import PAUSED, PENDING, SHELVES
 from treegate.engine.mounts import mount_of
@@ -157,6 +158,7 @@ class Worker:
             again = await self._taking.look(_drops_in(changed), everything=changed is None)
             return min(again, SOON) if self._unheeded else again
         except (TreegateError, OSError) as error:  # the workspace is away, and its queue with it
+            self._whole = float("-inf")  # what stirred meanwhile is looked at with all the rest
             _log.warning("the queue cannot be looked at: %s", getattr(error, "code", type(error).__name__))
             return LATER
 
@@ -177,18 +179,21 @@ class Worker:
     def _written(self, changed: set[Path] | None) -> set[str]:
         """The plans whose status files were written since they were looked at last."""
         old = self._stamps
-        now = self._gate.stamps(None if changed is None else _plans_in(changed))
-        due = {id for id, stamp in now.items() if old.get(id) != stamp}
-        if changed is None:
+        if changed is not None:
+            old.update(self._gate.stamps(found := _plans_in(changed)))
+            return found
+        now = self._gate.stamps()
+        if self._stamps is old:  # else all are to be looked at anew
             self._stamps = now
-        else:
-            old.update(now)
-        return due
+        self._watching.look_around()
+        return {id for id, stamp in now.items() if old.get(id) != stamp}
 
     def _heed(self, id: str, *, bring: bool) -> Heeded | None:
         """What came of a look at a status file; None if it could not be looked at."""
         try:
             return self._gate.heed(id, bring=bring)
+        except Away:
+            return None
         except NotFound:  # a folder that is of no plan
             return Heeded.NOTHING
         except TreegateError as error:
