@@ -81,8 +81,10 @@ def test_previews_share(tmp_path):
 
 
 def test_cases_do_not_disturb_each_other(tmp_path):
-    with writing(tmp_path, "Smith"), writing(tmp_path, "Jones"), reading(tmp_path, "Brown"):
-        pass
+    with writing(tmp_path, "Smith"), reading(tmp_path, "Brown"):
+        assert free(tmp_path, "Jones")
+        assert not free(tmp_path, "Smith")
+        assert not free(tmp_path, "Brown")
 
 
 def test_a_killed_process_leaves_no_lock(tmp_path):
@@ -122,12 +124,17 @@ def test_a_forked_child_does_not_keep_its_dead_parent_s_lock(tmp_path):
         os.kill(grandchild, signal.SIGKILL)
 
 
+def copied(ending):
+    """Second handles of the open files whose paths end so."""
+    fds = Path("/proc/self/fd")
+    paths = {int(name): os.path.realpath(fds / name) for name in os.listdir(fds)}
+    return [os.dup(number) for number, path in paths.items() if path.endswith(ending)]
+
+
 def test_a_copy_of_the_file_handle_does_not_keep_a_lock_that_was_let_go(tmp_path):
     """As in the instant between the fork of a child and its closing of what it inherited."""
     with writing(tmp_path, "Smith"):
-        fds = Path("/proc/self/fd")
-        paths = {int(name): os.path.realpath(fds / name) for name in os.listdir(fds)}
-        copies = [os.dup(number) for number, path in paths.items() if path.endswith(".lock")]
+        copies = copied(".lock")
     assert len(copies) == 2
     assert free(tmp_path, "Smith")
     for copy in copies:
@@ -301,9 +308,7 @@ def test_a_forked_child_neither_keeps_it_nor_lets_it_go(tmp_path):
 
 def test_a_copy_of_the_file_handle_does_not_keep_it_once_it_was_let_go(tmp_path):
     with passing_lock(tmp_path, "run_1"):
-        fds = Path("/proc/self/fd")
-        paths = {int(name): os.path.realpath(fds / name) for name in os.listdir(fds)}
-        copies = [os.dup(number) for number, path in paths.items() if path.endswith("/passing")]
+        copies = copied("/passing")
     assert len(copies) == 1
     assert not taken(tmp_path, "run_1")
     os.close(copies[0])

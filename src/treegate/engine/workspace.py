@@ -157,7 +157,8 @@ class Workspace:
         """Every case and the volume it is on, as `CaseList` tells them; raises Away and Unreadable."""
         if self._cases is None:
             single = self.single
-            self._cases = {single: ""} if single else CaseList(self.projects, self.hidden, self._own_device)
+            here = self.projects, self.hidden, self._own_device
+            self._cases = {single: ""} if single is not None else CaseList(*here)
         return self._cases
 
     def look_again(self) -> None:

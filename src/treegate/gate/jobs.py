@@ -121,13 +121,18 @@ def due(core: Core) -> list[Job]:
 
     While the workspace is away nothing may: what was approved is carried out once it is back.
     """
-    found = core.store.recalled(("jobs due",), partial(free, core))
+    found = _free(core)
     return found if found and _there(core) else []
 
 
 def held(core: Core) -> bool:
     """Whether something would begin now, were the workspace not away."""
-    return bool(core.store.recalled(("jobs due",), partial(free, core))) and not _there(core)
+    return bool(_free(core)) and not _there(core)
+
+
+def _free(core: Core) -> list[Job]:
+    """As `free`, asked again only once the database has changed."""
+    return core.store.recalled(("jobs due",), partial(free, core))
 
 
 def free(core: Core) -> list[Job]:

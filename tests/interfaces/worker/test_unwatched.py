@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from workplace import Place
@@ -29,20 +31,38 @@ def test_what_is_dropped_is_taken_though_nothing_tells_of_it(
     assert asyncio.run(taken(place)) is (poll == "1s")
 
 
-async def taken(place: Place) -> bool:
-    """Whether a plan that is dropped while a worker works is taken within three seconds."""
+@asynccontextmanager
+async def working(place: Place) -> AsyncIterator[None]:
+    """A worker in this process, which watches by now."""
     worker = Worker(place.root, place.environ)
     await worker.prepare()
-    working = asyncio.create_task(worker.run())
+    task = asyncio.create_task(worker.run())
     await asyncio.sleep(0.5)
-    place.drop("20260131T120000Z-Smith.json", {"op": "move", "from": "a.txt", "to": "b.txt"})
-    for _ in range(30):
+    try:
+        yield
+    finally:
+        worker.end()
+        await task
+
+
+async def seen(look: Callable[[], list[Path]], seconds: float) -> list[Path]:
+    """What there is to see, once there is something or the time is over."""
+    for _ in range(int(seconds * 10)):
+        if found := look():
+            return found
         await asyncio.sleep(0.1)
-        if found := list(place.queue.glob("pending/*/validation.md")):
-            break
-    worker.end()
-    await working
-    return bool(found)
+    return []
+
+
+def drop(place: Place) -> None:
+    place.drop("20260131T120000Z-Smith.json", {"op": "move", "from": "a.txt", "to": "b.txt"})
+
+
+async def taken(place: Place) -> bool:
+    """Whether a plan that is dropped while a worker works is taken within three seconds."""
+    async with working(place):
+        drop(place)
+        return bool(await seen(lambda: list(place.queue.glob("pending/*/validation.md")), 3))
 
 
 def test_a_folder_that_is_made_anew_is_looked_through(place: Place):
@@ -54,23 +74,10 @@ def test_a_folder_that_is_made_anew_is_looked_through(place: Place):
 
 async def decided(place: Place) -> bool:
     """Whether an edit of `status` is heeded within five seconds, after somebody removed `pending/`."""
-    worker = Worker(place.root, place.environ)
-    await worker.prepare()
-    working = asyncio.create_task(worker.run())
-    await asyncio.sleep(0.5)
-    (place.queue / "pending").rmdir()
-    await asyncio.sleep(1.5)
-    place.drop("20260131T120000Z-Smith.json", {"op": "move", "from": "a.txt", "to": "b.txt"})
-    for _ in range(50):
-        await asyncio.sleep(0.1)
-        if found := list(place.queue.glob("pending/*/status")):
-            break
-    text = found[0].read_text()
-    found[0].write_text(text.replace("pending", "approved", 1).replace("by:", "by: Rita", 1))
-    for _ in range(50):
-        await asyncio.sleep(0.1)
-        if done := list(place.queue.glob("done/*/receipt.json")):
-            break
-    worker.end()
-    await working
-    return bool(done)
+    async with working(place):
+        (place.queue / "pending").rmdir()
+        await asyncio.sleep(1.5)
+        drop(place)
+        (status,) = await seen(lambda: list(place.queue.glob("pending/*/status")), 5)
+        status.write_text(status.read_text().replace("pending", "approved", 1).replace("by:", "by: Rita", 1))
+        return bool(await seen(lambda: list(place.queue.glob("done/*/receipt.json")), 5))

@@ -23,6 +23,7 @@ from treegate.render.blocks import Block
 from treegate.render.text import clip, inert
 
 PATIENCE = 10.0  # seconds for those who have asked when the process ends
+WRITERS = 1.0  # seconds for other writers of the database: Slack waits for three
 LISTED = 25  # plans of a list
 WIDE = 300  # characters of each: all that a message says may come to some 13,000
 _log = logging.getLogger("treegate.slack")
@@ -41,9 +42,6 @@ class Reply(msgspec.Struct, frozen=True):
 
     text: str
     blocks: list[Block] = []
-
-
-PATIENCE = 1.0  # seconds for other writers of the database: Slack waits for three
 
 
 class Answers:
@@ -66,7 +64,7 @@ class Answers:
     async def first_time(self, trigger: str) -> bool:
         """Whether something that somebody did comes for the first time; where that cannot be told now, it does."""
         try:
-            return await asyncio.to_thread(self._gate.first_time, trigger, PATIENCE)
+            return await asyncio.to_thread(self._gate.first_time, trigger, WRITERS)
         except TreegateError:
             return True
 

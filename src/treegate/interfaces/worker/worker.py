@@ -90,6 +90,8 @@ class Worker:
         try:
             while not self._ending:
                 changed: set[Path] | None = self._watching.changed()
+                if self._watching.blind:
+                    self._runner.pauses = PAUSE
                 every = self._every()
                 if time.monotonic() - self._whole >= every:
                     self._whole, changed = time.monotonic(), None
@@ -100,8 +102,6 @@ class Worker:
 
     def _every(self) -> float:
         """Seconds between two looks at everything."""
-        if self._watching.blind:
-            self._runner.pauses = PAUSE
         return self._poll * (TOLD if self._told and not self._watching.blind else 1)
 
     async def once(self) -> None:
