@@ -685,3 +685,17 @@ def test_a_fault_of_ours_keeps_back_nobody_else(shared: Queue, monkeypatch: pyte
     taken = shared.gate.take_drops(shared.gate.drops())
     assert [(one.how, one.code) for one in taken] == [("refused", "internal"), ("plan", "")]
     assert "ZeroDivisionError" in (shared.folder / "failed/a.json.txt").read_text()
+
+
+def test_what_waits_for_the_workspace_alone_is_known(shared: Queue):
+    """So that whoever runs jobs looks again soon: nothing tells that it is back."""
+    shared.office.configure(policy_approval_rule='[{when = {only = ["made", "moved"]}, required = 0}]')
+    shared.took(shared.office.document(move("a.txt", "b.txt")))
+    assert not shared.gate.held()
+    area, away = shared.office.root / ".treegate", shared.office.root / "away"
+    area.rename(away)
+    assert shared.gate.due() == []
+    assert shared.gate.held()
+    away.rename(area)
+    assert not shared.gate.held()
+    assert shared.carry_out() == 1
