@@ -1,4 +1,4 @@
-"""The Linux system calls that Python's `os` lacks, by ctypes: statx, openat2, renameat2, utimensat, syncfs.
+"""The Linux system calls that Python's `os` lacks, by ctypes: statx, openat2, renameat2, utimensat, syncfs and others.
 
 Each raises OSError with the kernel's errno. Prototypes are declared once, so that a call costs about a
 microsecond. Numbers and layouts: statx(2), openat2(2), rename(2), utimensat(2), syscall(2) and `linux/stat.h`.
@@ -72,6 +72,7 @@ _renameat2 = _function("renameat2", c_int, c_char_p, c_int, c_char_p, c_uint)
 _utimensat = _function("utimensat", c_int, c_char_p, c_char_p, c_int)
 _futimens = _function("futimens", c_int, c_char_p)
 _syncfs = _function("syncfs", c_int)
+_name_to_handle_at = _function("name_to_handle_at", c_int, c_char_p, c_char_p, c_char_p, c_int)
 _openat2 = _by_number(_OPENAT2, c_int, c_char_p, c_char_p, c_size_t)
 
 
@@ -101,6 +102,24 @@ def openat2(dir_fd: int, path: bytes, flags: int, resolve: int) -> int:
     if fd < 0:
         raise _error(path)
     return fd
+
+
+_HANDLE = struct.Struct("=Ii")  # struct file_handle: length, type; the handle itself follows
+_HANDLE_MOST = 128  # MAX_HANDLE_SZ
+
+
+def file_handle(dir_fd: int, name: bytes) -> tuple[int, bytes]:
+    """The handle by which a filesystem knows an entry (a link itself) for as long as it exists: its type, its bytes.
+
+    No other entry ever has the same, also where an inode is used again. EOPNOTSUPP where there are none. See
+    name_to_handle_at(2).
+    """
+    buffer = ctypes.create_string_buffer(_HANDLE.pack(_HANDLE_MOST, 0), _HANDLE.size + _HANDLE_MOST)
+    mount = ctypes.create_string_buffer(4)
+    if _name_to_handle_at(dir_fd, name, buffer, mount, 0):
+        raise _error(name)
+    length, kind = _HANDLE.unpack_from(buffer)
+    return kind, buffer.raw[_HANDLE.size : _HANDLE.size + length]
 
 
 def set_mtime(dir_fd: int, name: bytes, mtime: int) -> None:

@@ -22,8 +22,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     processes: int = 256
     open_files: int = 1024
     output: int = 16 << 20  # of stdout and stderr together
-    written: int = 2 << 30  # to its view of the cases
-    entries: int = 1_000_000  # files, folders and links that it makes or touches there
+    written: int = 1 << 30  # to its view of the cases
+    entries: int = 250_000  # files, folders and links that it makes or touches there
     temporary: int = 256 << 20  # to /tmp
     copied: int = 1 << 30  # what a private copy may come to, where there is no overlay
 
