@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -62,6 +63,30 @@ class Blobs:
                 made = True
         if made:
             self._sync()
+
+    def keep(self, fd: int) -> tuple[str, int]:
+        """Keeps all that a handle for reading holds, from its start; its SHA-256 and size. Durable after `settle`."""
+        data = os.pread(fd, CHUNK, 0)
+        if len(data) < CHUNK:
+            sha256 = hashlib.sha256(data).hexdigest()
+            if self.size(sha256) is None:
+                self._write(sha256, data)
+            return sha256, len(data)
+        with open(os.dup(fd), "rb") as file:
+            file.seek(0)
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        if self.size(sha256) is None:
+            with contextlib.closing(self.receive(sha256)) as incoming:
+                place = 0
+                while data := os.pread(fd, CHUNK, place):
+                    incoming.write(data)
+                    place += len(data)
+                incoming.keep()
+        return sha256, os.fstat(fd).st_size
+
+    def settle(self) -> None:
+        """Makes durable what `keep` kept."""
+        self._sync()
 
     def _write(self, sha256: str, data: bytes) -> None:
         assert hashlib.sha256(data).hexdigest() == sha256

@@ -1,4 +1,4 @@
-"""The Linux system calls that Python's `os` lacks, by ctypes: statx, openat2, renameat2, utimensat, syncfs and others.
+"""The Linux system calls that Python's `os` lacks, by ctypes: statx, openat2, renameat2, utimensat and others.
 
 Each raises OSError with the kernel's errno. Prototypes are declared once, so that a call costs about a
 microsecond. Numbers and layouts: statx(2), openat2(2), rename(2), utimensat(2), syscall(2) and `linux/stat.h`.

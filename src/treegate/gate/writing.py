@@ -7,13 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import UNSET, structs
 
 from treegate.errors import UsageError
 from treegate.gate.core import Core
 from treegate.model import paths, worksheet
 from treegate.model.actors import Action
-from treegate.model.draft import Change, plan_of
+from treegate.model.draft import Change, plan_of, within
 from treegate.model.operations import Move, Operation
 from treegate.model.plan import Plan
 from treegate.model.tree import Kind, Tree, unpack
@@ -46,20 +45,12 @@ def of_changes(case: str, changes: Iterable[Change], title: str = "", reason: st
         raise UsageError("none of this changes anything, so there is no plan", code="nothing-edited")
     if not paths.is_utf8(case):  # no plan can name it as its case, so paths begin with it
         return document(operations, "", title, reason)
-    return document([_within(case, operation) for operation in operations], case, title, reason)
+    return document([within(case, operation) for operation in operations], case, title, reason)
 
 
 def _from_projects(change: Change, case: str) -> Change:
     source, target = (f"{case}/{path}" if path else "" for path in (change.source, change.target))
     return change._replace(source=source, target=target)
-
-
-def _within(case: str, operation: Operation) -> Operation:
-    """An operation whose paths begin with the case, with paths that start in it."""
-    head = f"{paths.to_raw(case) if operation.raw is True else case}/"
-    keys = {"source", "path", "to"} & set(operation.__struct_fields__)
-    given = {key: getattr(operation, key) for key in keys}
-    return structs.replace(operation, **{key: v.removeprefix(head) for key, v in given.items() if v is not UNSET})
 
 
 def of_pairs(core: Core, case: str, pairs: Sequence[Pair], title: str = "", reason: str = "") -> bytes:

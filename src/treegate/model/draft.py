@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from treegate.model import paths
 from treegate.model.board import Slot
@@ -204,7 +204,7 @@ class _Draft:
             else:
                 yield self._move(node, self._aside(node))
         change = self.changes[entry]
-        text, raw = _written(self._path(self._at[entry]))
+        text, raw = written_paths(self._path(self._at[entry]))
         self._stand(entry, None)
         yield Delete(path=text[0], recursive=True if change.is_dir and change.recursive else UNSET, raw=raw), change
 
@@ -240,7 +240,7 @@ class _Draft:
         if entry not in self._at:
             operation = _made(change, to, if_exists)
         else:
-            text, raw = _written(self._path(self._at[entry]), to)
+            text, raw = written_paths(self._path(self._at[entry]), to)
             operation = Move(source=text[0], to=text[1], if_exists=if_exists, raw=raw)
         self._stand(entry, slot)
         return operation, change
@@ -253,14 +253,15 @@ class _Unsteady:
         ends = [change.source for change in changes if change.kind in ("move", "delete")]
         ends += [end for change in changes for end in (change.target, change.replaced) if end]
         self._ends = set(ends)
-        self._above = {above for end in self._ends for above in _folders_above(end)}
+        self._above = {above for end in self._ends for above in folders_above(end)}
 
     def concerns(self, path: str) -> bool:
         """Whether something changes at a path, in it, or above it."""
-        return path in self._ends or path in self._above or any(a in self._ends for a in _folders_above(path))
+        return path in self._ends or path in self._above or any(a in self._ends for a in folders_above(path))
 
 
-def _folders_above(path: str) -> Iterator[str]:
+def folders_above(path: str) -> Iterator[str]:
+    """The folders in which a path lies, innermost first."""
     above = paths.split(path)[0]
     while above:
         yield above
@@ -269,7 +270,7 @@ def _folders_above(path: str) -> Iterator[str]:
 
 def _made(change: Change, to: str, if_exists: Any) -> Operation:
     """The operation that brings something new to a path."""
-    text, raw = _written(to, change.source or change.link or to)
+    text, raw = written_paths(to, change.source or change.link or to)
     if change.kind == "restore":
         return Restore(run=change.run, entry=change.entry, to=text[0], raw=raw)
     if change.kind == "mkdir":
@@ -284,13 +285,13 @@ def _made(change: Change, to: str, if_exists: Any) -> Operation:
 
 
 def _replace(change: Change) -> Operation:
-    text, raw = _written(change.target)
+    text, raw = written_paths(change.target)
     mode, mtime = _looks(change)
     return Replace(path=text[0], blob=f"sha256:{change.sha256}", mode=mode, mtime=mtime, raw=raw)
 
 
 def _set(change: Change, path: str) -> Operation:
-    text, raw = _written(path)
+    text, raw = written_paths(path)
     mode, mtime = _looks(change)
     return Set(path=text[0], mode=mode, mtime=mtime, raw=raw)
 
@@ -300,11 +301,19 @@ def _looks(change: Change) -> tuple[Any, Any]:
     return mode, UNSET if change.mtime is None else moment(change.mtime)
 
 
-def _written(*texts: str) -> tuple[list[str], Any]:
+def written_paths(*texts: str) -> tuple[list[str], Any]:
     """Paths as a plan writes them: percent-encoded, all of them, where one is not UTF-8 (then with `raw`)."""
     if all(map(paths.is_utf8, texts)):
         return list(texts), UNSET
     return [paths.to_raw(text) for text in texts], True
+
+
+def within(case: str, operation: Operation) -> Operation:
+    """An operation whose paths begin with the case, with paths that start in it."""
+    head = f"{paths.to_raw(case) if operation.raw is True else case}/"
+    keys = {"source", "path", "to"} & set(operation.__struct_fields__)
+    given = {key: getattr(operation, key) for key in keys}
+    return structs.replace(operation, **{key: v.removeprefix(head) for key, v in given.items() if v is not UNSET})
 
 
 def moment(nanoseconds: int) -> str:

@@ -1,4 +1,4 @@
-"""Differences: what either way of capture says of a view, one after the other as it finds them, and who keeps contents.
+"""Differences: what either way of capture says of a view, one by one as it finds them, and who keeps contents.
 
 Paths begin with the case's name; names that are not UTF-8 are spelled with surrogates (`os.fsdecode`).
 """

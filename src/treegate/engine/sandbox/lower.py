@@ -53,6 +53,11 @@ class Lower:
         above, _, name = path.rpartition(b"/")
         return handles.open_file(self._folder(above), name)
 
+    def attributes(self, path: bytes) -> dict[str, bytes]:
+        """The extended attributes of an entry that anybody may set, by name."""
+        above, _, name = path.rpartition(b"/")
+        return marks.attributes(marks.reach(self._folder(above), name))
+
     def below(self, path: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
         """Everything in a folder, at any depth, each folder before what it holds."""
         todo = [path]

@@ -1,7 +1,7 @@
 """The marks that an overlay leaves in its upper layer: of which entry of the lower one is this what became of it?
 
-See Documentation/filesystems/overlayfs.rst of the kernel, and `struct ovl_fh` of its fs/overlayfs/overlayfs.h for what
-`origin` holds. They are extended attributes of the `trusted` kind: to whoever may not see them they read as absent.
+See Documentation/filesystems/overlayfs.rst of the kernel, and `struct ovl_fh` of its
+fs/overlayfs/overlayfs.h for what `origin` holds. They are extended attributes of the `trusted` kind: to whoever may not see them they read as absent.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from treegate.engine import syscalls
 _OPAQUE, _REDIRECT = "trusted.overlay.opaque", "trusted.overlay.redirect"
 _METACOPY, _ORIGIN = "trusted.overlay.metacopy", "trusted.overlay.origin"
 _TYPE_AT, _HANDLE_AT = 4, 21  # in `origin`: the type of the handle, and the handle itself
+_OTHERS = ("trusted.", "security.")  # nobody in a sandbox can set these
 _ABSENT = (errno.ENODATA, errno.ENOTSUP)
 
 
@@ -47,6 +48,22 @@ def origin(path: bytes) -> bytes | None:
     if not mark:  # empty where the lower filesystem has no handles
         return None
     return mark[_TYPE_AT : _TYPE_AT + 1] + mark[_HANDLE_AT:]
+
+
+def reach(folder: int, name: bytes) -> bytes:
+    """A path by which this process reaches an entry of a folder that it holds: some calls take no handles."""
+    return b"/proc/self/fd/%d/%s" % (folder, name)
+
+
+def attributes(path: bytes) -> dict[str, bytes]:
+    """The extended attributes of an entry that anybody may set, by name."""
+    try:
+        names = [name for name in os.listxattr(path, follow_symlinks=False) if not name.startswith(_OTHERS)]
+    except OSError as error:
+        if error.errno not in _ABSENT:
+            raise
+        return {}
+    return {name: os.getxattr(path, name, follow_symlinks=False) for name in names}
 
 
 def handle(folder: int, name: bytes) -> bytes | None:

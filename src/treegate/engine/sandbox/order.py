@@ -29,10 +29,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """A case that a command sees: its name, and its folder here."""
+    """A case that a command sees: its name, its folder here, and names directly in it that are not to be seen."""
 
     name: str
     folder: str
+    hidden: tuple[str, ...] = (".treegate",)
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +92,7 @@ class Exited(msgspec.Struct, frozen=True, tag=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something in what a command did that no plan can do, or that is to be known of it; `path` starts at the case."""
+    """Something a command did that no plan can do, or that is to be known of it; `path` starts at the case."""
 
     code: str  # kebab-case, a row of model.problems.CODES
     path: str

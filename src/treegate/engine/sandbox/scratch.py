@@ -49,7 +49,9 @@ def _format(path: str, entries: int) -> None:
     tool = shutil.which("mkfs.ext4", path="/usr/sbin:/sbin:/usr/bin:/bin")
     if tool is None:
         raise FileNotFoundError(errno.ENOENT, "mkfs.ext4 is not installed")
-    done = subprocess.run([tool, *_MKFS, "-N", str(entries + 64), path], capture_output=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [tool, *_MKFS, "-N", str(entries + 64), path], capture_output=True, stdin=subprocess.DEVNULL
+    )
     if done.returncode:
         raise OSError(errno.EIO, f"mkfs.ext4: {done.stderr.decode('utf-8', 'replace').strip()}")
 

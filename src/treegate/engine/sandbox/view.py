@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -16,7 +17,6 @@ from typing import NamedTuple
 from treegate.engine import handles
 from treegate.engine.sandbox import idmap, mounting
 from treegate.engine.sandbox.order import SANDBOX_USER, Case
-
 
 _OPTIONS = "redirect_dir=on,metacopy=on,index=off,volatile"
 _MARK = "trusted.treegate"
@@ -66,6 +66,7 @@ def _overlay(case: Case, name: str, area: str, below: str) -> tuple[Layer, Owner
     facts = os.stat(lower)
     os.chown(upper, facts.st_uid, facts.st_gid)
     os.chmod(upper, facts.st_mode & 0o7777)
+    hide(lower, upper, case.hidden)
     os.utime(upper, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     mount(lower, upper, work, seen)
     return Layer(case, lower, upper, seen), owner
@@ -88,6 +89,13 @@ def _folder(*parts: str) -> str:
     path = os.path.join(*parts)
     os.makedirs(path, mode=0o700, exist_ok=True)
     return path
+
+
+def hide(lower: str, upper: str, names: Sequence[str]) -> None:
+    """Has an overlay not show some names of its lower layer's top, by what it marks vacated names with itself."""
+    for name in names:
+        if os.path.lexists(os.path.join(lower, name)):
+            os.mknod(os.path.join(upper, name), stat.S_IFCHR, os.makedev(0, 0))
 
 
 def mount(lower: str, upper: str, work: str, target: str) -> None:
@@ -113,7 +121,7 @@ def prove(below: str) -> None:
     raise Unfit("the marks of an overlay cannot be read here")
 
 
-def rehearse(area: str, below: str) -> None:
+def rehearse(below: str) -> None:
     """Raises Unfit unless a folder and a file that are renamed in an overlay leave the marks that tell so."""
     lower, upper, work, seen = (_folder(below, "rehearsal", name) for name in ("lower", "upper", "work", "seen"))
     os.mkdir(os.path.join(lower, "folder"))

@@ -1,0 +1,85 @@
+"""Writing down what a command did: contents into the blob store, operations into the document of a plan.
+
+In passing: of what was made nothing is held but what has to come before it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+import msgspec
+
+from treegate.engine.sandbox.difference import Changed, Difference
+from treegate.engine.sandbox.order import Captured, Finding
+from treegate.model import paths
+from treegate.model.capture import Captured as Taken
+from treegate.model.capture import mkdir
+from treegate.model.draft import within
+from treegate.model.operations import Operation
+
+_MOST_TOLD = 1000  # findings, and changed paths, that are listed
+
+
+class Writer:
+    """Takes differences in, and writes the plan that makes them; `case` is the one case, "" where there are more."""
+
+    def __init__(self, case: str, folder: str) -> None:
+        self._case = case if paths.is_utf8(case) else ""  # else no plan can name it
+        self._spool: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self._taken = Taken()
+        self._findings: list[Finding] = []
+        self._changed: list[str] = []
+        self._more = 0
+
+    def take(self, differences: Iterable[Difference]) -> None:
+        """Takes in what was found in one case."""
+        for difference in differences:
+            if isinstance(difference, Finding):
+                if len(self._findings) < _MOST_TOLD:
+                    self._findings.append(difference)
+            elif isinstance(difference, Changed):
+                self._note(difference.path)
+            else:
+                for operation in self._taken.take(difference):
+                    self._spool.write(self._encoded(operation))
+
+    def _note(self, path: str) -> None:
+        if len(self._changed) < _MOST_TOLD:
+            self._changed.append(path)
+        else:
+            self._more += 1
+
+    def _encoded(self, operation: Operation) -> bytes:
+        return msgspec.json.encode(within(self._case, operation) if self._case else operation) + b"\n"
+
+    def write(self, path: str, title: str, reason: str) -> Captured:
+        """Writes the document, durably; what is told of it."""
+        first, folders = self._taken.first()
+        count = 0
+        with open(path, "wb") as file:
+            file.write(self._head(title, reason))
+            for line in self._lines(first, folders):
+                file.write(b",\n" if count else b"\n")
+                file.write(line[:-1])
+                count += 1
+            file.write(b"\n]}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._spool.close()
+        return Captured(
+            operations=count, findings=tuple(self._findings), changed=tuple(self._changed), changed_more=self._more
+        )
+
+    def _head(self, title: str, reason: str) -> bytes:
+        given = {"title": title, "reason": reason, "case": self._case}
+        head = {"version": 1, **{key: value for key, value in given.items() if value}}
+        return msgspec.json.encode(head)[:-1] + b',"operations":['
+
+    def _lines(self, first: list[Operation], folders: set[str]) -> Iterator[bytes]:
+        yield from map(self._encoded, first)
+        made = {self._encoded(mkdir(path)) for path in folders}
+        self._spool.seek(0)
+        yield from (line for line in self._spool if line not in made)

@@ -1,0 +1,215 @@
+"""Capture from an overlay: what a command did to one case, read from the upper layer's marks and the case below.
+
+The view itself is never read: it says what is there, and not where it came from. In proportion to what was changed.
+What needs all the rest to be known (files with several names, files that lost their way back, files written over
+others) waits until the walk is over.
+"""
+
+from __future__ import annotations
+
+import os
+import stat as st
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from treegate.engine import handles, posix
+from treegate.engine.sandbox import findings, marks
+from treegate.engine.sandbox.difference import Changed, Difference, Keeper
+from treegate.engine.sandbox.lower import Lower
+from treegate.engine.sandbox.teller import Found, Teller
+from treegate.engine.sandbox.view import Layer
+from treegate.model.capture import Gone
+
+
+class _Folder(NamedTuple):
+    """A folder of the upper layer: its path in the view, and the folder of the case that shows through it, if any."""
+
+    path: bytes
+    home: bytes | None
+
+
+class OverlayCapture:
+    """What happened to one case; iterated once, and closed.
+
+    `since` is when the command began, in nanoseconds of the clock that dates changes (CLOCK_REALTIME_COARSE);
+    `opened` are the files of the case that it opened, where that is known: what was made may be a copy of one.
+    """
+
+    def __init__(self, layer: Layer, keeper: Keeper, since: int, opened: frozenset[bytes] = frozenset()) -> None:
+        self._lower = Lower(layer.lower)
+        self._upper = handles.open_root(layer.upper)
+        self._tell = Teller(layer.case.name, self._lower, self._upper, keeper, since, opened)
+        self._case = layer.case.name
+        self._hidden = frozenset(map(os.fsencode, layer.case.hidden))
+        self._gone: dict[bytes, bool] = {}  # places that are empty or another's now; whether a folder was there
+        self._groups: dict[int, list[Found]] = {}  # by inode
+        self._strays: list[Found] = []
+        self._over: list[Found] = []
+
+    def close(self) -> None:
+        """Gives all handles back."""
+        self._lower.close()
+        handles.close(self._upper)
+
+    def __iter__(self) -> Iterator[Difference]:
+        yield from self._case_folder()
+        todo = [_Folder(b"", b"")]
+        while todo:
+            yield from self._folder(todo.pop(), todo)
+        for group in self._groups.values():
+            yield from self._group(group)
+        yield from self._find_strays()
+        for found in self._over:
+            yield from self._written_over(found)
+        yield from self._deleted_meanwhile()
+
+    # -- the walk
+
+    def _case_folder(self) -> Iterator[Difference]:
+        was = self._lower.stat(b"")
+        if was is not None and st.S_IMODE(os.fstat(self._upper).st_mode) != st.S_IMODE(was.st_mode):
+            yield findings.case_folder(self._case)
+
+    def _folder(self, folder: _Folder, todo: list[_Folder]) -> Iterator[Difference]:
+        below: list[_Folder] = []
+        with handles.closing(handles.open_dir(self._upper, folder.path)) as fd:
+            for name in sorted(posix.names(fd)):
+                facts = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                low = None if folder.home is None else _joined(folder.home, name)
+                found = Found(_joined(folder.path, name), low, facts, marks.reach(fd, name))
+                if st.S_ISDIR(facts.st_mode):
+                    home = self._home_of_folder(found, folder.home)
+                    below.append(_Folder(found.path, home))
+                    yield from self._at(found, home)
+                else:
+                    yield from self._leaf(found, folder.home)
+        todo.extend(reversed(below))
+
+    def _home_of_folder(self, found: Found, above: bytes | None) -> bytes | None:
+        if marks.is_new_folder(found.at):
+            return None
+        redirect = marks.redirect(found.at)
+        if redirect is not None:
+            return _redirected(redirect, above)
+        was = None if found.low is None else self._lower.stat(found.low)
+        return found.low if was is not None and st.S_ISDIR(was.st_mode) else None
+
+    def _leaf(self, found: Found, above: bytes | None) -> Iterator[Difference]:
+        if not (st.S_ISREG(found.facts.st_mode) or found.is_link):
+            if not (st.S_ISCHR(found.facts.st_mode) and found.facts.st_rdev == 0):  # else a name that was vacated
+                yield findings.special(self._tell.path(found.path), found.facts.st_mode)
+            yield from self._vacated(found.low)
+            return
+        if not found.is_link and marks.has_lower_content(found.at):
+            redirect = marks.redirect(found.at)
+            found = found._replace(below=found.low if redirect is None else _redirected(redirect, above))
+        else:
+            found = found._replace(origin=marks.origin(found.at))
+        if found.facts.st_nlink > 1:
+            self._groups.setdefault(found.facts.st_ino, []).append(found._replace(at=b""))
+        else:
+            yield from self._single(found)
+
+    def _single(self, found: Found) -> Iterator[Difference]:
+        """A file or link with one name."""
+        if found.below is not None:
+            yield from self._at(found, found.below)
+        elif found.origin is None:
+            yield from self._newcomer(found)
+        elif found.low is not None and self._lower.handle(found.low) == found.origin:
+            yield from self._at(found, found.low)
+        else:
+            self._strays.append(found._replace(at=b""))
+            yield from self._vacated(found.low)
+
+    def _newcomer(self, found: Found) -> Iterator[Difference]:
+        """What came from nowhere: new, or what was written beside an entry and then put in its place."""
+        was = None if found.low is None else self._lower.stat(found.low)
+        if was is not None and not found.is_link and st.S_ISREG(was.st_mode):
+            self._over.append(found._replace(at=b""))
+        else:
+            yield from self._at(found, None)
+
+    def _at(self, found: Found, home: bytes | None) -> Iterator[Difference]:
+        """An entry of which it is known what it was."""
+        if home != found.low:
+            yield from self._vacated(found.low)
+        yield from self._tell.entry(found, home)
+
+    def _vacated(self, low: bytes | None) -> Iterator[Difference]:
+        """Says that what had a place of the case is not there any more."""
+        if low is None or low in self._gone or low in self._hidden:
+            return
+        was = self._lower.stat(low)
+        if was is not None:
+            self._gone[low] = st.S_ISDIR(was.st_mode)
+            yield Gone(self._tell.path(low), self._gone[low], st.S_ISREG(was.st_mode))
+
+    # -- what waited
+
+    def _group(self, group: list[Found]) -> Iterator[Difference]:
+        """One file with several names: it is the one of the case at one of them, and copies of it at the others."""
+        first = next((found for found in group if self._is_at_home(found)), group[0])
+        if first.below is None and first.origin is not None and not self._is_at_home(first):
+            self._strays.append(first)
+            yield from self._vacated(first.low)
+        else:
+            yield from self._single(first)
+        for found in group:
+            if found is not first:
+                yield from self._vacated(found.low)
+                yield from self._tell.linked(found, first)
+
+    def _is_at_home(self, found: Found) -> bool:
+        if found.low is None:
+            return False
+        if found.below is not None:
+            return found.below == found.low
+        return found.origin is not None and self._lower.handle(found.low) == found.origin
+
+    def _find_strays(self) -> Iterator[Difference]:
+        """Files that were moved and written anew: only a handle says which of the vacated places they had."""
+        if not self._strays:
+            return
+        homes = self._vacated_handles({found.origin for found in self._strays})
+        for found in self._strays:
+            yield from self._tell.entry(found, homes.pop(found.origin, None))
+
+    def _vacated_handles(self, wanted: set[bytes | None]) -> dict[bytes | None, bytes]:
+        found: dict[bytes | None, bytes] = {}
+        for place, is_dir in self._gone.items():
+            inside = (path for path, facts in self._lower.below(place) if not st.S_ISDIR(facts.st_mode))
+            for path in inside if is_dir else (place,):
+                handle = self._lower.handle(path)
+                if handle in wanted and path not in self._tell.claimed:
+                    found.setdefault(handle, path)
+                    if len(found) == len(wanted):
+                        return found
+        return found
+
+    def _written_over(self, found: Found) -> Iterator[Difference]:
+        """What has the place of a file that was there before: that file written anew, unless it is elsewhere now."""
+        assert found.low is not None
+        if found.low in self._tell.claimed:
+            yield from self._at(found, None)
+        else:
+            yield from self._tell.entry(found, found.low)
+
+    def _deleted_meanwhile(self) -> Iterator[Difference]:
+        """What others changed of all that was deleted."""
+        for place, is_dir in self._gone.items():
+            if place in self._tell.claimed:
+                continue
+            yield from self._tell.changed(place)
+            for path, facts in self._lower.below(place) if is_dir else ():
+                if self._tell.is_changed(facts):
+                    yield Changed(self._tell.path(path))
+
+
+def _joined(above: bytes, name: bytes) -> bytes:
+    return above + b"/" + name if above else name
+
+
+def _redirected(redirect: bytes, above: bytes | None) -> bytes:
+    """The place that a mark names: from the top of the case, or beside, in the folder that shows through."""
+    return redirect[1:] if redirect.startswith(b"/") else _joined(above or b"", redirect)
