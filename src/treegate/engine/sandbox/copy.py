@@ -26,7 +26,6 @@ from treegate.model.tree import MOUNT_ROOT, Facts, Kind, unpack
 ENTRY = 4096  # bytes that an entry counts for, besides what it holds
 _TICK = 10_000_000  # nanoseconds: no clock that dates changes is coarser
 _COARSE = 5  # CLOCK_REALTIME_COARSE
-_AREA = b".treegate"
 
 
 class _Folder(NamedTuple):
@@ -60,18 +59,20 @@ class PrivateCopy:
         self.size = 0  # bytes; each entry counts for ENTRY besides what it holds
         self._limit, self._owner = limit, owner
         self._first: dict[tuple[int, int], int] = {}  # files with several names
+        self._counted: set[tuple[int, int]] = set()
         self._attributes_said = False
         self._filler = Filler()
         self._held = ExitStack()
         try:
-            self.top = self._held.enter_context(handles.closing(handles.open_root(into)))
-            self._roots = [
-                self._held.enter_context(handles.closing(handles.open_root(case.folder))) for case in cases
-            ]
+            self.top = self._hold(into)
+            self.roots = [self._held.enter_context(handles.closing(handles.open_root(case.folder))) for case in cases]
             self._make()
         except BaseException:
             self._held.close()
             raise
+
+    def _hold(self, folder: str) -> int:
+        return self._held.enter_context(handles.closing(handles.open_root(folder)))
 
     def __enter__(self) -> Self:
         return self
@@ -107,7 +108,7 @@ class PrivateCopy:
         self._settle()
 
     def _copy_folder(self, folder: _Folder, todo: list[_Folder]) -> None:
-        with handles.closing(self.open_home(folder.number)) as source:
+        with handles.closing(self._open_source(folder)) as source:
             if folder.number < len(self.cases):
                 self.homes.set_facts(folder.number, posix.packed_of(source))
             self._look_at_attributes(source, folder.path)
@@ -128,17 +129,19 @@ class PrivateCopy:
         return unpack(self.homes.facts(number)).kind
 
     def open_home(self, number: int) -> int:
-        """A handle of a folder of the cases themselves."""
-        path = self.homes.path(number)
-        root = self._roots[self.homes.case(number)]
-        with self._refusals(path):
-            return handles.open_dir(root, path.partition(b"/")[2])
+        """A handle of a folder of the cases themselves; raises OSError."""
+        return handles.open_dir(self.roots[self.homes.case(number)], self.homes.within(number))
+
+    def _open_source(self, folder: _Folder) -> int:
+        with self._refusals(folder.path):
+            return self.open_home(folder.number)
 
     def _list(self, folder: _Folder, source: int) -> list[tuple[bytes, bytes]]:
         with self._refusals(folder.path):
             names = sorted(posix.names(source))
         if folder.number < len(self.cases):
-            names = [name for name in names if name != _AREA]
+            hidden = frozenset(map(os.fsencode, self.cases[folder.number].hidden))
+            names = [name for name in names if name not in hidden]
         found = []
         for name in names:
             try:
@@ -152,8 +155,11 @@ class PrivateCopy:
     def _count(self, facts: Facts, path: bytes) -> None:
         if facts.attrs & MOUNT_ROOT:
             raise _has_mount(path)
-        if facts.kind is not Kind.FILE or facts.nlink == 1 or (facts.ino, facts.btime) not in self._first:
-            self.size += ENTRY + (facts.size if facts.kind is Kind.FILE else 0)
+        if facts.kind is Kind.FILE and facts.nlink > 1:
+            if (facts.ino, facts.btime) in self._counted:
+                return
+            self._counted.add((facts.ino, facts.btime))
+        self.size += ENTRY + (facts.size if facts.kind is Kind.FILE else 0)
 
     # -- one entry
 
@@ -252,7 +258,7 @@ class PrivateCopy:
     def _look_at_attributes(self, fd: int, path: bytes) -> None:
         if self._attributes_said:
             return
-        if any(_is_users(name) for name in _attributes(fd)):
+        if any(is_users(name) for name in _attributes(fd)):
             self._attributes_said = True
             self._say("sandbox-xattr", path, "has extended attributes; the copy that the command sees has none")
 
@@ -298,7 +304,8 @@ def _attributes(fd: int) -> Iterable[str]:
         return ()
 
 
-def _is_users(name: str) -> bool:
+def is_users(name: str) -> bool:
+    """Whether an extended attribute is one that users set."""
     return name.startswith(("user.", "system.posix_acl"))
 
 
