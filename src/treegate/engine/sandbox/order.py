@@ -99,7 +99,7 @@ class Finding(msgspec.Struct, frozen=True):
     text: str
 
 
-class Captured(msgspec.Struct, frozen=True, tag=True):
+class Captured(msgspec.Struct, tag=True):
     """What the command did, written as the document of a plan; no `operations` where it did nothing."""
 
     operations: int

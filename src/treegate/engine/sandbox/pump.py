@@ -1,0 +1,98 @@
+"""The pump: what a command writes goes on as it comes, until it ends, or comes to a limit, or somebody says stop."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import time
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from treegate.engine.sandbox.order import Ended, Limits, Output
+from treegate.engine.sandbox.wire import Cancel, Line
+
+_CHUNK = 1 << 16
+_AFTER = 5.0  # seconds in which what was killed has to be gone
+
+
+class Child(Protocol):
+    """A command under way, as either engine has it."""
+
+    stdout: int
+    stderr: int
+
+    def fileno(self) -> int:
+        """A handle that can be read from once the command has ended."""
+        ...
+
+    def kill(self) -> None:
+        """Ends the command and all that it started."""
+        ...
+
+    def status(self) -> int:
+        """Waits for its end; its exit status, 128 and the signal where one ended it."""
+        ...
+
+
+class Pump:
+    """One command's output on its way; `ended` says why it came to an end, `cut` whether it would have gone on."""
+
+    def __init__(self, child: Child, line: Line, limits: Limits) -> None:
+        self.ended = Ended.ITSELF
+        self.cut = False
+        self._child, self._line, self._limits = child, line, limits
+        self._sent = 0
+        self._deadline = time.monotonic() + limits.seconds
+        self._selector = selectors.DefaultSelector()
+        self._open = 0
+        self._stop: Callable[[], None] | None = None
+
+    def run(self) -> None:
+        """Pumps until the command has ended, and all that holds its pipes. Raises EOFError once nobody listens."""
+        for stream, fd in (("stdout", self._child.stdout), ("stderr", self._child.stderr)):
+            os.set_blocking(fd, False)
+            self._selector.register(fd, selectors.EVENT_READ, stream)
+            self._open += 1
+        self._selector.register(self._child, selectors.EVENT_READ, "child")
+        self._selector.register(self._line, selectors.EVENT_READ, "line")
+        alive = True
+        while alive or self._open:
+            ready = self._selector.select(max(0.0, self._deadline - time.monotonic()))
+            if not ready or time.monotonic() > self._deadline:
+                if not alive:  # whoever holds a pipe now is none of ours
+                    break
+                self._end(Ended.TIME)
+            for key, _ in ready:
+                if key.data == "child":
+                    self._selector.unregister(self._child)
+                    alive, self._deadline = False, time.monotonic() + _AFTER
+                    self._child.kill()  # what it left behind
+                elif key.data == "line":
+                    self._hear()
+                else:
+                    self._forward(key.fd, key.data)
+        self._selector.close()
+
+    def _hear(self) -> None:
+        if isinstance(self._line.word(), Cancel):
+            self._end(Ended.CANCELLED)
+
+    def _end(self, why: Ended) -> None:
+        if self.ended is Ended.ITSELF:
+            self.ended = why
+        self._deadline = time.monotonic() + _AFTER
+        self._child.kill()
+
+    def _forward(self, fd: int, stream: Literal["stdout", "stderr"]) -> None:
+        data = os.read(fd, _CHUNK)
+        if not data:
+            self._selector.unregister(fd)
+            self._open -= 1
+            return
+        room = self._limits.output - self._sent
+        self._sent += len(data)
+        if room > 0:
+            self._line.send(Output(stream, data[:room]))
+        if len(data) > room and self.ended is Ended.ITSELF:
+            self.cut = True
+            self._end(Ended.OUTPUT)

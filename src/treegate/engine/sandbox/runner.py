@@ -1,0 +1,130 @@
+"""The runner of one command: `python -m treegate.engine.sandbox.runner FD`, a process of its own.
+
+It owns all that a sandbox is made of: the mounts (in a namespace of its own, so that they end with it), the control
+group, the limits, and the capture. When the other end of its wire is gone, so is whoever asked for the command: it
+ends the command and itself. It has one thread, which the command is tied to: no thread of a service ends a sandbox.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from treegate.engine.blobs import Blobs
+from treegate.engine.sandbox import bubblewrap, mounting, scratch
+from treegate.engine.sandbox.bubblewrap import Inside, Shown
+from treegate.engine.sandbox.cgroups import Group
+from treegate.engine.sandbox.document import Writer
+from treegate.engine.sandbox.launching import Launched
+from treegate.engine.sandbox.order import Captured, Ended, Exited, Failed, Order, Started
+from treegate.engine.sandbox.pump import Pump
+from treegate.engine.sandbox.view import Unfit
+from treegate.engine.sandbox.views import View, best
+from treegate.engine.sandbox.wire import Line, Prepare, Release, Run
+from treegate.errors import TreegateError
+
+_CLOCK_REALTIME_COARSE = 5  # linux/time.h: the clock that dates changes of files
+
+
+class Runner:
+    """One command, from what can be done beforehand to what it did."""
+
+    def __init__(self, line: Line, prepare: Prepare) -> None:
+        self._line = line
+        self._area = prepare.scratch
+        self._below = os.path.join(self._area, "fs")
+        self._held = ExitStack()
+        os.makedirs(self._below, mode=0o700, exist_ok=True)
+        if os.geteuid() == 0:
+            mounting.unshare(mounting.NEW_MOUNTS)
+            mounting.make_private()
+            scratch.make(self._below, prepare.limits)
+            scratch.shrink(self._below)
+        self._group = Group.make(os.path.basename(self._area), prepare.limits)
+        self._held.callback(self._group.remove)
+        self._child = Launched(self._group)
+        self._held.callback(self._child.close)
+
+    def run(self, order: Order) -> None:
+        """Runs the command, and tells what it did. Raises EOFError once nobody listens."""
+        view = self._held.enter_context(closing(best(order.cases, order.view, self._area, self._below, order.limits)))
+        since = time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
+        began = time.monotonic()
+        self._line.send(Started(order.engine, view.name, (*view.warnings, *self._group.weaker)))
+        self._child.go(bubblewrap.arguments(order.command, self._inside(order, view), self._child.tell), order.limits)
+        pump = Pump(self._child, self._line, order.limits)
+        pump.run()
+        status = self._child.status()
+        ended = Ended.MEMORY if pump.ended is Ended.ITSELF and self._group.out_of_memory() else pump.ended
+        self._line.send(Exited(status, ended, time.monotonic() - began, pump.cut))
+        self._line.send(self._captured(order, view, since))
+
+    def _inside(self, order: Order, view: View) -> Inside:
+        accounts = os.path.join(self._area, "accounts")
+        bubblewrap.write_accounts(accounts, view.user)
+        many = len(order.cases) > 1
+        shown = [Shown(view.folder(case), f"/cases/{case.name}" if many else "/case", True) for case in order.cases]
+        if order.tools and not order.only_tools:
+            shown.append(Shown(order.tools, "/tools"))
+        shown += [Shown(os.path.join(order.tools, name), f"/tools/{name}") for name in order.only_tools]
+        return Inside(shown, "/cases" if many else "/case", view.user, order.limits, accounts)
+
+    def _captured(self, order: Order, view: View, since: int) -> Captured:
+        began = time.monotonic()
+        blobs = Blobs(Path(order.blobs))
+        writer = Writer(order.cases[0].name if len(order.cases) == 1 else "", self._area)
+        writer.take(view.capture(blobs, since))
+        blobs.settle()
+        captured = writer.write(order.document, order.title, order.reason)
+        captured.seconds = time.monotonic() - began
+        return captured
+
+    def close(self) -> None:
+        """Ends what still runs, and lets everything go."""
+        self._child.kill()
+        self._held.close()
+
+
+def _failure(error: Exception) -> Failed:
+    if isinstance(error, TreegateError):
+        return Failed(error.code, error.message, error.hint)
+    if isinstance(error, Unfit):
+        return Failed("sandbox-unfit", str(error), "treegate doctor says what works here")
+    return Failed("sandbox-failed", f"the sandbox could not be made: {error}", "treegate doctor says what works here")
+
+
+def _serve(line: Line) -> None:
+    prepare = line.word()
+    assert isinstance(prepare, Prepare)
+    runner = None
+    try:
+        runner = Runner(line, prepare)
+        word = line.word()
+        assert isinstance(word, Run)
+        runner.run(word.order)
+        while not isinstance(line.word(), Release):
+            pass
+    except EOFError:
+        pass
+    except (TreegateError, Unfit, OSError) as error:
+        line.send(_failure(error))
+    finally:
+        if runner is not None:
+            runner.close()
+
+
+def main() -> None:
+    """Serves the one who holds the other end of the handle that is named."""
+    with closing(Line(socket.socket(fileno=int(sys.argv[1])))) as line:
+        try:
+            _serve(line)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # nobody listens any more
+
+
+if __name__ == "__main__":
+    main()

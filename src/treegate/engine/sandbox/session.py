@@ -1,0 +1,96 @@
+"""Sessions: a command in a sandbox as treegate sees it, told frame by frame by the runner that has it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Self
+
+from treegate.engine.sandbox.order import Captured, EngineName, Failed, Frame, Limits, Order
+from treegate.engine.sandbox.wire import Cancel, Line, Prepare, Release, Run
+
+_END = 20.0  # seconds in which a runner lets everything go
+
+
+class Ready:
+    """A runner started beforehand, for a command that is yet to come."""
+
+    def __init__(self, engine: EngineName, scratch: str, limits: Limits) -> None:
+        self.scratch = scratch
+        ours, its = socket.socketpair()
+        with its:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-m", "treegate.engine.sandbox.runner", str(its.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[its.fileno()],
+                start_new_session=True,
+                env={},
+                cwd="/",
+            )
+        self.line = Line(ours)
+        self.line.send(Prepare(engine=engine, scratch=scratch, limits=limits))
+
+    def close(self) -> None:
+        """Lets the runner go, with all that it holds."""
+        self.line.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(_END)
+            return
+        self.process.kill()
+        self.process.wait()
+
+
+class Session:
+    """One command under way; iterate it for what it does, until it is captured or has failed. A context manager."""
+
+    def __init__(self, order: Order, ready: Ready) -> None:
+        self._ready = ready
+        self._sending = threading.Lock()
+        self._tell(Run(order=order))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        while True:
+            try:
+                frame = self._ready.line.frame()
+            except (EOFError, OSError):
+                yield Failed("sandbox-lost", "the process that ran the command is gone", "run it again")
+                return
+            yield frame
+            if isinstance(frame, Captured | Failed):
+                return
+
+    def cancel(self) -> None:
+        """Ends the command now, from any thread; what it did by then is captured."""
+        self._tell(Cancel())
+
+    def close(self) -> None:
+        """Lets everything go that the command left: what was captured is safe."""
+        self._tell(Release())
+        self._ready.close()
+
+    def _tell(self, word: Run | Cancel | Release) -> None:
+        with self._sending, contextlib.suppress(OSError):  # a runner that is gone is told of by the next frame
+            self._ready.line.send(word)
+
+
+def make_ready(engine: EngineName, scratch: str, limits: Limits) -> Ready:
+    """Starts a runner beforehand; `scratch` is a folder of its own on a local disk, which is made."""
+    os.makedirs(scratch, mode=0o700, exist_ok=True)
+    return Ready(engine, scratch, limits)
+
+
+def start(order: Order, ready: Ready | None = None) -> Session:
+    """Has a command run, by a runner that is ready (made for its scratch folder, engine and limits) or a new one."""
+    return Session(order, ready or make_ready(order.engine, order.scratch, order.limits))
