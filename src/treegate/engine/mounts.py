@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from treegate.engine import handles
@@ -64,14 +66,20 @@ def mount_of(path: str) -> Mount:
     """The mount that a path lies on, or would lie on once it is made; UNKNOWN where the kernel does not say."""
     with handles.closing(os.open(_existing(path), os.O_PATH | os.O_CLOEXEC)) as fd:
         number = _field(f"/proc/self/fdinfo/{fd}", "mnt_id:")
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-            for line in lines:
-                if line.partition(" ")[0] == number:
-                    return parse(line)
-    except FileNotFoundError:
-        return UNKNOWN
-    return UNKNOWN
+    return next((parse(line) for line in _lines() if line.partition(" ")[0] == number), UNKNOWN)
+
+
+def mounted() -> Iterator[Mount]:
+    """Everything that is mounted, in the order in which it was; nothing where the kernel does not say."""
+    return map(parse, _lines())
+
+
+def _lines() -> Iterator[str]:
+    with (
+        contextlib.suppress(FileNotFoundError),
+        open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines,
+    ):
+        yield from lines
 
 
 def parse(line: str) -> Mount:

@@ -1,0 +1,198 @@
+"""Control groups: limits that hold for a command and all that it starts, and an end that nothing escapes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from treegate.engine.sandbox import cgroups
+from treegate.engine.sandbox.cgroups import Group
+from treegate.engine.sandbox.order import Limits
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes control groups")
+
+
+@pytest.fixture
+def group() -> Iterator[Group]:
+    made = Group.make("test", Limits(memory=96 << 20, processes=20, processors=0.25))
+    if not made:
+        pytest.skip(f"no control group can be made here: {made.weaker[0]}")
+    yield made
+    made.wait_empty(10)
+    made.remove()
+
+
+def started(group: Group, code: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-I", "-S", "-c", code]
+    return subprocess.Popen(command, preexec_fn=group.enter, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def needs(group: Group, controller: str) -> None:
+    if not group.keeps(controller):
+        pytest.skip(f"there is no controller {controller} here")
+
+
+def test_memory_is_bounded_and_the_kill_is_told(group: Group):
+    """A process that takes more than the group has is killed, and `out_of_memory` says by whom; not before."""
+    needs(group, "memory")
+    assert not group.out_of_memory()
+    process = started(group, "held = []\nwhile True: held.append(bytearray(b'x') * (8 << 20))")
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert group.out_of_memory()
+
+
+TEN = """
+import os, time
+for _ in range(10):
+    if not os.fork():
+        held = bytearray(b"x") * (16 << 20)
+        time.sleep(60)
+os.wait()
+"""
+
+
+def test_what_a_command_starts_counts_with_it(group: Group):
+    """Ten processes that each take a sixth of the limit are too much together."""
+    needs(group, "memory")
+    process = started(group, TEN)
+    until = time.monotonic() + 20
+    while not group.out_of_memory() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert group.out_of_memory()
+    assert group.wait_empty(10)
+    process.communicate(timeout=10)
+
+
+def test_a_fork_bomb_ends_at_the_limit(group: Group):
+    """Once the group is full a fork fails; what was started before lives on, and all of it ends at once."""
+    needs(group, "pids")
+    code = "import os, time\nfor count in range(500):\n    try: pid = os.fork()\n    except OSError: break\n"
+    process = started(group, code + "    if not pid: time.sleep(60)\nprint(count, flush=True)\ntime.sleep(60)")
+    assert process.stdout
+    assert int(process.stdout.readline()) <= 22
+    assert not group.empty()
+    group.kill_all()
+    process.communicate(timeout=10)
+    assert group.wait_empty(10)
+
+
+BUSY = """
+import time
+start = time.monotonic()
+while time.monotonic() - start < 2: pass
+print(time.process_time())
+"""
+
+
+def test_processors_are_shared_out(group: Group):
+    """A quarter of a processor is what an endless loop gets."""
+    needs(group, "cpu")
+    told = started(group, BUSY).communicate(timeout=60)[0]
+    assert float(told) < 1.0
+
+
+BOMB = """
+import os, signal
+for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT): signal.signal(number, signal.SIG_IGN)
+print("up", flush=True)
+while True:
+    try:
+        if not os.fork(): os.setsid()
+    except OSError: pass
+"""
+
+
+def test_nothing_outruns_the_end(group: Group):
+    """Processes that fork without end, in sessions of their own, deaf to signals: none is left."""
+    process = started(group, BOMB)
+    assert process.stdout
+    process.stdout.readline()
+    time.sleep(0.2)
+    group.kill_all()
+    assert group.wait_empty(10)
+    process.stdout.close()
+    process.wait(10)
+
+
+def test_the_end_comes_without_version_2_too(group: Group, monkeypatch: pytest.MonkeyPatch):
+    """Where the kernel has no `cgroup.kill`, no new process is let in, and the others are killed one by one."""
+    needs(group, "pids")
+    process = started(group, BOMB)
+    assert process.stdout
+    process.stdout.readline()
+    whole = cgroups._Folder.write
+
+    def write(folder: cgroups._Folder, name: str, text: str) -> None:
+        if name == "cgroup.kill":
+            raise FileNotFoundError(name)
+        whole(folder, name, text)
+
+    monkeypatch.setattr(cgroups._Folder, "write", write)
+    group.kill_all()
+    assert group.wait_empty(10)
+    process.stdout.close()
+    process.wait(10)
+
+
+def test_a_process_that_nobody_waited_for_does_not_keep_a_group(group: Group):
+    """What is dead counts as gone, whether its parent has asked for its status or not."""
+    process = started(group, "print('up', flush=True)\nimport time\ntime.sleep(60)")
+    assert process.stdout
+    process.stdout.readline()
+    assert group.wait_empty(10)
+    group.remove()
+    assert not any(os.path.exists(path) for path in group.entrances())
+    process.communicate(timeout=10)
+
+
+LEAVES = """
+import os, subprocess, sys
+from treegate.engine.sandbox.cgroups import Group
+from treegate.engine.sandbox.order import Limits
+group = Group.make("crashed", Limits())
+null = open(os.devnull, "w")
+process = subprocess.Popen(["sleep", "60"], stdout=null, stderr=null, preexec_fn=group.enter, start_new_session=True)
+print(process.pid, *group.entrances(), flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_crash_left_is_swept_away_and_what_lives_is_not(group: Group):
+    """The groups of a maker that was killed go with all that runs in them; one whose maker lives stays."""
+    lives = started(group, "print('up', flush=True)\nimport time\ntime.sleep(60)")
+    assert lives.stdout
+    lives.stdout.readline()
+    told = subprocess.run([sys.executable, "-c", LEAVES], capture_output=True, text=True, timeout=30).stdout.split()
+    assert cgroups.sweep("another") == []
+    assert os.path.exists(told[1])
+    assert [name.partition(".")[0] for name in cgroups.sweep()] == ["crashed"]
+    assert not os.path.exists(f"/proc/{told[0]}") or "Z" in _state(told[0])
+    assert not any(map(os.path.exists, told[1:]))
+    assert lives.poll() is None
+    group.kill_all()
+    lives.communicate(timeout=10)
+
+
+def _state(pid: str) -> str:
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0]
+
+
+def test_what_cannot_be_kept_is_said(monkeypatch: pytest.MonkeyPatch):
+    """Without a single hierarchy there is no group, and a sentence for each limit that nothing keeps."""
+    monkeypatch.setattr(cgroups, "hierarchies", lambda: iter(()))
+    group = Group.make("test", Limits())
+    assert not group
+    assert [one.partition(" (")[0] for one in group.weaker] == [
+        "nothing limits the memory of all its processes together",
+        "nothing limits the number of its processes",
+        "nothing limits its share of the processors",
+    ]
+    assert group.wait_empty(0)
