@@ -14,8 +14,8 @@ from typing import NamedTuple
 from treegate.engine.sandbox.order import Limits
 from treegate.engine.sandbox.view import Owner
 
-_PATH = "/opt/treegate/bin:/usr/local/bin:/usr/bin:/bin"
-_FOUND_IN = "/usr/local/bin:/usr/bin:/bin"
+_THEIRS = "/usr/local/bin:/usr/bin:/bin"
+_OURS = "/opt/treegate/bin"  # `python`, where the machine has only `python3`
 _TO_CHANGE_USER = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
 # What programs need of /etc, and says nothing of who uses this machine.
 _OF_ETC = ("ld.so.cache", "alternatives", "localtime", "mime.types", "magic", "fonts")
@@ -55,7 +55,7 @@ def arguments(command: Sequence[str], inside: Inside, told: int, seccomp: int = 
 
 def environment() -> dict[str, str]:
     """What a command finds in its environment: nothing of ours."""
-    return {"PATH": _PATH, "HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {"PATH": f"{_THEIRS}:{_OURS}", "HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 _NAMESPACES = (
@@ -94,32 +94,14 @@ def _system(accounts: str) -> Iterator[str]:
         yield from ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
     for name in ("passwd", "group"):
         yield from ("--ro-bind", f"{accounts}/{name}", f"/etc/{name}")
-    yield from (
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-        "--dir",
-        "/opt",
-        "--dir",
-        "/opt/treegate",
-        "--dir",
-        _PATH.split(":")[0],
-    )
-    if shutil.which("python", path=_FOUND_IN) is None:
-        yield from (
-            "--symlink",
-            shutil.which("python3", path=_FOUND_IN) or "/usr/bin/python3",
-            f"{_PATH.split(':')[0]}/python",
-        )
+    yield from ("--proc", "/proc", "--dev", "/dev", *_parents(f"{_OURS}/python"))
+    if shutil.which("python", path=_THEIRS) is None:
+        yield from ("--symlink", shutil.which("python3", path=_THEIRS) or "/usr/bin/python3", f"{_OURS}/python")
 
 
-def _temporary(limits: Limits) -> tuple[str, ...]:
-    size = str(limits.temporary)
-    return (
-        *("--perms", "1777", "--size", size, "--tmpfs", "/tmp"),
-        *("--perms", "1777", "--size", size, "--tmpfs", "/dev/shm"),
-    )
+def _temporary(limits: Limits) -> Iterator[str]:
+    for place in ("/tmp", "/dev/shm"):
+        yield from ("--perms", "1777", "--size", str(limits.temporary), "--tmpfs", place)
 
 
 def _parents(path: str) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """The marks that an overlay leaves in its upper layer: of which entry of the lower one is this what became of it?
 
-See Documentation/filesystems/overlayfs.rst of the kernel, and `struct ovl_fh` of its
-fs/overlayfs/overlayfs.h for what `origin` holds. They are extended attributes of the `trusted` kind: to whoever may not see them they read as absent.
+See Documentation/filesystems/overlayfs.rst of the kernel, and `struct ovl_fh` of its fs/overlayfs/overlayfs.h for
+what `origin` holds. They are extended attributes of the `trusted` kind: to whoever may not see them they read as
+absent.
 """
 
 from __future__ import annotations

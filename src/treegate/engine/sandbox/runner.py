@@ -11,7 +11,7 @@ import os
 import socket
 import sys
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from treegate.engine.blobs import Blobs
@@ -120,10 +120,8 @@ def _serve(line: Line) -> None:
 def main() -> None:
     """Serves the one who holds the other end of the handle that is named."""
     with closing(Line(socket.socket(fileno=int(sys.argv[1])))) as line:
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # nobody listens any more
             _serve(line)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # nobody listens any more
 
 
 if __name__ == "__main__":

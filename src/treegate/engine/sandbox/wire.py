@@ -1,4 +1,4 @@
-"""The wire between treegate and the runner of a command: one message after the other, each with its length before it."""
+"""The wire between treegate and the runner of a command: one message after the other, its length before each."""
 
 from __future__ import annotations
 
