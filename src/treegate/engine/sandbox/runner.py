@@ -119,9 +119,9 @@ def _serve(line: Line) -> None:
 
 def main() -> None:
     """Serves the one who holds the other end of the handle that is named."""
-    with closing(Line(socket.socket(fileno=int(sys.argv[1])))) as line:
-        with suppress(BrokenPipeError, ConnectionResetError):  # nobody listens any more
-            _serve(line)
+    line = Line(socket.socket(fileno=int(sys.argv[1])))
+    with closing(line), suppress(BrokenPipeError, ConnectionResetError):  # nobody listens any more
+        _serve(line)
 
 
 if __name__ == "__main__":

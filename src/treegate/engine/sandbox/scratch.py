@@ -23,7 +23,7 @@ from treegate.engine.sandbox.order import Limits
 # linux/loop.h: LOOP_CTL_GET_FREE, LOOP_CONFIGURE; struct loop_config has a loop_info64 of 232 bytes at 8.
 _GET_FREE, _CONFIGURE = 0x4C82, 0x4C0A
 _CONFIG = struct.Struct("=II232s64x")
-_FLAGS_AT, _AUTOCLEAR = 48, 4  # of loop_info64: lo_flags; the device is free again once it is unmounted
+_FLAGS_AT, _AUTOCLEAR = 52, 4  # of loop_info64: lo_flags; the device is free again once it is unmounted
 _INODE = 1024  # bytes: extended attributes of the overlay fit into it, so that a renamed file costs no block
 _MKFS = ("-q", "-F", "-O", "^has_journal", "-I", str(_INODE), "-m", "0", "-E", "lazy_itable_init=1,nodiscard")
 _TRIES = 50
