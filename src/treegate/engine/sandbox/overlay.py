@@ -35,11 +35,14 @@ class OverlayCapture:
     `opened` are the files of the case that it opened, where that is known: what was made may be a copy of one.
     """
 
-    def __init__(self, layer: Layer, keeper: Keeper, since: int, opened: frozenset[bytes] = frozenset()) -> None:
+    def __init__(
+        self, layer: Layer, keeper: Keeper, since: int, opened: frozenset[bytes] = frozenset(), *, reads: bool = False
+    ) -> None:
         self._lower = Lower(layer.lower)
         self._upper = handles.open_root(layer.upper)
         self._tell = Teller(layer.case.name, self._lower, self._upper, keeper, since, opened)
         self._case = layer.case.name
+        self._read = opened if reads else frozenset()
         self._hidden = frozenset(map(os.fsencode, layer.case.hidden))
         self._gone: dict[bytes, bool] = {}  # places that are empty or another's now; whether a folder was there
         self._groups: dict[int, list[Found]] = {}  # by inode
@@ -62,6 +65,9 @@ class OverlayCapture:
         for found in self._over:
             yield from self._written_over(found)
         yield from self._deleted_meanwhile()
+        for path in sorted(self._read):
+            if self._lower.stat(path) is not None:  # else it was made by the command, or has another place there
+                yield from self._tell.changed(path)
 
     # -- the walk
 

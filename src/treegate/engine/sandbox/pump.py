@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import selectors
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from treegate.engine.sandbox.order import Ended, Limits, Output
@@ -34,18 +34,30 @@ class Child(Protocol):
         ...
 
 
+class Watched(Protocol):
+    """What has something to be taken while a command runs."""
+
+    def fileno(self) -> int:
+        """A handle that can be read from when there is."""
+        ...
+
+    def take(self) -> None:
+        """Takes it."""
+        ...
+
+
 class Pump:
     """One command's output on its way; `ended` says why it came to an end, `cut` whether it would have gone on."""
 
-    def __init__(self, child: Child, line: Line, limits: Limits) -> None:
+    def __init__(self, child: Child, line: Line, limits: Limits, watched: Sequence[Watched] = ()) -> None:
         self.ended = Ended.ITSELF
         self.cut = False
         self._child, self._line, self._limits = child, line, limits
+        self._watched = watched
         self._sent = 0
         self._deadline = time.monotonic() + limits.seconds
         self._selector = selectors.DefaultSelector()
         self._open = 0
-        self._stop: Callable[[], None] | None = None
 
     def run(self) -> None:
         """Pumps until the command has ended, and all that holds its pipes. Raises EOFError once nobody listens."""
@@ -55,6 +67,8 @@ class Pump:
             self._open += 1
         self._selector.register(self._child, selectors.EVENT_READ, "child")
         self._selector.register(self._line, selectors.EVENT_READ, "line")
+        for one in self._watched:
+            self._selector.register(one, selectors.EVENT_READ, one)
         alive = True
         while alive or self._open:
             ready = self._selector.select(max(0.0, self._deadline - time.monotonic()))
@@ -69,8 +83,12 @@ class Pump:
                     self._child.kill()  # what it left behind
                 elif key.data == "line":
                     self._hear()
+                elif key.data in self._watched:
+                    key.data.take()
                 else:
                     self._forward(key.fd, key.data)
+        for one in self._watched:
+            one.take()
         self._selector.close()
 
     def _hear(self) -> None:

@@ -23,7 +23,7 @@ from treegate.engine.sandbox.launching import Launched
 from treegate.engine.sandbox.order import Captured, Ended, Exited, Failed, Order, Started
 from treegate.engine.sandbox.pump import Pump
 from treegate.engine.sandbox.view import Unfit
-from treegate.engine.sandbox.views import View, best
+from treegate.engine.sandbox.views import View, best, inside
 from treegate.engine.sandbox.wire import Line, Prepare, Release, Run
 from treegate.errors import TreegateError
 
@@ -56,7 +56,7 @@ class Runner:
         began = time.monotonic()
         self._line.send(Started(order.engine, view.name, (*view.warnings, *self._group.weaker)))
         self._child.go(bubblewrap.arguments(order.command, self._inside(order, view), self._child.tell), order.limits)
-        pump = Pump(self._child, self._line, order.limits)
+        pump = Pump(self._child, self._line, order.limits, view.watched())
         pump.run()
         status = self._child.status()
         ended = Ended.MEMORY if pump.ended is Ended.ITSELF and self._group.out_of_memory() else pump.ended
@@ -66,18 +66,17 @@ class Runner:
     def _inside(self, order: Order, view: View) -> Inside:
         accounts = os.path.join(self._area, "accounts")
         bubblewrap.write_accounts(accounts, view.user)
-        many = len(order.cases) > 1
-        shown = [Shown(view.folder(case), f"/cases/{case.name}" if many else "/case", True) for case in order.cases]
+        shown = [Shown(view.folder(case), inside(case, order.cases), True) for case in order.cases]
         if order.tools and not order.only_tools:
             shown.append(Shown(order.tools, "/tools"))
         shown += [Shown(os.path.join(order.tools, name), f"/tools/{name}") for name in order.only_tools]
-        return Inside(shown, "/cases" if many else "/case", view.user, order.limits, accounts)
+        return Inside(shown, "/case" if len(order.cases) == 1 else "/cases", view.user, order.limits, accounts)
 
     def _captured(self, order: Order, view: View, since: int) -> Captured:
         began = time.monotonic()
         blobs = Blobs(Path(order.blobs))
         writer = Writer(order.cases[0].name if len(order.cases) == 1 else "", self._area)
-        writer.take(view.capture(blobs, since))
+        writer.take(view.capture(blobs, since, reads=order.reads))
         blobs.settle()
         captured = writer.write(order.document, order.title, order.reason)
         captured.seconds = time.monotonic() - began

@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from treegate.engine.sandbox import mounting, view
+from treegate.engine.sandbox import mounting, multilinks, view
 from treegate.engine.sandbox.copy import PrivateCopy
 from treegate.engine.sandbox.difference import Difference, Keeper
+from treegate.engine.sandbox.opened import Opened
 from treegate.engine.sandbox.order import SANDBOX_USER, Case, Limits, ViewName
 from treegate.engine.sandbox.overlay import OverlayCapture
 from treegate.engine.sandbox.recognition import CopyCapture
@@ -27,8 +28,15 @@ class View(Protocol):
         """Where a case is seen, here."""
         ...
 
-    def capture(self, keeper: Keeper, since: int) -> Iterator[Difference]:
-        """What became of the cases; `since` is when the command began, on the clock that dates changes of files."""
+    def watched(self) -> Sequence[Opened]:
+        """What is to be taken from while the command runs."""
+        ...
+
+    def capture(self, keeper: Keeper, since: int, *, reads: bool = False) -> Iterator[Difference]:
+        """What became of the cases; `since` is when the command began, on the clock that dates changes of files.
+
+        With `reads`, what others changed since of what the command only read is told, too.
+        """
         ...
 
     def close(self) -> None:
@@ -43,21 +51,31 @@ class OverlayView:
 
     def __init__(self, cases: Sequence[Case], area: str, below: str) -> None:
         """`area` is an own folder, `below` one on a filesystem that can hold what is changed; raises Unfit."""
-        self.warnings: tuple[str, ...] = ()
         self._layers, self.user = view.overlays(cases, area, below)
+        self.warnings = tuple(text for case in cases for text in multilinks.warnings(case.name, case.folder))
+        self._opened = [_opened(layer.seen, inside(layer.case, cases)) for layer in self._layers]
+
+    def watched(self) -> list[Opened]:
+        """What is to be taken from while the command runs."""
+        return [opened for opened in self._opened if opened is not None]
 
     def folder(self, case: Case) -> str:
         """Where a case is seen, here."""
         return next(layer.seen for layer in self._layers if layer.case == case)
 
-    def capture(self, keeper: Keeper, since: int) -> Iterator[Difference]:
-        """What became of the cases."""
-        for layer in self._layers:
-            with contextlib.closing(OverlayCapture(layer, keeper, since)) as found:
+    def capture(self, keeper: Keeper, since: int, *, reads: bool = False) -> Iterator[Difference]:
+        """What became of the cases; raises Unfit where `reads` count and not all are known."""
+        for layer, opened in zip(self._layers, self._opened, strict=True):
+            if reads and (opened is None or not opened.complete):
+                raise Unfit("the kernel has not told of all that the command opened, so what it read cannot be asked")
+            paths = frozenset(opened.paths) if opened is not None else frozenset()
+            with contextlib.closing(OverlayCapture(layer, keeper, since, paths, reads=reads)) as found:
                 yield from found
 
     def close(self) -> None:
         """Unmounts all."""
+        for opened in self.watched():
+            opened.close()
         for layer in self._layers:
             for place in (layer.seen, layer.lower):
                 mounting.unmount(place, lazily=True)
@@ -81,13 +99,29 @@ class CopyView:
         """Where a case is seen, here."""
         return self._copy.folder(case)
 
-    def capture(self, keeper: Keeper, since: int) -> Iterator[Difference]:
+    def watched(self) -> tuple[Opened, ...]:
+        """Nothing."""
+        return ()
+
+    def capture(self, keeper: Keeper, since: int, *, reads: bool = False) -> Iterator[Difference]:
         """What became of the cases."""
-        yield from CopyCapture(self._copy, keeper)
+        yield from CopyCapture(self._copy, keeper, reads=reads)
 
     def close(self) -> None:
         """Gives the handles back."""
         self._copy.close()
+
+
+def inside(case: Case, cases: Sequence[Case]) -> str:
+    """Where a command sees one of its cases."""
+    return "/case" if len(cases) == 1 else f"/cases/{case.name}"
+
+
+def _opened(seen: str, inside: str) -> Opened | None:
+    try:
+        return Opened(seen, inside)
+    except OSError:
+        return None
 
 
 def best(cases: Sequence[Case], wanted: str, area: str, below: str, limits: Limits) -> View:
