@@ -274,7 +274,20 @@ STEPS = {
     for name, step in vars(Scene).items()
     if not name.startswith("_") and name not in ("run", "everything", "entry", "file", "folder", "place", "free")
 }
-_FIRST = ("create", "create", "create", "create", "mkdir", "mkdir", "chain", "symlink", "copy", "link", "chmod", "utime")
+_FIRST = (
+    "create",
+    "create",
+    "create",
+    "create",
+    "mkdir",
+    "mkdir",
+    "chain",
+    "symlink",
+    "copy",
+    "link",
+    "chmod",
+    "utime",
+)
 
 
 def _is_leaf(mode: int) -> bool:

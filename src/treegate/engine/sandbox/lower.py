@@ -56,10 +56,11 @@ class Lower:
     def attributes(self, path: bytes) -> dict[str, bytes]:
         """The extended attributes of an entry that anybody may set, by name."""
         above, _, name = path.rpartition(b"/")
-        return marks.attributes(marks.reach(self._folder(above), name))
+        at = marks.reach(self._folder(above), name)
+        return marks.attributes(at, marks.names(at))
 
     def below(self, path: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
-        """Everything in a folder, at any depth, each folder before what it holds."""
+        """Everything in a folder, at any depth, each folder before what it holds; nothing where it is none."""
         todo = [path]
         while todo:
             folder = todo.pop()

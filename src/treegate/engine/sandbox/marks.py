@@ -19,33 +19,38 @@ _OTHERS = ("trusted.", "security.")  # nobody in a sandbox can set these
 _ABSENT = (errno.ENODATA, errno.ENOTSUP)
 
 
-def _mark(path: bytes, name: str) -> bytes | None:
+def names(path: bytes) -> list[str]:
+    """The names of all attributes of an entry, by which the others here know what there is to be read."""
     try:
-        return os.getxattr(path, name, follow_symlinks=False)
+        return os.listxattr(path, follow_symlinks=False)
     except OSError as error:
         if error.errno not in _ABSENT:
             raise
-        return None
+        return []
 
 
-def is_new_folder(path: bytes) -> bool:
+def _mark(path: bytes, name: str, names: list[str]) -> bytes | None:
+    return os.getxattr(path, name, follow_symlinks=False) if name in names else None
+
+
+def is_new_folder(path: bytes, names: list[str]) -> bool:
     """Whether a folder shows nothing of the lower layer (`y`; `x` says only that there are marked files in it)."""
-    return _mark(path, _OPAQUE) == b"y"
+    return _mark(path, _OPAQUE, names) == b"y"
 
 
-def redirect(path: bytes) -> bytes | None:
+def redirect(path: bytes, names: list[str]) -> bytes | None:
     """Where an entry was: from the lower root where it begins with `/`, else beside it in the lower layer."""
-    return _mark(path, _REDIRECT)
+    return _mark(path, _REDIRECT, names)
 
 
-def has_lower_content(path: bytes) -> bool:
+def has_lower_content(names: list[str]) -> bool:
     """Whether the content of a file is that of the lower layer: the file here is only its size, in zeros."""
-    return _mark(path, _METACOPY) is not None
+    return _METACOPY in names
 
 
-def origin(path: bytes) -> bytes | None:
+def origin(path: bytes, names: list[str]) -> bytes | None:
     """The file handle of the entry in the lower layer that this one was made from: its type, then itself."""
-    mark = _mark(path, _ORIGIN)
+    mark = _mark(path, _ORIGIN, names)
     if not mark:  # empty where the lower filesystem has no handles
         return None
     return mark[_TYPE_AT : _TYPE_AT + 1] + mark[_HANDLE_AT:]
@@ -56,15 +61,10 @@ def reach(folder: int, name: bytes) -> bytes:
     return b"/proc/self/fd/%d/%s" % (folder, name)
 
 
-def attributes(path: bytes) -> dict[str, bytes]:
+def attributes(path: bytes, names: list[str]) -> dict[str, bytes]:
     """The extended attributes of an entry that anybody may set, by name."""
-    try:
-        names = [name for name in os.listxattr(path, follow_symlinks=False) if not name.startswith(_OTHERS)]
-    except OSError as error:
-        if error.errno not in _ABSENT:
-            raise
-        return {}
-    return {name: os.getxattr(path, name, follow_symlinks=False) for name in names}
+    own = (name for name in names if not name.startswith(_OTHERS))
+    return {name: os.getxattr(path, name, follow_symlinks=False) for name in own}
 
 
 def handle(folder: int, name: bytes) -> bytes | None:

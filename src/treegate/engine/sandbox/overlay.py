@@ -44,7 +44,7 @@ class OverlayCapture:
         self._case = layer.case.name
         self._read = opened if reads else frozenset()
         self._hidden = frozenset(map(os.fsencode, layer.case.hidden))
-        self._gone: dict[bytes, bool] = {}  # places that are empty or another's now; whether a folder was there
+        self._vacated: dict[bytes, None] = {}  # places that may have been something's, and are empty or another's now
         self._groups: dict[int, list[Found]] = {}  # by inode
         self._strays: list[Found] = []
         self._over: list[Found] = []
@@ -64,7 +64,7 @@ class OverlayCapture:
         yield from self._find_strays()
         for found in self._over:
             yield from self._written_over(found)
-        yield from self._deleted_meanwhile()
+        yield from self._gone()
         for path in sorted(self._read):
             if self._lower.stat(path) is not None:  # else it was made by the command, or has another place there
                 yield from self._tell.changed(path)
@@ -82,7 +82,11 @@ class OverlayCapture:
             for name in sorted(posix.names(fd)):
                 facts = os.stat(name, dir_fd=fd, follow_symlinks=False)
                 low = None if folder.home is None else _joined(folder.home, name)
-                found = Found(_joined(folder.path, name), low, facts, marks.reach(fd, name))
+                if _is_whiteout(facts):
+                    self._vacate(low)
+                    continue
+                at = marks.reach(fd, name)
+                found = Found(_joined(folder.path, name), low, facts, marks.names(at), at)
                 if st.S_ISDIR(facts.st_mode):
                     home = self._home_of_folder(found, folder.home)
                     below.append(_Folder(found.path, home))
@@ -92,9 +96,9 @@ class OverlayCapture:
         todo.extend(reversed(below))
 
     def _home_of_folder(self, found: Found, above: bytes | None) -> bytes | None:
-        if marks.is_new_folder(found.at):
+        if marks.is_new_folder(found.at, found.names):
             return None
-        redirect = marks.redirect(found.at)
+        redirect = marks.redirect(found.at, found.names)
         if redirect is not None:
             return _redirected(redirect, above)
         was = None if found.low is None else self._lower.stat(found.low)
@@ -102,15 +106,14 @@ class OverlayCapture:
 
     def _leaf(self, found: Found, above: bytes | None) -> Iterator[Difference]:
         if not (st.S_ISREG(found.facts.st_mode) or found.is_link):
-            if not (st.S_ISCHR(found.facts.st_mode) and found.facts.st_rdev == 0):  # else a name that was vacated
-                yield findings.special(self._tell.path(found.path), found.facts.st_mode)
-            yield from self._vacated(found.low)
+            yield findings.special(self._tell.path(found.path), found.facts.st_mode)
+            self._vacate(found.low)
             return
-        if not found.is_link and marks.has_lower_content(found.at):
-            redirect = marks.redirect(found.at)
+        if not found.is_link and marks.has_lower_content(found.names):
+            redirect = marks.redirect(found.at, found.names)
             found = found._replace(below=found.low if redirect is None else _redirected(redirect, above))
         else:
-            found = found._replace(origin=marks.origin(found.at))
+            found = found._replace(origin=marks.origin(found.at, found.names))
         if found.facts.st_nlink > 1:
             self._groups.setdefault(found.facts.st_ino, []).append(found._replace(at=b""))
         else:
@@ -126,7 +129,7 @@ class OverlayCapture:
             yield from self._at(found, found.low)
         else:
             self._strays.append(found._replace(at=b""))
-            yield from self._vacated(found.low)
+            self._vacate(found.low)
 
     def _newcomer(self, found: Found) -> Iterator[Difference]:
         """What came from nowhere: new, or what was written beside an entry and then put in its place."""
@@ -139,17 +142,13 @@ class OverlayCapture:
     def _at(self, found: Found, home: bytes | None) -> Iterator[Difference]:
         """An entry of which it is known what it was."""
         if home != found.low:
-            yield from self._vacated(found.low)
+            self._vacate(found.low)
         yield from self._tell.entry(found, home)
 
-    def _vacated(self, low: bytes | None) -> Iterator[Difference]:
-        """Says that what had a place of the case is not there any more."""
-        if low is None or low in self._gone or low in self._hidden:
-            return
-        was = self._lower.stat(low)
-        if was is not None:
-            self._gone[low] = st.S_ISDIR(was.st_mode)
-            yield Gone(self._tell.path(low), self._gone[low], st.S_ISREG(was.st_mode))
+    def _vacate(self, low: bytes | None) -> None:
+        """Notes that what had a place of the case, if anything, is not there any more."""
+        if low is not None and low not in self._hidden:
+            self._vacated[low] = None
 
     # -- what waited
 
@@ -158,12 +157,12 @@ class OverlayCapture:
         first = next((found for found in group if self._is_at_home(found)), group[0])
         if first.below is None and first.origin is not None and not self._is_at_home(first):
             self._strays.append(first)
-            yield from self._vacated(first.low)
+            self._vacate(first.low)
         else:
             yield from self._single(first)
         for found in group:
             if found is not first:
-                yield from self._vacated(found.low)
+                self._vacate(found.low)
                 yield from self._tell.linked(found, first)
 
     def _is_at_home(self, found: Found) -> bool:
@@ -183,9 +182,9 @@ class OverlayCapture:
 
     def _vacated_handles(self, wanted: set[bytes | None]) -> dict[bytes | None, bytes]:
         found: dict[bytes | None, bytes] = {}
-        for place, is_dir in self._gone.items():
+        for place in self._vacated:
             inside = (path for path, facts in self._lower.below(place) if not st.S_ISDIR(facts.st_mode))
-            for path in inside if is_dir else (place,):
+            for path in (place, *inside):
                 handle = self._lower.handle(path)
                 if handle in wanted and path not in self._tell.claimed:
                     found.setdefault(handle, path)
@@ -201,15 +200,21 @@ class OverlayCapture:
         else:
             yield from self._tell.entry(found, found.low)
 
-    def _deleted_meanwhile(self) -> Iterator[Difference]:
-        """What others changed of all that was deleted."""
-        for place, is_dir in self._gone.items():
-            if place in self._tell.claimed:
+    def _gone(self) -> Iterator[Difference]:
+        """What is not where it was, nor anywhere else; and what others changed of all that was deleted."""
+        for place in self._vacated:
+            was = None if place in self._tell.claimed else self._lower.stat(place)
+            if was is None:
                 continue
-            yield from self._tell.changed(place)
-            for path, facts in self._lower.below(place) if is_dir else ():
+            yield Gone(self._tell.path(place), st.S_ISDIR(was.st_mode), st.S_ISREG(was.st_mode))
+            for path, facts in ((place, was), *self._lower.below(place)):
                 if self._tell.is_changed(facts):
                     yield Changed(self._tell.path(path))
+
+
+def _is_whiteout(facts: os.stat_result) -> bool:
+    """Whether this only says that a name of the lower layer was vacated."""
+    return st.S_ISCHR(facts.st_mode) and facts.st_rdev == 0
 
 
 def _joined(above: bytes, name: bytes) -> bytes:

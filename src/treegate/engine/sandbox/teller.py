@@ -24,6 +24,7 @@ class Found(NamedTuple):
     path: bytes  # in the view
     low: bytes | None  # the place of the case that it has; None in a folder that was made
     facts: os.stat_result
+    names: list[str]  # of its extended attributes
     at: bytes  # a path by which this process reaches it; "" once its folder is not held any more
     below: bytes | None = None  # the entry of the case whose content it shows, where it has none of its own
     origin: bytes | None = None  # the handle of the entry of the case that it was made from, where it has content
@@ -91,13 +92,13 @@ class Teller:
             entry = self._with_content(found, entry)
             if was.st_nlink > 1:
                 yield findings.link_broken(entry.path)
+        yield from self._attributes(found, home)
         if not entry.differs(moved=home != found.low):
             return
         if self.is_changed(was):
             yield Changed(entry.home)
         if entry.mode & _SPECIAL & ~entry.was_mode and entry.kind is Kind.FILE:
             yield findings.set_id(entry.path)
-        yield from self._attributes(found, home)
         yield entry
 
     def _has_content_of(self, found: Found, home: bytes, was: os.stat_result) -> bool:
@@ -112,7 +113,7 @@ class Teller:
     def _attributes(self, found: Found, home: bytes) -> Iterator[Difference]:
         """What cannot be told: attributes other than those of the entry before."""
         with self._reaching(found) as at:
-            mine = marks.attributes(at)
+            mine = marks.attributes(at, found.names)
         if not mine and found.below is not None:
             return  # what shows a file's content has its attributes, unless all were taken away
         if mine != self._lower.attributes(home):
@@ -124,9 +125,8 @@ class Teller:
         entry = self._with_content(found, self._bare(found))
         if entry.mode & _SPECIAL and entry.kind is Kind.FILE:
             yield findings.set_id(entry.path)
-        with self._reaching(found) as at:
-            if any(name.startswith("user.") for name in marks.attributes(at)):
-                yield findings.attributes(entry.path)
+        if any(name.startswith("user.") for name in found.names):
+            yield findings.attributes(entry.path)
         yield entry
 
     def _bare(self, found: Found) -> Entry:
