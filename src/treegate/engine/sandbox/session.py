@@ -71,6 +71,11 @@ class Session:
             if isinstance(frame, Captured | Failed):
                 return
 
+    @property
+    def runner(self) -> int:
+        """The number of the process that has the command."""
+        return self._ready.process.pid
+
     def cancel(self) -> None:
         """Ends the command now, from any thread; what it did by then is captured."""
         self._tell(Cancel())

@@ -1,0 +1,263 @@
+"""A command in a sandbox, from its first output to what it did, and however it ends nothing stays behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from tests.engine.sandbox.conftest import Bench, leftovers
+
+from treegate.engine.sandbox import session
+from treegate.engine.sandbox.order import SANDBOX_USER, Captured, Case, Ended, Exited, Frame, Limits, Output, Started
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: an overlay is root's only")
+
+
+def test_output_comes_as_it_is_written(bench: Bench):
+    """A line is told while the command still runs, and each stream as what it is."""
+    seen: dict[str, float] = {}
+
+    def note(frame: Frame) -> None:
+        if isinstance(frame, Output):
+            seen[f"{frame.stream} {frame.data.decode().strip()}"] = time.monotonic()
+
+    ran = bench.sh("echo one; echo two >&2; sleep 0.5; echo three", meanwhile=note)
+    assert list(seen) == ["stdout one", "stderr two", "stdout three"]
+    assert seen["stdout three"] - seen["stdout one"] > 0.4
+    assert ran.exited.status == 0
+
+
+def test_the_exit_status_is_the_commands_own(bench: Bench):
+    assert bench.sh("exit 7").exited.status == 7
+    assert bench.sh("kill -TERM $$").exited.status == 128 + signal.SIGTERM
+    assert bench.run("/nowhere/to/be/found").exited.status != 0
+
+
+def test_what_a_command_does_is_told_as_operations_and_the_case_stays_as_it_is(bench: Bench):
+    (bench.case / "scans").mkdir()
+    for name in ("a.txt", "b.txt", "c.txt", "scans/1.txt", "scans/2.txt"):
+        (bench.case / name).write_text(name)
+    before = sorted((str(path), path.stat().st_mtime_ns) for path in bench.case.rglob("*"))
+    ran = bench.sh("mv scans old; mv a.txt old/; echo more >> b.txt; rm c.txt old/2.txt; cp b.txt d.txt; mkdir new")
+    assert ran.brief() == [
+        "create d.txt",
+        "delete c.txt",
+        "delete scans/2.txt",
+        "mkdir new",
+        "move a.txt -> old/a.txt",
+        "move scans -> old",
+        "replace b.txt",
+    ]
+    assert sorted((str(path), path.stat().st_mtime_ns) for path in bench.case.rglob("*")) == before
+
+
+def test_a_command_without_effects_has_no_operations(bench: Bench):
+    (bench.case / "a.txt").write_text("a")
+    ran = bench.sh("cat a.txt")
+    assert ran.out == "a"
+    assert ran.captured.operations == 0
+
+
+@root_only
+def test_a_command_is_never_root_whoever_owns_the_files(bench: Bench):
+    """It can change what the case's owner can, and everything there looks like its own."""
+    for owner in (0, 1234, SANDBOX_USER):
+        (bench.case / "mine.txt").write_text("old")
+        for path in (bench.case, bench.case / "mine.txt"):
+            os.chown(path, owner, owner)
+        ran = bench.sh("id -u; id -g; stat -c %u mine.txt; echo new > mine.txt; grep -c 0 /proc/self/uid_map")
+        assert ran.out.split()[:3] == [str(SANDBOX_USER)] * 3
+        assert ran.brief() == ["replace mine.txt"]
+
+
+def test_several_cases_are_seen_each_by_its_name(bench: Bench):
+    other = bench.case.parent / "Other"
+    other.mkdir()
+    (bench.case / "a.txt").write_text("a")
+    cases = tuple(Case(name=path.name, folder=str(path)) for path in (bench.case, other))
+    ran = bench.sh("pwd; ls; mkdir Other/in; echo b > Other/in/b.txt; rm Case/a.txt", cases=cases)
+    assert ran.out.split() == ["/cases", "Case", "Other"]
+    assert ran.brief() == ["create Other/in/b.txt", "delete Case/a.txt", "mkdir Other/in"]
+
+
+def test_tools_are_seen_all_or_only_some(bench: Bench):
+    (bench.tools / "one.sh").write_text("echo one")
+    (bench.tools / "two.sh").write_text("echo two")
+    assert bench.sh("ls /tools; sh /tools/one.sh; echo x > /tools/x || true").out.split() == [
+        "one.sh",
+        "two.sh",
+        "one",
+    ]
+    assert bench.sh("ls /tools", only_tools=("two.sh",)).out.split() == ["two.sh"]
+
+
+def test_what_treegate_keeps_in_a_case_is_not_seen(bench: Bench):
+    """A case on a filesystem of its own holds a vault; it is neither shown nor told of."""
+    (bench.case / ".treegate/vault").mkdir(parents=True)
+    (bench.case / "a.txt").write_text("a")
+    ran = bench.sh("ls -A; mv a.txt b.txt")
+    assert ran.out.split() == ["a.txt"]
+    assert ran.brief() == ["move a.txt -> b.txt"]
+
+
+def test_a_command_that_takes_too_long_is_ended(bench: Bench):
+    began = time.monotonic()
+    ran = bench.sh("echo begun; touch made; sleep 60", limits=Limits(seconds=0.5, written=16 << 20, entries=1000))
+    assert time.monotonic() - began < 10
+    assert (ran.exited.ended, ran.exited.status) == (Ended.TIME, 128 + signal.SIGKILL)
+    assert ran.brief() == ["create made"]
+
+
+def test_output_beyond_the_limit_ends_the_command(bench: Bench):
+    ran = bench.sh("yes", limits=Limits(output=100_000, written=16 << 20, entries=1000))
+    assert (ran.exited.ended, ran.exited.cut, len(ran.out)) == (Ended.OUTPUT, True, 100_000)
+
+
+def test_output_of_just_the_limit_is_fine(bench: Bench):
+    ran = bench.sh("head -c 100000 /dev/zero", limits=Limits(output=100_000, written=16 << 20, entries=1000))
+    assert (ran.exited.ended, ran.exited.cut, len(ran.out)) == (Ended.ITSELF, False, 100_000)
+
+
+def test_what_a_command_leaves_running_is_ended_before_capture(bench: Bench):
+    """A daemon that goes on writing is gone, and what it wrote by then is what is told."""
+    ran = bench.sh("(trap '' TERM HUP; while :; do echo x >> grows; done) & (setsid sleep 100 &) ; sleep 0.2; exit 4")
+    assert ran.exited.status == 4
+    assert ran.exited.seconds < 5
+    assert ran.brief() == ["create grows"]
+
+
+def test_a_command_can_be_cancelled(bench: Bench):
+    order = bench.order("sh", "-c", "touch made; echo begun; sleep 60")
+    with session.start(order) as under_way:
+        frames = []
+        for frame in under_way:
+            frames.append(frame)
+            if isinstance(frame, Output):
+                threading.Thread(target=under_way.cancel).start()
+    assert next(frame.ended for frame in frames if isinstance(frame, Exited)) is Ended.CANCELLED
+    assert isinstance(frames[-1], Captured)
+    assert frames[-1].operations == 1
+
+
+def test_the_end_of_the_thread_that_began_it_ends_no_command(bench: Bench):
+    found: list[session.Session] = []
+    thread = threading.Thread(target=lambda: found.append(session.start(bench.order("sh", "-c", "sleep 1; echo on"))))
+    thread.start()
+    thread.join()
+    with found[0] as under_way:
+        frames = list(under_way)
+    assert any(isinstance(frame, Output) and frame.data == b"on\n" for frame in frames)
+
+
+def test_what_others_change_meanwhile_is_told_where_the_command_touched_it(bench: Bench):
+    for name in ("touched.txt", "left.txt", "gone/in.txt"):
+        (bench.case / name).parent.mkdir(exist_ok=True)
+        (bench.case / name).write_text("old")
+    time.sleep(0.05)
+
+    def meddle(frame: Frame) -> None:
+        if isinstance(frame, Output):
+            for name in ("touched.txt", "left.txt", "gone/in.txt"):
+                (bench.case / name).write_text("others'")
+
+    ran = bench.sh("echo begun; sleep 0.3; mv touched.txt moved.txt; rm -r gone", meanwhile=meddle)
+    assert set(ran.captured.changed) == {"Case/touched.txt", "Case/gone/in.txt"}
+    assert bench.sh("mv left.txt other.txt").captured.changed == ()
+
+
+@root_only
+def test_on_request_what_was_only_read_counts(bench: Bench):
+    for name in ("read.txt", "unread.txt"):
+        (bench.case / name).write_text("old")
+    time.sleep(0.05)
+
+    def meddle(frame: Frame) -> None:
+        if isinstance(frame, Output):
+            for name in ("read.txt", "unread.txt"):
+                (bench.case / name).write_text("others'")
+
+    script = "cat read.txt > sum.txt; echo begun; sleep 0.3"
+    assert bench.sh(script, meanwhile=meddle, reads=True).captured.changed == ("Case/read.txt",)
+    assert bench.sh(script, meanwhile=meddle).captured.changed == ()
+
+
+@root_only
+def test_hard_links_of_a_case_are_said_before_the_command_begins(bench: Bench):
+    (bench.case / "one.txt").write_text("same")
+    os.link(bench.case / "one.txt", bench.case / "two.txt")
+    ran = bench.sh("echo more >> one.txt")
+    (warning,) = ran.of(Started).warnings
+    assert "'one.txt', 'two.txt'" in warning
+    assert ran.findings == {("sandbox-hard-link", "Case/one.txt")}
+    assert ran.brief() == ["replace one.txt"]
+
+
+@root_only
+def test_more_than_may_be_written_meets_a_full_disk_of_its_own(bench: Bench):
+    ran = bench.sh("head -c 80000000 /dev/zero > big; echo $?; echo small > small && cat small")
+    assert "No space left" in ran.err or "File too large" in ran.err
+    assert leftovers(bench.place) == []
+
+
+def test_nothing_stays_when_a_runner_is_killed(bench: Bench):
+    """Whoever waits is told; mounts, loop devices and the command are gone with the runner."""
+    with session.start(bench.order("sh", "-c", "echo begun; sleep 123.456")) as under_way:
+        for frame in under_way:
+            if isinstance(frame, Output):
+                os.kill(under_way.runner, signal.SIGKILL)
+    assert frame.code == "sandbox-lost"
+    _eventually(lambda: leftovers(bench.place) == [] and not _running("123.456"))
+
+
+ALONE = """
+import os, sys
+from pathlib import Path
+from tests.engine.sandbox.conftest import Bench
+from treegate.engine.sandbox import session
+from treegate.engine.sandbox.order import Output
+bench = Bench(Path(sys.argv[1]))
+for frame in session.start(bench.order("sh", "-c", "echo begun; sleep 234.567")):
+    print(type(frame).__name__, flush=True)
+"""
+
+
+def test_nothing_stays_when_treegate_is_killed(bench: Bench):
+    top = Path(__file__).parents[3]
+    with subprocess.Popen(
+        [sys.executable, "-c", ALONE, str(bench.place / "other")], stdout=subprocess.PIPE, text=True, cwd=top
+    ) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline().strip() for _ in range(2)] == ["Started", "Output"]
+        _eventually(lambda: _running("234.567"))
+        process.kill()
+    _eventually(lambda: leftovers(bench.place) == [] and not _running("234.567"))
+
+
+def test_what_cannot_be_run_is_told_as_an_error(bench: Bench):
+    ran = bench.run("true", cases=(Case(name="Gone", folder=str(bench.place / "gone")),))
+    assert ran.failed.code == "sandbox-failed"
+    assert leftovers(bench.place) == []
+
+
+def _running(mark: str) -> bool:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if mark.encode() in words:
+            return True
+    return False
+
+
+def _eventually(holds) -> None:
+    until = time.monotonic() + 15
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.05)
