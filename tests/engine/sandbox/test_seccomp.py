@@ -22,7 +22,7 @@ HERE = bpf.machine()
 filtered = pytest.mark.skipif(HERE is None, reason="no filter of system calls is written for this machine")
 
 UNDER = (
-    "import ctypes, os, socket, sys\nfrom treegate.engine import bpf\nfrom treegate.engine.sandbox import seccomp\n"
+    "import ctypes, mmap, os, socket, sys\nfrom treegate.engine import bpf\nfrom treegate.engine.sandbox import seccomp\n"
 )
 SEALED = UNDER + "assert bpf.install(seccomp.program())\n"
 CALL = """
