@@ -11,11 +11,10 @@ import os
 import resource
 import select
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from treegate.engine import handles
 from treegate.engine.sandbox.cgroups import Group
-from treegate.engine.sandbox.order import Limits
 
 _GONE = 10.0  # seconds in which what was killed has to be gone
 _ARGUMENTS = 1 << 20
@@ -43,9 +42,9 @@ class Launched:
         """A handle that can be read from once the command has ended."""
         return self._pidfd
 
-    def go(self, arguments: Sequence[str], limits: Limits) -> None:
-        """Has it become a command."""
-        data = json.dumps([list(arguments), _bounds(limits)]).encode()
+    def go(self, arguments: Sequence[str], bounds: Mapping[str, int]) -> None:
+        """Has it become a command, within bounds that `resource` has names for."""
+        data = json.dumps([list(arguments), dict(bounds)]).encode()
         with open(self._command, "wb") as pipe:
             pipe.write(data)
 
@@ -92,10 +91,6 @@ class Launched:
         for fd in (self.stdout, self.stderr, self._told, self._pidfd, self._first):
             if fd >= 0:
                 handles.close(fd)
-
-
-def _bounds(limits: Limits) -> dict[str, int]:
-    return {"RLIMIT_NOFILE": limits.open_files, "RLIMIT_FSIZE": limits.written, "RLIMIT_CORE": 0}
 
 
 def _wait_for_command(group: Group, command: int, out: int, err: int, kept: tuple[int, ...]) -> None:

@@ -15,15 +15,13 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from treegate.engine.blobs import Blobs
-from treegate.engine.sandbox import bubblewrap, mounting, scratch
-from treegate.engine.sandbox.bubblewrap import Inside, Shown
-from treegate.engine.sandbox.cgroups import Group
+from treegate.engine.sandbox import mounting, scratch
 from treegate.engine.sandbox.document import Writer
-from treegate.engine.sandbox.launching import Launched
-from treegate.engine.sandbox.order import Captured, Ended, Exited, Failed, Order, Started
+from treegate.engine.sandbox.engines import Bubblewrap, Container, Engine
+from treegate.engine.sandbox.order import Captured, Exited, Failed, Order, Started
 from treegate.engine.sandbox.pump import Pump
 from treegate.engine.sandbox.view import Unfit
-from treegate.engine.sandbox.views import View, best, inside
+from treegate.engine.sandbox.views import View, best
 from treegate.engine.sandbox.wire import Line, Prepare, Release, Run
 from treegate.errors import TreegateError
 
@@ -38,39 +36,31 @@ class Runner:
         self._area = prepare.scratch
         self._below = os.path.join(self._area, "fs")
         self._held = ExitStack()
-        os.makedirs(self._below, mode=0o700, exist_ok=True)
+        os.makedirs(self._below, mode=0o711, exist_ok=True)
         if os.geteuid() == 0:
-            mounting.unshare(mounting.NEW_MOUNTS)
-            mounting.make_private()
+            if prepare.engine == "bwrap":
+                mounting.unshare(mounting.NEW_MOUNTS)
+                mounting.make_private()
             scratch.make(self._below, prepare.limits)
-            scratch.shrink(self._below)
-        self._group = Group.make(os.path.basename(self._area), prepare.limits)
-        self._held.callback(self._group.remove)
-        self._child = Launched(self._group)
-        self._held.callback(self._child.close)
+            self._held.callback(mounting.unmount, self._below, lazily=True)
+        try:
+            self._engine: Engine = _engine(prepare)
+        except BaseException:
+            self._held.close()
+            raise
 
     def run(self, order: Order) -> None:
         """Runs the command, and tells what it did. Raises EOFError once nobody listens."""
+        engine = self._engine
         view = self._held.enter_context(closing(best(order.cases, order.view, self._area, self._below, order.limits)))
         since = time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
         began = time.monotonic()
-        self._line.send(Started(order.engine, view.name, (*view.warnings, *self._group.weaker)))
-        self._child.go(bubblewrap.arguments(order.command, self._inside(order, view), self._child.tell), order.limits)
-        pump = Pump(self._child, self._line, order.limits, view.watched())
+        self._line.send(Started(order.engine, view.name, (*view.warnings, *engine.weaker)))
+        engine.begin(order, view)
+        pump = Pump(engine.child, self._line, order.limits, view.watched(), engine.out_of_memory)
         pump.run()
-        status = self._child.status()
-        ended = Ended.MEMORY if pump.ended is Ended.ITSELF and self._group.out_of_memory() else pump.ended
-        self._line.send(Exited(status, ended, time.monotonic() - began, pump.cut))
+        self._line.send(Exited(engine.child.status(), pump.ended, time.monotonic() - began, pump.cut))
         self._line.send(self._captured(order, view, since))
-
-    def _inside(self, order: Order, view: View) -> Inside:
-        accounts = os.path.join(self._area, "accounts")
-        bubblewrap.write_accounts(accounts, view.user)
-        shown = [Shown(view.folder(case), inside(case, order.cases), True) for case in order.cases]
-        if order.tools and not order.only_tools:
-            shown.append(Shown(order.tools, "/tools"))
-        shown += [Shown(os.path.join(order.tools, name), f"/tools/{name}") for name in order.only_tools]
-        return Inside(shown, "/case" if len(order.cases) == 1 else "/cases", view.user, order.limits, accounts)
 
     def _captured(self, order: Order, view: View, since: int) -> Captured:
         began = time.monotonic()
@@ -83,9 +73,13 @@ class Runner:
         return captured
 
     def close(self) -> None:
-        """Ends what still runs, and lets everything go."""
-        self._child.kill()
+        """Ends what still runs, and lets everything go: first the command, then what it saw."""
+        self._engine.close()
         self._held.close()
+
+
+def _engine(prepare: Prepare) -> Engine:
+    return Bubblewrap(prepare.scratch, prepare.limits) if prepare.engine == "bwrap" else Container(prepare.scratch)
 
 
 def _failure(error: Exception) -> Failed:

@@ -7,7 +7,6 @@ writes and lose them.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import os
@@ -41,6 +40,7 @@ def make(folder: str, limits: Limits) -> None:
             device = _attach(fd)
             with handles.closing(device):
                 _mount(f"/dev/loop{_number(device)}", folder)
+            os.rmdir(os.path.join(folder, "lost+found"))
     finally:
         os.unlink(path)
 
@@ -83,9 +83,3 @@ def _number(device: int) -> int:
 def _mount(device: str, folder: str) -> None:
     # The error is looked for at once where a write fails: there is nothing in it that anybody could repair.
     mounting.mount(device, folder, "ext4", mounting.NODEV | mounting.NOSUID | mounting.NOATIME, "errors=remount-ro")
-
-
-def shrink(folder: str) -> None:
-    """Takes away the folder that `make` always leaves in it."""
-    with contextlib.suppress(OSError):
-        os.rmdir(os.path.join(folder, "lost+found"))
