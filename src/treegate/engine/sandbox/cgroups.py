@@ -1,7 +1,7 @@
 """Control groups: what a command and all that it starts may use together, and the sure end of all of it.
 
 A command has a group of its own in every hierarchy that is mounted: in version 1 there is one for each controller, in
-version 2 one for all (cgroups(7)). Only root can make them. What no controller keeps is said in `weaker`.
+version 2 one for all (cgroups(7)). Only root can make them.
 """
 
 from __future__ import annotations
@@ -22,12 +22,7 @@ _PERIOD = 100_000  # microseconds: over how long the use of processors is counte
 _PAUSE = 0.001  # seconds between two looks at a group that is to become empty
 _PROCS = "cgroup.procs"
 
-# What keeps which limit, and what is said where nothing does.
-_CONTROLLERS = {
-    "memory": "the memory of all its processes together",
-    "pids": "the number of its processes",
-    "cpu": "its share of the processors",
-}
+_CONTROLLERS = ("memory", "pids", "cpu")
 
 # What is set before all is killed, in version 1 and 2: no process starts any more, and dying, which takes a
 # processor, is not held up.
@@ -78,21 +73,21 @@ class _Folder(NamedTuple):
 
 
 class Group:
-    """The group of one command; without folders where none could be made, and `weaker` says what that means."""
+    """The group of one command; without folders, and false, where none could be made."""
 
-    def __init__(self, folders: dict[str, _Folder], weaker: tuple[str, ...]) -> None:
+    def __init__(self, folders: dict[str, _Folder], lacking: dict[str, str] | None = None) -> None:
         self._by_controller = folders
         self._folders = tuple(dict.fromkeys(folders.values()))
-        self.weaker = weaker
+        self.lacking = lacking or {}  # controllers whose limit is not kept, and why
 
     @classmethod
     def make(cls, id: str, limits: Limits) -> Group:
         """A group with its limits set; its name says who made it, so that `sweep` knows whom it outlived.
 
-        What cannot be limited here is no error but a sentence in `weaker`.
+        What cannot be limited here is no error, but in `lacking`.
         """
         made: dict[str, _Folder] = {}
-        lacking = dict.fromkeys(_CONTROLLERS, "no such control group here")
+        lacking = dict.fromkeys(_CONTROLLERS, "there is no such controller")
         for hierarchy in hierarchies():
             try:
                 folder = _made(hierarchy, f"{id}.{os.getpid()}-{_started(os.getpid())}")
@@ -108,7 +103,7 @@ class Group:
                 else:
                     made[controller] = folder
                     del lacking[controller]
-        return cls(made, tuple(f"nothing limits {_CONTROLLERS[one]} ({why})" for one, why in lacking.items()))
+        return cls(made, lacking)
 
     def __bool__(self) -> bool:
         """Whether there is a group at all."""
@@ -182,7 +177,7 @@ def sweep(prefix: str = "") -> list[str]:
                 left.setdefault(name, {}).update(dict.fromkeys(hierarchy.controllers, folder))
                 left[name][hierarchy.point] = folder
     for folders in left.values():
-        group = Group(folders, ())
+        group = Group(folders)
         group.wait_empty(5.0)
         group.remove()
     return sorted(left)

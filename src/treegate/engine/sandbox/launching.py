@@ -14,6 +14,7 @@ import signal
 from collections.abc import Sequence
 
 from treegate.engine import handles
+from treegate.engine.sandbox import bounds
 from treegate.engine.sandbox.cgroups import Group
 from treegate.engine.sandbox.order import Limits
 
@@ -45,7 +46,7 @@ class Launched:
 
     def go(self, arguments: Sequence[str], limits: Limits) -> None:
         """Has it become a command."""
-        data = json.dumps([list(arguments), _bounds(limits)]).encode()
+        data = json.dumps([list(arguments), bounds.of_each(limits, self._group)]).encode()
         with open(self._command, "wb") as pipe:
             pipe.write(data)
 
@@ -94,10 +95,6 @@ class Launched:
                 handles.close(fd)
 
 
-def _bounds(limits: Limits) -> dict[str, int]:
-    return {"RLIMIT_NOFILE": limits.open_files, "RLIMIT_FSIZE": limits.written, "RLIMIT_CORE": 0}
-
-
 def _wait_for_command(group: Group, command: int, out: int, err: int, kept: tuple[int, ...]) -> None:
     """The new process: enters its group, waits for what to become, becomes it. Never returns."""
     try:
@@ -114,8 +111,8 @@ def _wait_for_command(group: Group, command: int, out: int, err: int, kept: tupl
         with open(command, "rb") as pipe:
             data = pipe.read(_ARGUMENTS)
         if data:
-            arguments, bounds = json.loads(data)
-            for name, most in bounds.items():
+            arguments, most_of_each = json.loads(data)
+            for name, most in most_of_each.items():
                 resource.setrlimit(getattr(resource, name), (most, most))
             os.chdir("/")
             os.execve(arguments[0], arguments, {})

@@ -46,7 +46,8 @@ class Runner:
             scratch.shrink(self._below)
         self._group = Group.make(os.path.basename(self._area), prepare.limits)
         self._held.callback(self._group.remove)
-        self._child = Launched(self._group)
+        self._filter = _filter()
+        self._child = Launched(self._group, self._filter)
         self._held.callback(self._child.close)
 
     def run(self, order: Order) -> None:
@@ -54,7 +55,7 @@ class Runner:
         view = self._held.enter_context(closing(best(order.cases, order.view, self._area, self._below, order.limits)))
         since = time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
         began = time.monotonic()
-        self._line.send(Started(order.engine, view.name, (*view.warnings, *self._group.weaker)))
+        self._line.send(Started(order.engine, view.name, (*view.warnings, *bounds.weaker(order.limits, self._group))))
         self._child.go(bubblewrap.arguments(order.command, self._inside(order, view), self._child.tell), order.limits)
         pump = Pump(self._child, self._line, order.limits, view.watched())
         pump.run()
