@@ -172,7 +172,7 @@ def test_what_a_crash_left_is_swept_away_and_what_lives_is_not(group: Group):
     told = subprocess.run([sys.executable, "-c", LEAVES], capture_output=True, text=True, timeout=30).stdout.split()
     assert cgroups.sweep("another") == []
     assert os.path.exists(told[1])
-    assert [name.partition(".")[0] for name in cgroups.sweep()] == ["crashed"]
+    assert len(cgroups.sweep("crashed")) == 1
     assert not os.path.exists(f"/proc/{told[0]}") or "Z" in _state(told[0])
     assert not any(map(os.path.exists, told[1:]))
     assert lives.poll() is None
@@ -193,9 +193,10 @@ def test_what_cannot_be_kept_is_said(monkeypatch: pytest.MonkeyPatch):
     assert not group
     assert group.wait_empty(0)
     assert bounds.of_each(limits, group)["RLIMIT_AS"] == 1 << 29
+    why = "(no control group: there is no such controller)"
     assert bounds.weaker(limits, group) == (
-        "the memory of each process is limited, not that of all together (no control group: there is no such controller)",
-        "nothing limits the share of the processors (no control group: there is no such controller)",
+        f"the memory of each process is limited, not that of all together {why}",
+        f"nothing limits the share of the processors {why}",
     )
 
 

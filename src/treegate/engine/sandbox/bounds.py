@@ -1,4 +1,4 @@
-"""Bounds of each process (setrlimit(2)): those a control group does not know, and what stands in where there is none."""
+"""Bounds of each process (setrlimit(2)): those that no control group knows, and what stands in where there is none."""
 
 from __future__ import annotations
 

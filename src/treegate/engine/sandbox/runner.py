@@ -15,18 +15,19 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from treegate.engine.blobs import Blobs
-from treegate.engine.sandbox import bubblewrap, mounting, scratch
+from treegate.engine.sandbox import bounds, bubblewrap, mounting, scratch, seccomp
 from treegate.engine.sandbox.bubblewrap import Inside, Shown
 from treegate.engine.sandbox.cgroups import Group
 from treegate.engine.sandbox.document import Writer
 from treegate.engine.sandbox.launching import Launched
-from treegate.engine.sandbox.order import Captured, Ended, Exited, Failed, Order, Started
+from treegate.engine.sandbox.order import Captured, Exited, Failed, Order, Started
 from treegate.engine.sandbox.pump import Pump
 from treegate.engine.sandbox.view import Unfit
 from treegate.engine.sandbox.views import View, best, inside
 from treegate.engine.sandbox.wire import Line, Prepare, Release, Run
 from treegate.errors import TreegateError
 
+_GONE = 5.0  # seconds in which what was killed has to be gone
 _CLOCK_REALTIME_COARSE = 5  # linux/time.h: the clock that dates changes of files
 
 
@@ -46,7 +47,7 @@ class Runner:
             scratch.shrink(self._below)
         self._group = Group.make(os.path.basename(self._area), prepare.limits)
         self._held.callback(self._group.remove)
-        self._filter = _filter()
+        self._filter = seccomp.opened()
         self._child = Launched(self._group, self._filter)
         self._held.callback(self._child.close)
 
@@ -56,12 +57,11 @@ class Runner:
         since = time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
         began = time.monotonic()
         self._line.send(Started(order.engine, view.name, (*view.warnings, *bounds.weaker(order.limits, self._group))))
-        self._child.go(bubblewrap.arguments(order.command, self._inside(order, view), self._child.tell), order.limits)
-        pump = Pump(self._child, self._line, order.limits, view.watched())
+        inside = self._inside(order, view)
+        self._child.go(bubblewrap.arguments(order.command, inside, self._child.tell, self._filter), order.limits)
+        pump = Pump(self._child, self._line, order.limits, view.watched(), self._group.out_of_memory)
         pump.run()
-        status = self._child.status()
-        ended = Ended.MEMORY if pump.ended is Ended.ITSELF and self._group.out_of_memory() else pump.ended
-        self._line.send(Exited(status, ended, time.monotonic() - began, pump.cut))
+        self._line.send(Exited(self._child.status(), pump.ended, time.monotonic() - began, pump.cut))
         self._line.send(self._captured(order, view, since))
 
     def _inside(self, order: Order, view: View) -> Inside:
@@ -71,7 +71,9 @@ class Runner:
         if order.tools and not order.only_tools:
             shown.append(Shown(order.tools, "/tools"))
         shown += [Shown(os.path.join(order.tools, name), f"/tools/{name}") for name in order.only_tools]
-        return Inside(shown, "/case" if len(order.cases) == 1 else "/cases", view.user, order.limits, accounts)
+        folder = "/case" if len(order.cases) == 1 else "/cases"
+        first = bounds.on_starting(order.limits, self._group)
+        return Inside(shown, folder, view.user, order.limits, accounts, first)
 
     def _captured(self, order: Order, view: View, since: int) -> Captured:
         began = time.monotonic()
@@ -86,6 +88,7 @@ class Runner:
     def close(self) -> None:
         """Ends what still runs, and lets everything go."""
         self._child.kill()
+        self._group.wait_empty(_GONE)
         self._held.close()
 
 
