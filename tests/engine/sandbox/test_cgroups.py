@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from treegate.engine.sandbox import cgroups
+from treegate.engine.sandbox import bounds, cgroups
 from treegate.engine.sandbox.cgroups import Group
 from treegate.engine.sandbox.order import Limits
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes contr
 def group() -> Iterator[Group]:
     made = Group.make("test", Limits(memory=96 << 20, processes=20, processors=0.25))
     if not made:
-        pytest.skip(f"no control group can be made here: {made.weaker[0]}")
+        pytest.skip(f"no control group can be made here: {made.lacking}")
     yield made
     made.wait_empty(10)
     made.remove()
@@ -172,7 +172,7 @@ def test_what_a_crash_left_is_swept_away_and_what_lives_is_not(group: Group):
     told = subprocess.run([sys.executable, "-c", LEAVES], capture_output=True, text=True, timeout=30).stdout.split()
     assert cgroups.sweep("another") == []
     assert os.path.exists(told[1])
-    assert [name.partition(".")[0] for name in cgroups.sweep()] == ["crashed"]
+    assert len(cgroups.sweep("crashed")) == 1
     assert not os.path.exists(f"/proc/{told[0]}") or "Z" in _state(told[0])
     assert not any(map(os.path.exists, told[1:]))
     assert lives.poll() is None
@@ -186,13 +186,21 @@ def _state(pid: str) -> str:
 
 
 def test_what_cannot_be_kept_is_said(monkeypatch: pytest.MonkeyPatch):
-    """Without a single hierarchy there is no group, and a sentence for each limit that nothing keeps."""
+    """Without a single hierarchy there is no group; each process is bounded instead, and what is weaker is said."""
     monkeypatch.setattr(cgroups, "hierarchies", lambda: iter(()))
-    group = Group.make("test", Limits())
+    limits = Limits(memory=1 << 29)
+    group = Group.make("test", limits)
     assert not group
-    assert [one.partition(" (")[0] for one in group.weaker] == [
-        "nothing limits the memory of all its processes together",
-        "nothing limits the number of its processes",
-        "nothing limits its share of the processors",
-    ]
     assert group.wait_empty(0)
+    assert bounds.of_each(limits, group)["RLIMIT_AS"] == 1 << 29
+    why = "(no control group: there is no such controller)"
+    assert bounds.weaker(limits, group) == (
+        f"the memory of each process is limited, not that of all together {why}",
+        f"nothing limits the share of the processors {why}",
+    )
+
+
+def test_a_group_leaves_processes_their_address_space(group: Group):
+    """Memory that is asked for and not used is no matter where the group counts what is used."""
+    needs(group, "memory")
+    assert "RLIMIT_AS" not in bounds.of_each(Limits(), group)

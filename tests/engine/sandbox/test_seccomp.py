@@ -21,7 +21,11 @@ from treegate.engine.sandbox import seccomp
 HERE = bpf.machine()
 filtered = pytest.mark.skipif(HERE is None, reason="no filter of system calls is written for this machine")
 
-UNDER = "import ctypes, mmap, os, socket, sys\nfrom treegate.engine import bpf\nfrom treegate.engine.sandbox import seccomp\n"
+UNDER = """
+import ctypes, mmap, os, socket, sys
+from treegate.engine import bpf
+from treegate.engine.sandbox import seccomp
+"""
 SEALED = UNDER + "assert bpf.install(seccomp.program())\n"
 CALL = """
 call = ctypes.CDLL(None, use_errno=True).syscall

@@ -37,6 +37,7 @@ class Inside(NamedTuple):
     user: Owner
     limits: Limits
     accounts: str  # a folder with files `passwd` and `group`
+    first: Sequence[str] = ()  # what goes before the command on its line
 
 
 def arguments(command: Sequence[str], inside: Inside, told: int, seccomp: int = -1) -> list[str]:
@@ -50,7 +51,7 @@ def arguments(command: Sequence[str], inside: Inside, told: int, seccomp: int = 
     made += ["--chdir", inside.folder, "--remount-ro", "/", "--info-fd", str(told)]
     if seccomp >= 0:
         made += ["--seccomp", str(seccomp)]
-    return [*made, "--", *_as_user(inside.user), *command]
+    return [*made, "--", *_as_user(inside.user), *inside.first, *command]
 
 
 def environment() -> dict[str, str]:

@@ -59,9 +59,9 @@ class Bubblewrap:
         """Has the command run."""
         accounts = _accounts(self._area, view.user)
         folder = "/case" if len(order.cases) == 1 else "/cases"
-        place = Inside(shown(order, view), folder, view.user, order.limits, accounts)
-        command = (*bounds.on_starting(order.limits, self._group), *order.command)
-        arguments = bubblewrap.arguments(command, place, self.child.tell, self._filter)
+        first = bounds.on_starting(order.limits, self._group)
+        place = Inside(shown(order, view), folder, view.user, order.limits, accounts, first)
+        arguments = bubblewrap.arguments(order.command, place, self.child.tell, self._filter)
         self.child.go(arguments, bounds.of_each(order.limits, self._group))
 
     def out_of_memory(self) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import selectors
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from treegate.engine.sandbox.order import Ended, Limits, Output
 from treegate.engine.sandbox.wire import Cancel, Line
 
 _CHUNK = 1 << 16
+_LOOK = 0.25  # seconds between two looks at whether memory ran out: what is left then may fight for it without end
 _AFTER = 5.0  # seconds in which what was killed has to be gone
 
 
@@ -49,11 +50,19 @@ class Watched(Protocol):
 class Pump:
     """One command's output on its way; `ended` says why it came to an end, `cut` whether it would have gone on."""
 
-    def __init__(self, child: Child, line: Line, limits: Limits, watched: Sequence[Watched] = ()) -> None:
+    def __init__(
+        self,
+        child: Child,
+        line: Line,
+        limits: Limits,
+        watched: Sequence[Watched] = (),
+        starved: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.ended = Ended.ITSELF
         self.cut = False
         self._child, self._line, self._limits = child, line, limits
         self._watched = watched
+        self._starved = starved
         self._sent = 0
         self._deadline = time.monotonic() + limits.seconds
         self._selector = selectors.DefaultSelector()
@@ -71,8 +80,10 @@ class Pump:
             self._selector.register(one, selectors.EVENT_READ, one)
         alive = True
         while alive or self._open:
-            ready = self._selector.select(max(0.0, self._deadline - time.monotonic()))
-            if not ready or time.monotonic() > self._deadline:
+            ready = self._selector.select(max(0.0, min(_LOOK, self._deadline - time.monotonic())))
+            if alive and self.ended is Ended.ITSELF and self._starved():
+                self._end(Ended.MEMORY)
+            if time.monotonic() >= self._deadline:
                 if not alive:  # whoever holds a pipe now is none of ours
                     break
                 self._end(Ended.TIME)
@@ -87,6 +98,8 @@ class Pump:
                     key.data.take()
                 else:
                     self._forward(key.fd, key.data)
+        if self.ended is Ended.ITSELF and self._starved():
+            self.ended = Ended.MEMORY
         for one in self._watched:
             one.take()
         self._selector.close()

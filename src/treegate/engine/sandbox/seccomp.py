@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import platform
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -114,6 +115,17 @@ def program(name: str = "") -> bytes:
     for judged in JUDGED.values():
         made += _on(judged.call[machine.column], _judgement(judged))
     return bpf.assembled([*made, bpf.answer(bpf.ALLOW)])
+
+
+def opened() -> int:
+    """A handle from which bubblewrap reads this machine's filter, once; -1 where none is written for it."""
+    made = program()
+    if not made:
+        return -1
+    fd = os.memfd_create("seccomp", os.MFD_CLOEXEC)
+    os.write(fd, made)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
 
 
 def _on(number: int, block: list[Instruction]) -> list[Instruction]:
