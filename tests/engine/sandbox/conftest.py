@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -114,11 +114,11 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path) -> Bench:
     if shutil.which("bwrap") is None:
         pytest.skip("needs bubblewrap (bwrap)")
     os.chmod(tmp_path, 0o755)
-    yield Bench(tmp_path)
+    return Bench(tmp_path)
 
 
 def leftovers(place: Path) -> list[str]:

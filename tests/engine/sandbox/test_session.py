@@ -261,3 +261,26 @@ def _eventually(holds) -> None:
     while not holds():
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_a_runner_made_ready_begins_sooner(bench: Bench):
+    """Its filesystem, control group and process are there by then; and it goes with all it held."""
+    order = bench.order("sh", "-c", "echo x")
+    ready = session.make_ready("bwrap", str(bench.place / "scratch/ready"), order.limits)
+    time.sleep(1)
+    began = time.monotonic()
+    with session.start(order, ready) as under_way:
+        assert under_way.runner == ready.process.pid
+        assert any(isinstance(frame, Output) for frame in under_way)
+        assert time.monotonic() - began < 1
+    assert list((bench.place / "scratch").iterdir()) == []
+    assert leftovers(bench.place) == []
+
+
+def test_a_runner_made_ready_for_something_else_is_not_used(bench: Bench):
+    order = bench.order("sh", "-c", "echo x")
+    ready = session.make_ready("bwrap", str(bench.place / "scratch/ready"), Limits(written=32 << 20, entries=100))
+    with session.start(order, ready) as under_way:
+        assert under_way.runner != ready.process.pid
+        assert any(isinstance(frame, Output) for frame in under_way)
+    assert list((bench.place / "scratch").iterdir()) == []

@@ -11,6 +11,10 @@ import threading
 from collections.abc import Iterator
 from typing import Self
 
+from msgspec import structs
+
+from treegate.engine import handles
+from treegate.engine.clearing import clear_tree
 from treegate.engine.sandbox.order import Captured, EngineName, Failed, Frame, Limits, Order
 from treegate.engine.sandbox.wire import Cancel, Line, Prepare, Release, Run
 
@@ -21,7 +25,7 @@ class Ready:
     """A runner started beforehand, for a command that is yet to come."""
 
     def __init__(self, engine: EngineName, scratch: str, limits: Limits) -> None:
-        self.scratch = scratch
+        self.engine, self.scratch, self.limits = engine, scratch, limits
         ours, its = socket.socketpair()
         with its:
             self.process = subprocess.Popen(
@@ -36,14 +40,21 @@ class Ready:
         self.line = Line(ours)
         self.line.send(Prepare(engine=engine, scratch=scratch, limits=limits))
 
+    def fits(self, order: Order) -> bool:
+        """Whether what was done beforehand is what a command needs."""
+        return (self.engine, self.limits) == (order.engine, order.limits) and self.process.poll() is None
+
     def close(self) -> None:
-        """Lets the runner go, with all that it holds."""
+        """Lets the runner go, with all that it holds, and clears its folder away."""
         self.line.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
             self.process.wait(_END)
-            return
-        self.process.kill()
-        self.process.wait()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        above, name = os.path.split(self.scratch)
+        with contextlib.suppress(OSError), handles.closing(handles.open_root(above)) as folder:
+            clear_tree(folder, os.fsencode(name))  # never into a mount: what still shows a case stays for the sweep
 
 
 class Session:
@@ -91,11 +102,15 @@ class Session:
 
 
 def make_ready(engine: EngineName, scratch: str, limits: Limits) -> Ready:
-    """Starts a runner beforehand; `scratch` is a folder of its own on a local disk, which is made."""
+    """Starts a runner beforehand; `scratch` is a folder of its own on a local disk, which is made, and goes with it."""
     os.makedirs(scratch, mode=0o700, exist_ok=True)
     return Ready(engine, scratch, limits)
 
 
 def start(order: Order, ready: Ready | None = None) -> Session:
-    """Has a command run, by a runner that is ready (made for its scratch folder, engine and limits) or a new one."""
-    return Session(order, ready or make_ready(order.engine, order.scratch, order.limits))
+    """Has a command run, by a runner that is ready, if it is one for such a command, or by a new one."""
+    if ready is not None and ready.fits(order):
+        return Session(structs.replace(order, scratch=ready.scratch), ready)
+    if ready is not None:
+        ready.close()
+    return Session(order, make_ready(order.engine, order.scratch, order.limits))
