@@ -15,7 +15,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from treegate.engine.blobs import Blobs
-from treegate.engine.sandbox import mounting, scratch
+from treegate.engine.sandbox import mounting, scratch, userspace
 from treegate.engine.sandbox.document import Writer
 from treegate.engine.sandbox.engines import Bubblewrap, Container, Engine
 from treegate.engine.sandbox.order import Captured, Exited, Failed, Order, Started
@@ -43,6 +43,8 @@ class Runner:
                 mounting.make_private()
             scratch.make(self._below, prepare.limits)
             self._held.callback(mounting.unmount, self._below, lazily=True)
+        elif prepare.engine == "bwrap":
+            userspace.enter(self._below, prepare.limits)
         try:
             self._engine: Engine = _engine(prepare)
         except BaseException:
