@@ -284,3 +284,29 @@ def test_a_runner_made_ready_for_something_else_is_not_used(bench: Bench):
         assert under_way.runner != ready.process.pid
         assert any(isinstance(frame, Output) for frame in under_way)
     assert list((bench.place / "scratch").iterdir()) == []
+
+
+@root_only
+def test_what_lies_deep_is_renamed_as_a_rename(bench: Bench):
+    """Beyond the 256 bytes of path at which an overlay would by itself say "cross-device link"."""
+    names = ["x" * 200] * 4
+    deep = bench.case.joinpath(*names)
+    deep.mkdir(parents=True)
+    (deep / "a.txt").write_text("a")
+    ran = bench.run("python3", "-c", f"import os; os.chdir('/'.join({names!r})); os.rename('a.txt', 'b.txt')")
+    below = "/".join(names)
+    assert ran.brief() == [f"move {below}/a.txt -> {below}/b.txt"], ran.err
+
+
+@root_only
+@pytest.mark.parametrize("view", ["overlay", "copy"])
+def test_a_case_in_which_something_is_mounted_is_refused_before_the_command_begins(bench: Bench, view: str):
+    inside = bench.case / "inside"
+    inside.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(inside)], check=True)
+    try:
+        ran = bench.sh("echo begun", view=view)
+    finally:
+        subprocess.run(["umount", str(inside)], check=True)
+    assert (ran.failed.code, ran.out) == ("case-has-mount", "")
+    assert "Case/inside" in ran.failed.message

@@ -154,7 +154,7 @@ class PrivateCopy:
 
     def _count(self, facts: Facts, path: bytes) -> None:
         if facts.attrs & MOUNT_ROOT:
-            raise _has_mount(path)
+            raise has_mount(path)
         if facts.kind is Kind.FILE and facts.nlink > 1:
             if (facts.ino, facts.btime) in self._counted:
                 return
@@ -268,7 +268,7 @@ class PrivateCopy:
             yield
         except OSError as error:
             if error.errno == errno.EXDEV:
-                raise _has_mount(path) from None
+                raise has_mount(path) from None
             if not isinstance(error, PermissionError):
                 raise
             told = os.fsdecode(path)
@@ -309,7 +309,8 @@ def is_users(name: str) -> bool:
     return name.startswith(("user.", "system.posix_acl"))
 
 
-def _has_mount(path: bytes) -> UsageError:
+def has_mount(path: bytes) -> UsageError:
+    """What is said of a case in which something is mounted: a view would show an empty folder there."""
     told = os.fsdecode(path)
     return UsageError(
         f"another filesystem is mounted at {told}, inside the case",

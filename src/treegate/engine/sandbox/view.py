@@ -7,6 +7,7 @@ names that nobody touched. Nothing here is to outlast a crash, so nothing is syn
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -19,6 +20,7 @@ from treegate.engine.sandbox import idmap, mounting
 from treegate.engine.sandbox.order import SANDBOX_USER, Case
 
 _OPTIONS = "redirect_dir=on,metacopy=on,index=off,volatile"
+_LONGEST, LONG_ENOUGH = "/sys/module/overlay/parameters/redirect_max", 4096
 _MARK = "trusted.treegate"
 _FLAGS = mounting.NODEV | mounting.NOSUID
 
@@ -105,6 +107,22 @@ def mount(lower: str, upper: str, work: str, target: str) -> None:
         named = (f"/proc/self/fd/{fd}" for fd in fds)
         options = "lowerdir={},upperdir={},workdir={},".format(*named) + _OPTIONS
         mounting.mount("overlay", target, "overlay", _FLAGS, options)
+
+
+def longest_rename() -> int:
+    """How long, in bytes, the path of an entry may be so that an overlay can rename it; further up it says EXDEV.
+
+    Raised for this machine if it can be: it is a parameter of the kernel's overlayfs, and only allows more.
+    """
+    with contextlib.suppress(OSError), open(_LONGEST, "r+") as file:
+        if int(file.read()) < LONG_ENOUGH:
+            file.seek(0)
+            file.write(str(LONG_ENOUGH))
+    try:
+        with open(_LONGEST) as file:
+            return int(file.read())
+    except OSError:
+        return LONG_ENOUGH
 
 
 def prove(below: str) -> None:

@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from treegate.engine import mounts
 from treegate.engine.sandbox import mounting, multilinks, view
-from treegate.engine.sandbox.copy import PrivateCopy
+from treegate.engine.sandbox.copy import PrivateCopy, has_mount
 from treegate.engine.sandbox.difference import Difference, Keeper
 from treegate.engine.sandbox.opened import Opened
 from treegate.engine.sandbox.order import SANDBOX_USER, Case, Limits, ViewName
@@ -53,6 +54,8 @@ class OverlayView:
         """`area` is an own folder, `below` one on a filesystem that can hold what is changed; raises Unfit."""
         self._layers, self.user = view.overlays(cases, area, below)
         self.warnings = tuple(text for case in cases for text in multilinks.warnings(case.name, case.folder))
+        if (longest := view.longest_rename()) < view.LONG_ENOUGH:
+            self.warnings += (f"what has a path of more than {longest} bytes cannot be renamed here, only copied",)
         self._opened = [_opened(layer.seen, inside(layer.case, cases)) for layer in self._layers]
 
     def watched(self) -> list[Opened]:
@@ -124,8 +127,18 @@ def _opened(seen: str, inside: str) -> Opened | None:
         return None
 
 
+def _refuse_mounts(case: Case) -> None:
+    """Raises UsageError "case-has-mount" where something is mounted inside a case."""
+    top = os.path.realpath(case.folder) + "/"
+    for mount in mounts.mounted():
+        if mount.point.startswith(top):
+            raise has_mount(os.fsencode(f"{case.name}/{mount.point.removeprefix(top)}"))
+
+
 def best(cases: Sequence[Case], wanted: str, area: str, below: str, limits: Limits) -> View:
     """The view that is wanted, or the best that can be had; raises Unfit, UsageError, Denied."""
+    for case in cases:
+        _refuse_mounts(case)
     if wanted == "copy" or os.geteuid() != 0:
         return CopyView(cases, below, limits)
     try:
