@@ -54,6 +54,13 @@ class Gone(NamedTuple):
     is_file: bool = False  # a regular file: only such a one can be replaced by what takes its place
 
 
+class Still(NamedTuple):
+    """A folder whose time is what it was, although something in it is not: carrying that out would date it anew."""
+
+    path: str
+    mtime: int
+
+
 class Captured:
     """What a command did, taken in difference by difference.
 
@@ -67,10 +74,13 @@ class Captured:
         self._copied: list[Entry] = []
         self._homes: dict[str, str] = {}  # of folders that moved or were made ("")
 
-    def take(self, difference: Entry | Gone) -> Iterator[Operation]:
+    def take(self, difference: Entry | Gone | Still) -> Iterator[Operation]:
         """Takes one in, a folder before what it holds."""
         if isinstance(difference, Gone):
             self._gone[difference.path] = difference
+        elif isinstance(difference, Still):
+            text, raw = written_paths(difference.path)
+            yield Set(path=text[0], mtime=moment(difference.mtime), raw=raw)
         elif difference.home and not (difference.kind is Kind.LINK and difference.target):
             yield from self._kept(difference)
         else:

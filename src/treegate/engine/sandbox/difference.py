@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol, TypeAlias
 
 from treegate.engine.sandbox.order import Finding
-from treegate.model.capture import Entry, Gone
+from treegate.model.capture import Entry, Gone, Still
 
 
 class Changed(NamedTuple):
@@ -17,7 +17,7 @@ class Changed(NamedTuple):
     path: str
 
 
-Difference: TypeAlias = Entry | Gone | Finding | Changed
+Difference: TypeAlias = Entry | Gone | Still | Finding | Changed
 
 
 class Keeper(Protocol):

@@ -1,4 +1,4 @@
-"""Originals: the cases themselves, asked when a private copy is looked through: what others changed, and what is copied."""
+"""Originals: the cases themselves, asked while a private copy is looked through: what changed, what is a copy."""
 
 from __future__ import annotations
 

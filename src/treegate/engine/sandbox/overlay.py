@@ -18,7 +18,7 @@ from treegate.engine.sandbox.difference import Changed, Difference, Keeper
 from treegate.engine.sandbox.lower import Lower
 from treegate.engine.sandbox.teller import Found, Teller
 from treegate.engine.sandbox.view import Layer
-from treegate.model.capture import Gone
+from treegate.model.capture import Gone, Still
 
 
 class _Folder(NamedTuple):
@@ -44,7 +44,9 @@ class OverlayCapture:
         self._case = layer.case.name
         self._read = opened if reads else frozenset()
         self._hidden = frozenset(map(os.fsencode, layer.case.hidden))
-        self._vacated: dict[bytes, None] = {}  # places that may have been something's, and are empty or another's now
+        # Places that may have been something's and are empty or another's now, and the folder of the view.
+        self._vacated: dict[bytes, bytes] = {}
+        self._homes: dict[bytes, bytes | None] = {}  # of the folders of the upper layer
         self._groups: dict[int, list[Found]] = {}  # by inode
         self._strays: list[Found] = []
         self._over: list[Found] = []
@@ -65,6 +67,7 @@ class OverlayCapture:
         for found in self._over:
             yield from self._written_over(found)
         yield from self._gone()
+        yield from self._still()
         for path in sorted(self._read):
             if self._lower.stat(path) is not None:  # else it was made by the command, or has another place there
                 yield from self._tell.changed(path)
@@ -83,13 +86,14 @@ class OverlayCapture:
                 facts = os.stat(name, dir_fd=fd, follow_symlinks=False)
                 low = None if folder.home is None else _joined(folder.home, name)
                 if _is_whiteout(facts):
-                    self._vacate(low)
+                    self._vacate(low, _joined(folder.path, name))
                     continue
                 at = marks.reach(fd, name)
                 found = Found(_joined(folder.path, name), low, facts, marks.names(at), at)
                 if st.S_ISDIR(facts.st_mode):
                     home = self._home_of_folder(found, folder.home)
                     below.append(_Folder(found.path, home))
+                    self._homes[found.path] = home
                     yield from self._at(found, home)
                 else:
                     yield from self._leaf(found, folder.home)
@@ -107,7 +111,7 @@ class OverlayCapture:
     def _leaf(self, found: Found, above: bytes | None) -> Iterator[Difference]:
         if not (st.S_ISREG(found.facts.st_mode) or found.is_link):
             yield findings.special(self._tell.path(found.path), found.facts.st_mode)
-            self._vacate(found.low)
+            self._vacate(found.low, found.path)
             return
         if not found.is_link and marks.has_lower_content(found.names):
             redirect = marks.redirect(found.at, found.names)
@@ -129,7 +133,7 @@ class OverlayCapture:
             yield from self._at(found, found.low)
         else:
             self._strays.append(found._replace(at=b""))
-            self._vacate(found.low)
+            self._vacate(found.low, found.path)
 
     def _newcomer(self, found: Found) -> Iterator[Difference]:
         """What came from nowhere: new, or what was written beside an entry and then put in its place."""
@@ -142,13 +146,13 @@ class OverlayCapture:
     def _at(self, found: Found, home: bytes | None) -> Iterator[Difference]:
         """An entry of which it is known what it was."""
         if home != found.low:
-            self._vacate(found.low)
+            self._vacate(found.low, found.path)
         yield from self._tell.entry(found, home)
 
-    def _vacate(self, low: bytes | None) -> None:
+    def _vacate(self, low: bytes | None, path: bytes) -> None:
         """Notes that what had a place of the case, if anything, is not there any more."""
         if low is not None and low not in self._hidden:
-            self._vacated[low] = None
+            self._vacated[low] = path.rpartition(b"/")[0]
 
     # -- what waited
 
@@ -157,12 +161,12 @@ class OverlayCapture:
         first = next((found for found in group if self._is_at_home(found)), group[0])
         if first.below is None and first.origin is not None and not self._is_at_home(first):
             self._strays.append(first)
-            self._vacate(first.low)
+            self._vacate(first.low, first.path)
         else:
             yield from self._single(first)
         for found in group:
             if found is not first:
-                self._vacate(found.low)
+                self._vacate(found.low, found.path)
                 yield from self._tell.linked(found, first)
 
     def _is_at_home(self, found: Found) -> bool:
@@ -202,14 +206,29 @@ class OverlayCapture:
 
     def _gone(self) -> Iterator[Difference]:
         """What is not where it was, nor anywhere else; and what others changed of all that was deleted."""
-        for place in self._vacated:
-            was = None if place in self._tell.claimed else self._lower.stat(place)
+        for place, folder in self._vacated.items():
+            claimed = place in self._tell.claimed
+            was = None if claimed else self._lower.stat(place)
+            if claimed or was is not None:
+                self._tell.stirred.add(folder)
             if was is None:
                 continue
             yield Gone(self._tell.path(place), st.S_ISDIR(was.st_mode), st.S_ISREG(was.st_mode))
             for path, facts in ((place, was), *self._lower.below(place)):
                 if self._tell.is_changed(facts):
                     yield Changed(self._tell.path(path))
+
+    def _still(self) -> Iterator[Difference]:
+        """The folders that have their old time although something in them changed."""
+        for path in sorted(self._tell.stirred):
+            home = self._homes.get(path)  # the case's own time is nobody's to set
+            was = self._lower.stat(home) if home else None
+            if was is None:
+                continue
+            with handles.closing(handles.open_dir(self._upper, path)) as fd:
+                mtime = os.fstat(fd).st_mtime_ns
+            if was.st_mtime_ns == mtime:
+                yield Still(self._tell.path(path), mtime)
 
 
 def _is_whiteout(facts: os.stat_result) -> bool:

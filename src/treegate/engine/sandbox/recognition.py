@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import stat as st
-from array import array
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -21,7 +20,7 @@ from treegate.engine.sandbox.filling import alike, digest_of
 from treegate.engine.sandbox.homes import NOBODY, Homes, Looks
 from treegate.engine.sandbox.identities import identifier
 from treegate.engine.sandbox.originals import Originals
-from treegate.model.capture import Entry, Gone
+from treegate.model.capture import Entry, Gone, Still
 from treegate.model.tree import Kind, kind_of
 
 _SET_ID = 0o6000
@@ -32,6 +31,7 @@ class Found(NamedTuple):
     """An entry of the copy as it is now."""
 
     path: bytes  # begins with the case
+    folder: int  # the entry of the cases that its folder is; NOBODY for one that was made
     place: int  # the entry of the case whose place it has; NOBODY where there was none
     facts: os.stat_result
     identity: bytes
@@ -62,7 +62,8 @@ class CopyCapture:
         self._originals = Originals(copy)
         self._identify = identifier(copy.top, copy.homes.names[0])
         self._became = bytearray(len(self._homes))
-        self._places = array("q", [NOBODY])
+        self._where: dict[int, bytes] = {}  # folders that moved, and where to
+        self._stirred: set[int] = set()  # folders in which something comes, goes, or is replaced
         self._groups: dict[bytes, list[Found]] = {}
         self._over: list[Found] = []
 
@@ -78,6 +79,7 @@ class CopyCapture:
         for found in self._over:
             yield from self._written_over(found)
         yield from self._gone()
+        yield from self._still()
 
     # -- the walk
 
@@ -93,7 +95,7 @@ class CopyCapture:
                 facts = os.stat(name, dir_fd=fd, follow_symlinks=False)
                 path = folder.path + b"/" + name
                 place = self._homes.at(folder.home, name)
-                found = Found(path, place, facts, self._identify(fd, name))
+                found = Found(path, folder.home, place, facts, self._identify(fd, name))
                 number = self._known(found)
                 if found.kind is Kind.DIR:
                     below.append(_Folder(path, number))
@@ -135,6 +137,8 @@ class CopyCapture:
         """An entry that is known again, wherever it is."""
         moved = found.place != number
         self._became[number] = _ELSEWHERE if moved else _HERE
+        if moved and found.kind is Kind.DIR:
+            self._where[number] = found.path
         was, now = self._looks(number, found), found.looks
         entry = self._bare(found)._replace(
             home=self._path(number), was_mode=st.S_IMODE(was.mode), was_mtime=was.mtime
@@ -146,6 +150,8 @@ class CopyCapture:
         if entry.differs(moved=moved):
             yield from self._oddities(found, was, fd)
             yield from self._changed(number)
+            if moved or entry.sha256:
+                self._stirred.add(found.folder)
             yield entry
         elif now.ctime != was.ctime:
             yield from self._oddities(found, was, fd)
@@ -199,6 +205,7 @@ class CopyCapture:
         entry = self._with_content(found, self._bare(found), fd)
         if entry.copied:
             yield from self._changed(self._originals.last)
+        self._stirred.add(found.folder)
         yield entry
 
     def _written_over(self, found: Found) -> Iterator[Difference]:
@@ -217,6 +224,8 @@ class CopyCapture:
             if entry.differs(moved=False):
                 yield from self._oddities(found, was, fd)
                 yield from self._changed(found.place)
+                if entry.sha256:
+                    self._stirred.add(found.folder)
                 yield entry
 
     def _holds_what_was(self, found: Found, was: Looks, fd: int) -> bool:
@@ -258,16 +267,37 @@ class CopyCapture:
     # -- what is gone
 
     def _gone(self) -> Iterator[Difference]:
-        """The places that are empty, or another's: all but those in folders that are gone themselves."""
+        """What is nowhere any more: all but what was in folders that are gone themselves."""
         homes = self._homes
         for number in range(len(homes)):
             if self._became[number] == _HERE or not homes.has_copy(number):
                 continue
-            if self._became[homes.parent(number)] != _AWAY:
-                kind = homes.kind(number)
-                yield Gone(self._path(number), kind is Kind.DIR, kind is Kind.FILE)
+            self._stirred.add(homes.parent(number))
             if self._became[number] == _AWAY:
+                if self._became[homes.parent(number)] != _AWAY:
+                    kind = homes.kind(number)
+                    yield Gone(self._path(number), kind is Kind.DIR, kind is Kind.FILE)
                 yield from self._changed(number)
+
+    def _still(self) -> Iterator[Difference]:
+        """The folders that have their old time although something in them changed."""
+        for number in sorted(self._stirred):
+            if number < len(self._copy.cases) or self._became[number] == _AWAY:
+                continue  # made, or gone; and a case's own time is nobody's to set
+            path, was = self._now(number), self._homes.looks(number)
+            with handles.closing(handles.open_dir(self._copy.top, path)) as folder:
+                if os.fstat(folder).st_mtime_ns == was.mtime:
+                    yield Still(os.fsdecode(path), was.mtime)
+
+    def _now(self, number: int) -> bytes:
+        """Where a folder of the cases is in the copy by now."""
+        parts: list[bytes] = []
+        while number != NOBODY and number not in self._where:
+            parts.append(self._homes.names[number])
+            number = self._homes.parent(number)
+        if number != NOBODY:
+            parts.append(self._where[number])
+        return b"/".join(reversed(parts))
 
     def _changed(self, number: int) -> Iterator[Changed]:
         """Says so, where somebody else changed an entry of the case since it was copied."""

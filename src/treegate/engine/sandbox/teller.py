@@ -39,12 +39,17 @@ class Found(NamedTuple):
 
 
 class Teller:
-    """Says of one case what its entries became; `claimed` are the homes of those that have another place now."""
+    """Says of one case what its entries became.
+
+    `claimed` are the homes of those that have another place now, `stirred` the folders (in the view) in which
+    something comes, goes or is replaced.
+    """
 
     def __init__(
         self, case: str, lower: Lower, upper: int, keeper: Keeper, since: int, opened: frozenset[bytes]
     ) -> None:
         self.claimed: set[bytes] = set()
+        self.stirred: set[bytes] = set()
         self._case, self._lower, self._upper, self._keeper = case, lower, upper, keeper
         self._since = since
         self._sizes = _by_size(lower, opened)
@@ -68,6 +73,7 @@ class Teller:
         """A further name of a file, as a file of its own."""
         yield findings.linked(self.path(found.path), self.path(first.path))
         if found.below is not None:
+            self._stir(found)
             yield self._bare(found)._replace(copied=self.path(found.below), size=found.facts.st_size)
         else:
             yield from self._made(found)
@@ -88,9 +94,10 @@ class Teller:
         entry = self._bare(found)._replace(
             home=self.path(home), was_mode=st.S_IMODE(was.st_mode), was_mtime=was.st_mtime_ns
         )
-        if not same:
+        alone = was.st_nlink == 1 or found.kind is not Kind.FILE
+        if not same or (not alone and entry.differs(moved=False)):
             entry = self._with_content(found, entry)
-            if was.st_nlink > 1:
+            if not alone:
                 yield findings.link_broken(entry.path)
         yield from self._attributes(found, home)
         if not entry.differs(moved=home != found.low):
@@ -99,6 +106,8 @@ class Teller:
             yield Changed(entry.home)
         if entry.mode & _SPECIAL & ~entry.was_mode and entry.kind is Kind.FILE:
             yield findings.set_id(entry.path)
+        if entry.sha256 or home != found.low:
+            self._stir(found)
         yield entry
 
     def _has_content_of(self, found: Found, home: bytes, was: os.stat_result) -> bool:
@@ -127,7 +136,11 @@ class Teller:
             yield findings.set_id(entry.path)
         if any(name.startswith("user.") for name in found.names):
             yield findings.attributes(entry.path)
+        self._stir(found)
         yield entry
+
+    def _stir(self, found: Found) -> None:
+        self.stirred.add(found.path.rpartition(b"/")[0])
 
     def _bare(self, found: Found) -> Entry:
         facts = found.facts
@@ -162,8 +175,12 @@ class Teller:
 
     @contextmanager
     def _opened(self, found: Found) -> Iterator[int]:
-        with self._reaching(found) as at:
-            fd = os.open(at, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        """A handle of a file's content, wherever that is."""
+        if found.below is not None:
+            fd = self._lower.open(found.below)
+        else:
+            with self._reaching(found) as at:
+                fd = os.open(at, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         with handles.closing(fd):
             yield fd
 
