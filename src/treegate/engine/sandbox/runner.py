@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import time
+import traceback
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
@@ -89,7 +90,13 @@ def _failure(error: Exception) -> Failed:
         return Failed(error.code, error.message, error.hint)
     if isinstance(error, Unfit):
         return Failed("sandbox-unfit", str(error), "treegate doctor says what works here")
-    return Failed("sandbox-failed", f"the sandbox could not be made: {error}", "treegate doctor says what works here")
+    if isinstance(error, OSError):
+        return Failed(
+            "sandbox-failed", f"the sandbox could not be made: {error}", "treegate doctor says what works here"
+        )
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    text = f"this went wrong here, and not in the command: {type(error).__name__} ({where.name}, line {where.lineno})"
+    return Failed("internal", text, "report it")
 
 
 def _serve(line: Line) -> None:
@@ -105,7 +112,7 @@ def _serve(line: Line) -> None:
             pass
     except EOFError:
         pass
-    except (TreegateError, Unfit, OSError) as error:
+    except Exception as error:
         line.send(_failure(error))
     finally:
         if runner is not None:
