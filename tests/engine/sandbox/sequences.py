@@ -26,10 +26,11 @@ from treegate.gate import Gate
 _COARSE = 5  # CLOCK_REALTIME_COARSE, which dates changes
 CASE = "Smith"
 _SOON = 2_000  # runs after which a workspace is left for a new one
+_MANY = ("deletes", "files", "replacements", "per_day_deletes", "per_day_replacements")
 NO_LIMITS = {
-    "TREEGATE_POLICY_LIMITS_DELETES": "1000000",
+    **{f"TREEGATE_POLICY_LIMITS_{name.upper()}": "1000000" for name in _MANY},
+    **{f"TREEGATE_POLICY_LIMITS_{name}": "100 GiB" for name in ("DELETE_BYTES", "PER_DAY_DELETE_BYTES")},
     "TREEGATE_POLICY_LIMITS_DELETE_SHARE": "1",
-    "TREEGATE_POLICY_LIMITS_PER_DAY_DELETES": "1000000",
 }
 
 

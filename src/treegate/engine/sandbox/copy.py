@@ -192,6 +192,8 @@ class PrivateCopy:
         above, _, other = self.homes.path(first).rpartition(b"/")
         with handles.closing(handles.open_dir(self.top, above)) as folder:
             posix.link(folder, other, target, name)
+        if first in self.homes.targets:
+            self.homes.targets[number] = self.homes.targets[first]
         for each in (first, number):
             self._note(each, target, name)
         return True
