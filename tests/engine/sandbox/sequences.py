@@ -135,7 +135,7 @@ def overlaid(case: Case, area: Path, script: Program, gate: Gate) -> Iterator[tu
 def copied(case: Case, area: Path, script: Program, gate: Gate) -> Iterator[tuple[str, object]]:
     """A case as a private copy."""
     owner = (SANDBOX_USER, SANDBOX_USER) if os.geteuid() == 0 else None
-    with PrivateCopy([case], str(area), 1 << 30, owner=owner, hashed=on_tmpfs(area)) as copy:
+    with PrivateCopy([case], str(area), 1 << 30, owner=owner) as copy:
         run(script, copy.folder(case), owner)
         yield copy.folder(case), lambda: CopyCapture(copy, gate.core.blobs)
 
@@ -147,12 +147,6 @@ def clear(folder: str) -> None:
             shutil.rmtree(entry.path)
         else:
             os.unlink(entry.path)
-
-
-def on_tmpfs(folder: Path) -> bool:
-    from treegate.engine.mounts import mount_of
-
-    return mount_of(str(folder)).type == "tmpfs"
 
 
 def run(program: Program, folder: str, owner: tuple[int, ...] | None = None) -> None:
