@@ -167,7 +167,8 @@ class Captured:
         claimed = {entry.home for entry in self._moved}
         left = {path: gone for path, gone in self._gone.items() if path not in claimed and path not in replaced}
         for path, gone in left.items():
-            if not any(above in left for above in folders_above(path)):
+            above = next((above for above in folders_above(path) if above in left or above in claimed), "")
+            if above not in left:
                 yield Change("delete", path, is_dir=gone.is_dir, recursive=gone.is_dir)
 
 

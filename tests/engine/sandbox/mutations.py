@@ -164,7 +164,7 @@ class Scene:
 
     def again(self, entry: int, content: int, _: int) -> None:
         """Takes an entry away and makes one of the same name, and where it is a file perhaps the same content."""
-        path = self.entry(entry)
+        path = self.entry(entry, lambda mode: not stat.S_ISFIFO(mode))
         mode = os.lstat(path).st_mode
         if stat.S_ISDIR(mode):
             shutil.rmtree(path)

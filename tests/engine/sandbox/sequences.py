@@ -26,10 +26,11 @@ from treegate.gate import Gate
 _COARSE = 5  # CLOCK_REALTIME_COARSE, which dates changes
 CASE = "Smith"
 _SOON = 2_000  # runs after which a workspace is left for a new one
+_MANY = ("deletes", "files", "replacements", "per_day_deletes", "per_day_replacements")
 NO_LIMITS = {
-    "TREEGATE_POLICY_LIMITS_DELETES": "1000000",
+    **{f"TREEGATE_POLICY_LIMITS_{name.upper()}": "1000000" for name in _MANY},
+    **{f"TREEGATE_POLICY_LIMITS_{name}": "100 GiB" for name in ("DELETE_BYTES", "PER_DAY_DELETE_BYTES")},
     "TREEGATE_POLICY_LIMITS_DELETE_SHARE": "1",
-    "TREEGATE_POLICY_LIMITS_PER_DAY_DELETES": "1000000",
 }
 
 
@@ -134,7 +135,7 @@ def overlaid(case: Case, area: Path, script: Program, gate: Gate) -> Iterator[tu
 def copied(case: Case, area: Path, script: Program, gate: Gate) -> Iterator[tuple[str, object]]:
     """A case as a private copy."""
     owner = (SANDBOX_USER, SANDBOX_USER) if os.geteuid() == 0 else None
-    with PrivateCopy([case], str(area), 1 << 30, owner=owner, hashed=on_tmpfs(area)) as copy:
+    with PrivateCopy([case], str(area), 1 << 30, owner=owner) as copy:
         run(script, copy.folder(case), owner)
         yield copy.folder(case), lambda: CopyCapture(copy, gate.core.blobs)
 
@@ -146,12 +147,6 @@ def clear(folder: str) -> None:
             shutil.rmtree(entry.path)
         else:
             os.unlink(entry.path)
-
-
-def on_tmpfs(folder: Path) -> bool:
-    from treegate.engine.mounts import mount_of
-
-    return mount_of(str(folder)).type == "tmpfs"
 
 
 def run(program: Program, folder: str, owner: tuple[int, ...] | None = None) -> None:

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from typing import NamedTuple, Self
 
 from treegate.engine import handles, posix
+from treegate.engine.mounts import mount_of
 from treegate.engine.sandbox.filling import Filler, fill_and_hash
 from treegate.engine.sandbox.homes import Homes, Looks
 from treegate.engine.sandbox.identities import by_birth, identifier
@@ -25,6 +26,7 @@ from treegate.model.tree import MOUNT_ROOT, Facts, Kind, unpack
 
 ENTRY = 4096  # bytes that an entry counts for, besides what it holds
 _TICK = 10_000_000  # nanoseconds: no clock that dates changes is coarser
+_UNDATED = ("tmpfs", "ramfs")  # what is written through memory that was read first (mmap(2)) leaves the times alone
 _COARSE = 5  # CLOCK_REALTIME_COARSE
 
 
@@ -38,8 +40,8 @@ class _Folder(NamedTuple):
 class PrivateCopy:
     """Copies of cases, each in a folder of its name below `into`; a context manager that holds handles of both.
 
-    `limit` is how many bytes they may come to. With an `owner` (uid, gid) all that is copied is theirs. With
-    `hashed`, contents are remembered by their SHA-256: for filesystems that do not date every change of a file.
+    `limit` is how many bytes they may come to. With an `owner` (uid, gid) all that is copied is theirs. Where the
+    filesystem does not date every change of a file, contents are remembered by their SHA-256 (`hashed`).
 
     Raises UsageError "case-too-large-to-copy" and "case-has-mount", Denied "not-readable", OSError.
     """
@@ -51,9 +53,9 @@ class PrivateCopy:
         limit: int,
         *,
         owner: tuple[int, int] | None = None,
-        hashed: bool = False,
     ) -> None:
-        self.cases, self.into, self.hashed = tuple(cases), into, hashed
+        self.cases, self.into = tuple(cases), into
+        self.hashed = mount_of(into).type in _UNDATED
         self.homes = Homes([case.name for case in cases])
         self.findings: list[Finding] = []
         self.size = 0  # bytes; each entry counts for ENTRY besides what it holds
@@ -192,6 +194,8 @@ class PrivateCopy:
         above, _, other = self.homes.path(first).rpartition(b"/")
         with handles.closing(handles.open_dir(self.top, above)) as folder:
             posix.link(folder, other, target, name)
+        if first in self.homes.targets:
+            self.homes.targets[number] = self.homes.targets[first]
         for each in (first, number):
             self._note(each, target, name)
         return True

@@ -21,7 +21,7 @@ from treegate.engine.sandbox.homes import NOBODY, Homes, Looks
 from treegate.engine.sandbox.identities import identifier
 from treegate.engine.sandbox.originals import Originals
 from treegate.model.capture import Entry, Gone, Still
-from treegate.model.tree import Kind, kind_of
+from treegate.model.tree import Kind, kind_of, unpack
 
 _SET_ID = 0o6000
 _AWAY, _HERE, _ELSEWHERE = 0, 1, 2  # what became of an entry of the cases
@@ -129,7 +129,8 @@ class CopyCapture:
             yield from self._newcomer(found, fd)
 
     def _has_names(self, number: int) -> bool:
-        return number != NOBODY and len(self._homes.names_of(number)) > 1
+        """Whether a file of the cases had several names."""
+        return number != NOBODY and unpack(self._homes.facts(number)).nlink > 1
 
     # -- entries that were there
 
@@ -145,7 +146,7 @@ class CopyCapture:
         )
         if found.kind is Kind.FILE and self._rewritten(found, number, was, fd):
             entry = self._with_content(found, entry, fd)
-            if len(self._homes.names_of(self._homes.known(found.identity))) > 1:
+            if self._has_names(number):
                 yield findings.link_broken(entry.path)
         if entry.differs(moved=moved):
             yield from self._oddities(found, was, fd)
@@ -219,7 +220,7 @@ class CopyCapture:
             entry = self._bare(found)._replace(
                 home=self._path(found.place), was_mode=st.S_IMODE(was.mode), was_mtime=was.mtime
             )
-            if found.kind is Kind.FILE and not self._holds_what_was(found, was, fd):
+            if found.kind is Kind.FILE and (self._has_names(found.place) or not self._holds_what_was(found, was, fd)):
                 entry = self._with_content(found, entry, fd)
             if entry.differs(moved=False):
                 yield from self._oddities(found, was, fd)
