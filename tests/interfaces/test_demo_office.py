@@ -8,11 +8,13 @@ import email
 import email.policy
 import fnmatch
 import io
+import json
 import os
 import re
 import shutil
 import stat
 import subprocess
+import sys
 import unicodedata
 import zipfile
 from collections import Counter
@@ -81,7 +83,7 @@ def test_counts_are_true(office: Office) -> None:
 def test_types_match_extensions(office: Office) -> None:
     """Each file begins as its extension promises, and opens as such."""
     known = Counter(path.suffix for path in files(office.root))
-    assert set(known) == {*MAGIC, ".txt", ".md", ".csv", ".eml", ".sh"}
+    assert set(known) == {*MAGIC, ".txt", ".md", ".csv", ".eml", ".py", ".sh"}
     for path in files(office.root):
         head = path.read_bytes()
         assert head.startswith(MAGIC.get(path.suffix, b"")), path
@@ -177,7 +179,7 @@ def test_duplicates_link_script_and_originals(office: Office) -> None:
     links = [path for path in everything(office.projects) if path.is_symlink()]
     assert [path.exists() for path in links] == [True]
     executable = [path for path in files(office.root) if path.stat().st_mode & 0o111]
-    assert [stat.S_IMODE(path.stat().st_mode) for path in executable] == [0o755, 0o755]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in executable] == [0o755] * 3
     assert (office.projects / "Smith-v-Jones" / "Originals").is_dir()
     assert max(len(path.relative_to(office.projects).parts) for path in files(office.projects)) >= 4
 
@@ -201,6 +203,26 @@ def test_scripts_run(office: Office, tmp_path: Path) -> None:
     lines = (case / "INVENTORY.txt").read_bytes().splitlines()
     assert lines[0] == b"Inventory: %d files" % (len(files(case)) - 1)
     assert sum(re.match(rb"[0-9a-f]{64}  \./", line) is not None for line in lines) == len(files(case)) - 1
+
+
+def test_the_inventory_for_sandboxes_reads_and_tells(office: Office, tmp_path: Path) -> None:
+    """By the brief's command line it lists all files, says which hold the same, and writes only where it is told to."""
+    case = tmp_path / "case"
+    shutil.copytree(office.projects / "Smith-v-Jones", case, symlinks=True)
+    os.rename(case / "Notes", case / os.fsdecode(b"Notes\xff\n"))
+    before = files(case)
+    command = [sys.executable, office.root / "Tools" / "create_file_inventory.py", "--root", case]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert f"{len(before)} files" in told
+    assert "These hold the same:" in told
+    assert "Notes\\xff\\n/" in told
+    assert files(case) == before
+    document = json.loads(subprocess.run([*command, "--format=json"], capture_output=True, check=True).stdout)
+    first = next(one for one in document["files"] if one["path"].isascii() and "\\" not in one["path"])
+    assert first["sha256"] == sha256((case / first["path"]).read_bytes()).hexdigest()
+    for _ in range(2):  # the list does not list itself
+        subprocess.run([*command, "--format=csv", "--output=LIST.csv"], check=True)
+        assert len((case / "LIST.csv").read_text().splitlines()) == len(before) + 1
 
 
 def test_exhibits_lie_in_the_wrong_sleeves(office: Office) -> None:

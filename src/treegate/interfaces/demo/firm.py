@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import resources
+
 from treegate.interfaces.demo.items import Item, Sheet, Text
 
 INVENTORY = """#!/bin/sh
@@ -69,7 +71,19 @@ DATABASE = (
     ),
 )
 
+
+def _tool(name: str) -> Text:
+    """The source of a tool, as it lies beside this module."""
+    return Text(resources.files("treegate.interfaces.demo.tools").joinpath(name).read_text(encoding="utf-8"))
+
+
+_README = """inventory.sh               lists every file of a case with its SHA-256
+create_file_inventory.py   the same in a sandbox, as text, csv or json:
+                           treegate run CASE -- python /tools/create_file_inventory.py --root /case
+"""
+
 TOOLS = (
     Item("inventory.sh", "2024-02-01", Text(INVENTORY), 0o755),
-    Item("README.txt", "2024-02-01", Text("inventory.sh   lists every file of a case with its SHA-256\n")),
+    Item("create_file_inventory.py", "2025-03-03", _tool("create_file_inventory.py"), 0o755),
+    Item("README.txt", "2025-03-03", Text(_README)),
 )

@@ -1,0 +1,1 @@
+"""The tools of the sample office: programs that stand alone, for commands in sandboxes."""
