@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -103,7 +103,9 @@ def add(transaction: Transaction, by: By, **values: Any) -> Sandbox:
     return sandbox(transaction, id)
 
 
-def log(transaction: Transaction, event: str, by: By, id: str, data: dict[str, Json], plan: str | None = None) -> None:
+def log(
+    transaction: Transaction, event: str, by: By, id: str, data: Mapping[str, Json], plan: str | None = None
+) -> None:
     """Notes what happened to a command in the audit log."""
     transaction.log(event, by, plan=plan, data={"sandbox": id, **data})
 

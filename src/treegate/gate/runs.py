@@ -73,7 +73,12 @@ def apply(core: Core, prefix: str, asked: Asked | None = None) -> Applied:
 
 def may(core: Core, plan: StoredPlan) -> bool:
     """Whether whoever acts may carry a plan out, once it is approved."""
-    return core.actor.may(Action.APPLY, plan.cases, _roles(core))
+    return may_for(core, plan.cases)
+
+
+def may_for(core: Core, cases: Collection[str]) -> bool:
+    """Whether whoever acts may carry out what touches these cases."""
+    return core.actor.may(Action.APPLY, cases, _roles(core))
 
 
 def require(core: Core, plan: StoredPlan) -> None:

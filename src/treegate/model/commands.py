@@ -102,7 +102,7 @@ def _plain(text: str) -> str | dict[str, str]:
 def refusal(
     command: Sequence[str], tools: Sequence[Tool], interpreters: Collection[str], listed: Collection[str]
 ) -> Refusal | None:
-    """Why policy does not let a command run; None where it does. `listed` are the hashes of tools, if policy lists any.
+    """Why policy does not let a command run; None where it does. `listed` are the hashes of tools, if it lists any.
 
     A command begins with one of the `interpreters`: by its bare name, or as a program in one of the image's own
     folders; what merely carries that name elsewhere, in a case say, is none. A tool may itself be run if its name is

@@ -18,7 +18,7 @@ from treegate.errors import NotFound, Stale, UsageError
 from treegate.model.commands import Tool
 from treegate.model.likeness import nearest
 from treegate.model.names import visible
-from treegate.model.paths import is_utf8, split
+from treegate.model.paths import is_utf8
 from treegate.model.tree import Kind
 
 MOST_FILES, MOST_BYTES = 5_000, 256 << 20
@@ -124,9 +124,9 @@ def _opened(fd: int, path: str) -> Iterator[int]:
     """A file below the folder, reached through no link; raises NotFound."""
     if {"", ".", ".."} & set(path.split("/")):
         raise _no_such(fd, path)
-    above, name = split(path)
+    *above, name = path.split("/")
     try:
-        with handles.closing(handles.open_below(fd, handles.raw(above) or b".")) as where:
+        with handles.closing(handles.open_below(fd, b"/".join(map(handles.raw, above)) or b".")) as where:
             file = handles.open_file(where, name)
     except OSError:
         raise _no_such(fd, path) from None

@@ -33,7 +33,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     direct: bool = False
     timeout: float | None = None  # seconds
     reads: bool = False
-    script: tuple[str, bytes] | None = None  # one that was dropped: the name under which it is a tool, and its content
+    script: tuple[str, bytes] | None = None  # one that was dropped: its name as a tool, and its content
     wanted: str = ""  # the id that its plan is to have
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from treegate.engine import sandboxes
+from treegate.engine.audit import Json
 from treegate.engine.sandboxes import Sandbox
 from treegate.engine.store import Transaction
 from treegate.errors import Denied, PlanError, Stale
@@ -88,7 +89,7 @@ def _decided(
             raise not_in_state(now)
         decided = {"decided_by": by.actor, "decided_at": by.at, "comment": comment}
         sandboxes.change(transaction, found.id, state=state.value, **decided, **columns)
-        data = {"digest": now.digest, "role": by.role, "comment": comment}
+        data: dict[str, Json] = {"digest": now.digest, "role": by.role, "comment": comment}
         sandboxes.log(transaction, f"sandbox-{state.value}", by, found.id, data)
     return sandboxes.sandbox(core.store, found.id)
 
