@@ -31,7 +31,7 @@ def carried_out(gate: Gate, done) -> str:
 
 
 def state_of(gate: Gate, run: str) -> str:
-    return gate.run(run).state
+    return gate.applied(run).state
 
 
 def test_a_run_whose_undo_the_script_took_back_is_in_force_again_and_can_be_undone(gate: Gate):

@@ -91,7 +91,7 @@ def test_16_a_crash_between_database_and_journal_is_told_alike_by_both(office, b
     office.sound()
     run = gate.list_runs()[0].id
     assert office.story(run) == "applied"
-    assert gate.run(run).receipt.touched == gate.show(id).preview.counts.effects
+    assert gate.applied(run).receipt.touched == gate.show(id).preview.counts.effects
     office.undone(run)
     assert office.tree() == before
 

@@ -415,7 +415,7 @@ def test_ids_by_unique_prefix(office):
     with pytest.raises(NotFound):
         office.gate.apply("pl_zzzz")
     with pytest.raises(NotFound):
-        office.gate.run("run_zzzz")
+        office.gate.applied("run_zzzz")
 
 
 def test_undo_answers_with_the_plan_it_submitted(office):

@@ -356,7 +356,7 @@ def test_after_pruning_an_undo_says_what_is_gone(office):
     with pytest.raises(Denied) as refused:
         office.gate.undo(run)
     assert (refused.value.code, "pruned" in refused.value.message) == ("not-undoable", True)
-    shown = office.gate.run(run)
+    shown = office.gate.applied(run)
     assert (shown.kept, shown.receipt.vault.entries) == (0, 1)
 
 

@@ -74,6 +74,6 @@ class Running(Far):
         """Runs, newest first: those all of whose cases the actor may see."""
         return self._wire.get("/runs", list[Run], member="runs", query={"case": case, "limit": min(limit, RUNS)})
 
-    def run(self, prefix: str) -> Applied:
+    def applied(self, prefix: str) -> Applied:
         """What is to be said of a run."""
         return self._wire.get(f"/runs/{segment(prefix)}/applied", Applied)

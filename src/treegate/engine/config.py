@@ -14,6 +14,8 @@ import msgspec
 
 from treegate.engine.netvalues import a_host, an_address, file, host, port, roles, text, url
 from treegate.engine.rules import groups, rules
+from treegate.engine.sandbox.configured import ROWS as SANDBOX_ROWS
+from treegate.engine.sandbox.configured import Sandbox
 from treegate.engine.telling import Alerts, Slack, Webhook, commands, people, safe_url, webhooks
 from treegate.engine.values import Kind, among, choice, count, flag, folder, list_of, login, measure, pattern, share
 from treegate.model.actors import Role
@@ -110,6 +112,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy = Policy()
     agent: Agent = Agent()
     queue: Queue = Queue()
+    sandbox: Sandbox = Sandbox()
     slack: Slack = Slack()
     webhooks: tuple[Webhook, ...] = ()
     alerts: Alerts = Alerts()
@@ -277,6 +280,7 @@ SETTINGS = (
         count(1),
         "Plans of one case that are carried out in a row before another case has its turn.",
     ),
+    *(Setting(*row) for row in SANDBOX_ROWS),
     Setting("slack.channel", text(), 'The channel that is told, by its id (C024BE91L); "" is none. See slack.md.'),
     Setting(
         "slack.mode",

@@ -172,7 +172,7 @@ def _numbered(section: Way, items: dict[Way, int], new: bool) -> Way:
     return found
 
 
-_SECTIONS = ("policy", "vault", "workspace", "lock", "service", "queue", "slack", "webhooks", "alerts")
+_SECTIONS = ("policy", "vault", "workspace", "lock", "service", "queue", "sandbox", "slack", "webhooks", "alerts")
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:

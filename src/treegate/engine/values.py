@@ -79,6 +79,19 @@ def share() -> Kind:
     return Kind(described, read, repr, as_toml)
 
 
+def number() -> Kind:
+    """An amount of which there may be parts."""
+    described = "a number above 0"
+
+    def read(value: object) -> float:
+        amount = float(value) if type(value) is int else of_type(float, value, described)
+        if not 0 < amount <= MOST:
+            raise ValueError(f"must be {described}, not {amount}")
+        return amount
+
+    return Kind(described, read, repr, as_toml)
+
+
 def flag() -> Kind:
     """Yes or no."""
     described = "true or false"

@@ -21,6 +21,7 @@ from treegate.gate.face.proposing import Proposing
 from treegate.gate.face.queueing import Queueing
 from treegate.gate.face.reviewing import Reviewing
 from treegate.gate.face.running import Running
+from treegate.gate.face.sandboxing import Sandboxing
 from treegate.gate.face.tending import Tending
 from treegate.gate.plans import Shown, Submitted
 from treegate.gate.undoing import Undo
@@ -29,7 +30,7 @@ from treegate.model.actors import Actor
 __all__ = ["Applied", "Gate", "Shown", "Submitted", "Undo"]
 
 
-class Gate(Browsing, Proposing, Reviewing, Deciding, Running, Queueing, Notifying, Keeping, Tending):
+class Gate(Browsing, Proposing, Reviewing, Deciding, Running, Sandboxing, Queueing, Notifying, Keeping, Tending):
     """An open workspace, as one actor. Times are in milliseconds since 1970, UTC; errors are of treegate.errors."""
 
     @classmethod

@@ -11,7 +11,7 @@ from treegate.engine import tablefile
 from treegate.engine.store.records import StoredPlan, StoredPreview
 from treegate.engine.unhurried import unhurried_gc
 from treegate.errors import NotFound, TreegateError
-from treegate.gate import freshness, plans
+from treegate.gate import freshness, origins, plans
 from treegate.gate.core import Core
 from treegate.gate.plans import Spool
 from treegate.model.actors import Action
@@ -72,7 +72,7 @@ def since_approved(core: Core, prefix: str) -> Comparison:
     label = f"revision {old.revision} as {'approved' if approved is not None else 'previewed'}"
     document = Plan.decode(core.store.document(plan.id, plan.revision))
     author = core.store.revisions(plan.id)[-1].author
-    about = About(core.workspace.id, plan.id, plan.revision, author, plan.undo_of or "")
+    about = About(core.workspace.id, plan.id, plan.revision, author, plan.undo_of or "", origins.found(core, plan.id))
     with plans.looking(core, document), plans.spooled(core) as spool, unhurried_gc():
         now = plans.previewed(core, document, about, spool.keep).preview
         return _comparison(

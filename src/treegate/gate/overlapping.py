@@ -9,7 +9,7 @@ import msgspec
 
 from treegate.engine import footprints
 from treegate.engine.store.records import StoredPlan, StoredPreview
-from treegate.gate import plans
+from treegate.gate import origins, plans
 from treegate.gate.core import Core
 from treegate.gate.plans import Shown
 from treegate.gate.surveying import seen
@@ -83,8 +83,10 @@ def told(core: Core, plan: StoredPlan, within: Collection[str] | None = None) ->
 def shown(core: Core, prefix: str) -> Shown:
     """A stored plan and its newest preview, with what there is to say of other plans."""
     found = plans.show(core, prefix)
-    others = told(core, found.plan, core.actor.cases)
-    return found._replace(preview=msgspec.structs.replace(found.preview, others=others)) if others else found
+    others, origin = told(core, found.plan, core.actor.cases), origins.of(core, found.plan.id)
+    if not others and origin is None:
+        return found
+    return found._replace(preview=msgspec.structs.replace(found.preview, others=others, origin=origin))
 
 
 def _told(core: Core, plan: StoredPlan, within: Collection[str] | None) -> list[Other]:

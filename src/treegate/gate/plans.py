@@ -152,11 +152,19 @@ def previewed(
 
 
 def submit(
-    core: Core, plan: Plan, *, undo_of: str = "", draft: bool = False, id: str = "", then: Then | None = None
+    core: Core,
+    plan: Plan,
+    *,
+    undo_of: str = "",
+    draft: bool = False,
+    id: str = "",
+    then: Then | None = None,
+    found: tuple[Problem, ...] = (),
 ) -> Submitted:
     """Stores a plan and its preview: `pending`, or `invalid` where it has errors; a `draft` is not looked at yet.
 
     `id` is one that nobody else has, where the caller has to know it beforehand; `then` is done with its preview.
+    `found` is what its preview has to say besides.
     """
     require_reach(core, plan, Action.PROPOSE)
     core.check_age()
@@ -180,7 +188,7 @@ def submit(
 
     if draft:
         return _drafted(core, plan, id, enter)
-    return store(core, plan, About(core.workspace.id, id, 1, core.actor.name, undo_of), enter, then)
+    return store(core, plan, About(core.workspace.id, id, 1, core.actor.name, undo_of, found), enter, then)
 
 
 def _drafted(core: Core, plan: Plan, id: str, enter: Enter) -> Submitted:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from treegate.engine.store.records import StoredPlan
-from treegate.gate import plans
+from treegate.gate import origins, plans
 from treegate.gate.core import Core
 from treegate.model import inverse
 from treegate.model.effects import Effect, untagged
@@ -104,7 +104,14 @@ class Reduction:
 
     def _about(self) -> About:
         plan = self._plan
-        return About(self._core.workspace.id, plan.id, plan.revision, plan.author, plan.undo_of or "")
+        return About(
+            self._core.workspace.id,
+            plan.id,
+            plan.revision,
+            plan.author,
+            plan.undo_of or "",
+            origins.found(self._core, plan.id),
+        )
 
     def _reworded(self, operation: Operation, change: inverse.Change) -> Operation:
         return self._reword(operation, self._by_id[change.effect]) if change.effect in self._by_id else operation

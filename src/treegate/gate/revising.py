@@ -5,7 +5,7 @@ from __future__ import annotations
 from treegate.engine.store import Transaction
 from treegate.engine.store.records import StoredPlan
 from treegate.errors import Denied
-from treegate.gate import plans
+from treegate.gate import origins, plans
 from treegate.gate.core import Core
 from treegate.gate.plans import Submitted, Then
 from treegate.model.actors import Action, Role
@@ -46,7 +46,9 @@ def new_revision(
             claims=plans.claims(plan),
         )
 
-    about = About(core.workspace.id, old.id, expected + 1, author or core.actor.name)
+    about = About(
+        core.workspace.id, old.id, expected + 1, author or core.actor.name, found=origins.found(core, old.id)
+    )
     return plans.store(core, plan, about, enter)
 
 
@@ -88,7 +90,7 @@ def refresh(core: Core, prefix: str, then: Then | None = None) -> Submitted:
     core.check_age()
     next_state(plan.state, Event.PREVIEW, plan.id)
     author = core.store.revisions(plan.id)[-1].author
-    about = About(core.workspace.id, plan.id, plan.revision, author, plan.undo_of or "")
+    about = About(core.workspace.id, plan.id, plan.revision, author, plan.undo_of or "", origins.found(core, plan.id))
     document = Plan.decode(core.store.document(plan.id, plan.revision))
     return plans.store(
         core, document, about, lambda transaction, cases: transaction.rescope(plan.id, cases, plan.revision), then

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,12 +73,22 @@ def apply(core: Core, prefix: str, asked: Asked | None = None) -> Applied:
 
 def may(core: Core, plan: StoredPlan) -> bool:
     """Whether whoever acts may carry a plan out, once it is approved."""
-    return core.actor.may(Action.APPLY, plan.cases, _roles(core))
+    return may_for(core, plan.cases)
+
+
+def may_for(core: Core, cases: Collection[str]) -> bool:
+    """Whether whoever acts may carry out what touches these cases."""
+    return core.actor.may(Action.APPLY, cases, _roles(core))
 
 
 def require(core: Core, plan: StoredPlan) -> None:
     """Raises Denied unless whoever acts `may`."""
-    core.actor.require(Action.APPLY, plan.cases, _roles(core))
+    require_for(core, plan.cases)
+
+
+def require_for(core: Core, cases: Collection[str]) -> None:
+    """Raises Denied unless whoever acts may carry out what touches these cases."""
+    core.actor.require(Action.APPLY, cases, _roles(core))
 
 
 def _roles(core: Core) -> tuple[Role, ...]:

@@ -10,7 +10,7 @@ import msgspec
 from treegate.engine import audit, receipts
 from treegate.engine.store.records import Decision, Revision, Run, StoredPlan, StoredPreview, Verdict, standing
 from treegate.engine.vault import timestamp
-from treegate.gate import overlapping, plans
+from treegate.gate import origins, overlapping, plans
 from treegate.gate.core import Core
 from treegate.model.document import inert
 from treegate.model.effects import Text, tagged
@@ -45,7 +45,9 @@ def validation(core: Core, plan: StoredPlan) -> Iterator[bytes]:
 
 def _previewed(core: Core, plan: StoredPlan, stored: StoredPreview) -> str:
     others, waits = overlapping.told(core, plan), plans.waiting_for(core, plan)
-    preview = msgspec.structs.replace(plans.model_of(core, plan), waiting_for=waits, others=others)
+    preview = msgspec.structs.replace(
+        plans.model_of(core, plan), waiting_for=waits, others=others, origin=origins.of(core, plan.id)
+    )
     run = core.store.run_of(stored.seq)
     text = core.store.document(plan.id, plan.revision)
     operations = Plan.decode(text).operations if len(text) <= LARGE else ()

@@ -102,6 +102,17 @@ class Other(msgspec.Struct, frozen=True, kw_only=True):
     count: int = 0  # of its effects that touch the same
 
 
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """The command that a plan came of: it did, to a view of the cases, what the plan does to them."""
+
+    sandbox: str  # its id
+    command: str  # as one would type it
+    status: int | None
+    why: str  # it ended: "itself", or what ended it
+    log: list[Text] = []  # where its output is, from the workspace
+    direct: bool = False
+
+
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """What a plan would do to the tree as it is now; contract section 3."""
 
@@ -140,6 +151,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     backup: Backup | None = None  # None: policy asks for none
     waiting_for: str = ""  # filled in when shown: it changes with each decision
     others: list[Other] = []  # likewise, with each plan that comes or goes; the oldest few
+    origin: Origin | None = None  # filled in when shown
     digest: str = ""
 
     @property

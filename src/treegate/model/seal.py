@@ -36,6 +36,7 @@ class About(NamedTuple):
     revision: int = 1
     author: str = ""
     undo_of: str = ""  # the run that the plan takes back, where the gate itself made it
+    found: tuple[Problem, ...] = ()  # what is to be known of it besides, of the command that it came of, say
 
 
 class Sealed(NamedTuple):
@@ -69,6 +70,7 @@ def seal(
     copies, unread = _backups(net, policy)
     problems = [
         *outcome.problems,
+        *about.found,
         *as_problems(net, found),
         *_limits(net, listing.counts, shares, policy, about),
         *_day(shares, policy, about, day),

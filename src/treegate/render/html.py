@@ -144,6 +144,8 @@ def _facts(shown: Preview) -> Iterator[str]:
     """What holds of it before it is carried out."""
     if shown.counts.deleted or shown.counts.replaced:
         yield "What is deleted or replaced goes to the vault, from where it can be brought back."
+    if came := words.origin(shown):
+        yield f"It is what a command did in a sandbox: {_said(came)}."
     if shown.counts.set:
         yield f"{words.plural(shown.counts.set, 'entry', 'entries')} with another mode or time."
     if shown.backup:

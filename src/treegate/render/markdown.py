@@ -217,6 +217,8 @@ class _Document:
         shown = self.preview
         kept = "What is deleted or replaced goes to the vault; `treegate undo` brings it back."
         facts = [kept] if shown.counts.deleted or shown.counts.replaced else []
+        if came := words.origin(shown):
+            facts.append(f"It is what a command did in a sandbox: {stated(came)}.")
         if shown.counts.set:
             facts.append(f"{words.plural(shown.counts.set, 'entry', 'entries')} with another mode or time.")
         if shown.backup:

@@ -305,6 +305,7 @@ class _Page:
     def _facts(self) -> list[str]:
         shown = self.preview
         facts = [
+            ("Came of", words.origin(shown)),
             ("Folders", self._implied()),
             ("Settings", f"{words.plural(shown.counts.set, 'entry', 'entries')} with another mode or time")
             if shown.counts.set else ("", ""),

@@ -83,6 +83,24 @@ def _other(other: Other) -> str:
     return f"{who} also {_DOES[other.effect]} {name(other.path)}{more}"
 
 
+def origin(shown: Preview) -> str:
+    """The command that a plan came of, as a sentence; "" where it came of none."""
+    came = shown.origin
+    if came is None:
+        return ""
+    ended = f"exit status {came.status}" if came.why in {"", "itself"} else f"{_ENDED.get(came.why, came.why)}"
+    where = f"; its output: {listed([name(path) for path in came.log])}" if came.log else ""
+    return f"{clip(inert(came.command), 200)} ({ended}), run as {inert(came.sandbox)}{where}"
+
+
+_ENDED = {
+    "time": "ended by its time limit",
+    "output": "ended by its output limit",
+    "memory": "ended for want of memory",
+    "cancelled": "cancelled",
+}
+
+
 def span(seconds: float) -> str:
     """A length of time: 0.41 s, 12 minutes, 30 days."""
     if seconds < 60:

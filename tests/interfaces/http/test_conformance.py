@@ -304,7 +304,7 @@ def test_a_run_is_carried_out_watched_and_taken_back(door: Door, office: Path):
     assert (office / "projects/Smith/Scans/scan1.pdf").read_text() == "Smith 1"
     assert author.wait(made.id, "applied", 5).state is State.APPLIED
     assert reviewer.apply(made.id).run == applied.run
-    assert reviewer.outcome(applied.run) == reviewer.run(applied.run[:8]) == applied
+    assert reviewer.outcome(applied.run) == reviewer.applied(applied.run[:8]) == applied
     assert reviewer.progress(applied.run).ended
     assert [run.id for run in reviewer.list_runs("Smith")] == [applied.run]
     held = reviewer.list_vault()

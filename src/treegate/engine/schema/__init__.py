@@ -40,6 +40,8 @@ from treegate.engine.schema.tables import (
     revisions,
     run_cases,
     runs,
+    sandbox_cases,
+    sandboxes,
     sessions,
     sinks,
     tallies,
@@ -82,6 +84,8 @@ __all__ = [
     "revisions",
     "run_cases",
     "runs",
+    "sandbox_cases",
+    "sandboxes",
     "select",
     "sessions",
     "sinks",
@@ -94,7 +98,7 @@ __all__ = [
     "vault",
 ]
 
-HEAD = "v0005"
+HEAD = "v0006"
 """The newest migration; equal to Alembic's head (a test holds them together), known without importing Alembic."""
 
 PATIENCE = 60  # seconds that a writer waits for other writers

@@ -379,3 +379,44 @@ alerts = Table(  # what is wrong now, as it was told
     Column("text", Prose, nullable=False),
     Column("at", BigInteger, nullable=False),
 )
+
+sandboxes = Table(  # commands that run, or ran, in sandboxes
+    "sandboxes",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("author", Prose, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("actor", Text, nullable=False),  # JSON: on whose behalf
+    Column("cases", Names, nullable=False),
+    Column("command", Names, nullable=False),
+    Column("tools", Text, nullable=False),  # JSON: path below the tools folder, SHA-256
+    Column("script", LargeBinary),  # one that was dropped: its content, seen as the last of the tools
+    Column("engine", String, nullable=False),  # asked for
+    Column("image", String, nullable=False),
+    Column("limits", Text, nullable=False),  # JSON
+    Column("direct", Boolean, nullable=False),
+    Column("reads", Boolean, nullable=False),
+    Column("digest", String, nullable=False),  # of all that an approval of the command is of
+    Column("state", String, nullable=False, index=True),
+    Column("decided_by", Prose),
+    Column("decided_at", BigInteger),
+    Column("comment", Prose),
+    Column("expires_at", BigInteger),  # of the command's approval
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger, index=True),
+    Column("ended_at", BigInteger),
+    Column("status", Integer),  # of the command
+    Column("why", String),  # it ended
+    Column("error", Text),  # JSON, as every door tells errors: why it failed
+    Column("wanted", String, unique=True),  # the id that its plan is to have, of a script that was dropped
+    Column("plan", String, index=True),  # that came of it
+    Column("problems", Text, nullable=False),  # JSON: what its plan has to say besides its operations
+)
+
+sandbox_cases = Table(
+    "sandbox_cases",
+    metadata,
+    Column("sandbox", ForeignKey("sandboxes.id"), primary_key=True),
+    Column("case", Name, primary_key=True, index=True),
+)

@@ -108,6 +108,6 @@ class Running(Face):
         """The paths of some effects of a run, by their ids: for `undo`."""
         return runbook.places(self._core, run, effects)
 
-    def run(self, prefix: str) -> Applied:
+    def applied(self, prefix: str) -> Applied:
         """What is to be said of a run."""
         return ending.answer(self._core, self._core.find_run(prefix))

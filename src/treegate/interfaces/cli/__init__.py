@@ -33,6 +33,7 @@ COMMANDS: dict[str, Entry] = {
     "new": Entry(_PLANS, "writing", "new CASE --edit|--csv F|--mv A B", "write a plan without writing JSON"),
     "check": Entry(_PLANS, "plans", "check PLAN", "what a plan would do; stored nowhere"),
     "submit": Entry(_PLANS, "plans", "submit PLAN", "hand in a plan for approval"),
+    "run": Entry(_PLANS, "sandboxing", "run CASE -- COMMAND", "sandboxed; its effects become a plan"),
     "revise": Entry(_PLANS, "revising", "revise ID PLAN", "a new version of a plan, decided on anew"),
     "refresh": Entry(_PLANS, "revising", "refresh ID", "preview a plan anew, on the tree as it is now"),
     "withdraw": Entry(_PLANS, "revising", "withdraw ID", "take a plan back"),

@@ -17,31 +17,49 @@ from treegate.render import jsons
 _ORDER = "options stand behind the command: treegate list --server URL"
 
 
+SANDBOX_FAILED = 125  # of `run`, whose other statuses are those of what it runs; as env and docker have it
+
+
 def guarded(command: click.Command, args: list[str]) -> int:
     """Runs a command line and returns its exit status; bad input never makes a traceback."""
-    as_json = "--json" in args
+    given = args[: args.index("--")] if "--" in args else args
+    failed, status = _guarded(command, args, "--json" in given)
+    return SANDBOX_FAILED if failed and given[:1] == ["run"] else status
+
+
+def _guarded(command: click.Command, args: list[str], as_json: bool) -> tuple[bool, int]:
+    """Whether treegate failed, and the exit status."""
     try:
         status = command.main(args=args, prog_name="treegate", standalone_mode=False)
-        return status if isinstance(status, int) else 0
-    except click.Abort:
-        return tell(UsageError("stopped; nothing was decided", code="aborted"), as_json)
-    except click.ClickException as error:
-        return tell(_usage(error), as_json)
-    except TreegateError as error:
-        return tell(error, as_json)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return False, status if isinstance(status, int) else 0
+    except Exception as error:
+        return True, _failed(error, as_json)
     except KeyboardInterrupt:
         tell(UsageError("interrupted", code="interrupted"), as_json)
-        return 130
-    except OSError as error:
-        return tell(of_system(error), as_json)
-    except Exception as error:
-        if os.environ.get("TREEGATE_DEBUG"):
-            traceback.print_exc()
-        hint = "set TREEGATE_DEBUG=1 to see where, and report it"
-        return tell(TreegateError(f"{type(error).__name__}: {error}", hint=hint, next="treegate fsck"), as_json)
+        return True, 130
+
+
+def _failed(error: Exception, as_json: bool) -> int:
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return tell(_as_ours(error), as_json)
+
+
+def _as_ours(error: Exception) -> TreegateError:
+    """Whatever went wrong, as an error of ours."""
+    if isinstance(error, TreegateError):
+        return error
+    if isinstance(error, click.Abort):
+        return UsageError("stopped; nothing was decided", code="aborted")
+    if isinstance(error, click.ClickException):
+        return _usage(error)
+    if isinstance(error, OSError):
+        return of_system(error)
+    if os.environ.get("TREEGATE_DEBUG"):
+        traceback.print_exception(error)
+    hint = "set TREEGATE_DEBUG=1 to see where, and report it"
+    return TreegateError(f"{type(error).__name__}: {error}", hint=hint, next="treegate fsck")
 
 
 def _usage(error: click.ClickException) -> UsageError:

@@ -216,7 +216,7 @@ def show_command(
     """A plan's preview, or (for a run_...) the run's receipt."""
     gate = common.open_gate(workspace, state)
     if id.startswith("run_"):
-        running.tell(gate.run(id), as_json)
+        running.tell(gate.applied(id), as_json)
         return
     shown = gate.show(id)
     if effects:

@@ -90,17 +90,18 @@ def wait_command(
     Exit status 11 if the time is up first; 12 rejected, 13 expired, 5 stale, 4 sent back or withdrawn, 6 rolled back.
     """
     gate = common.open_gate(workspace, state)
-    plan = gate.wait(id, until, None if timeout is None else _seconds(timeout))
+    plan = gate.wait(id, until, None if timeout is None else seconds(timeout))
     common.emit(plans.row(plan)) if as_json else common.say(f"{plan.id} is {plan.state}")
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """A timeout as it is typed: so many seconds, or a duration."""
     from treegate.model.measures import parse_duration
 
     try:
         return int(text) if text.isascii() and text.isdecimal() else parse_duration(text) / 1000
     except ValueError as error:
-        raise UsageError(f"--timeout: {error}", next="treegate wait --help") from None
+        raise UsageError(f"--timeout: {error}", next="treegate --help") from None
 
 
 @click.command("pause")

@@ -30,7 +30,7 @@ class UndoWhich(UndoPart, frozen=True, kw_only=True):
 @router.get("/runs/{id}/applied", **documented(gives=Applied, refuses=(404, 409)))
 async def applied(id: RunId, who: Who, service: TheService) -> Response:
     """What is to be said of a run, however far it is."""
-    return answers.json(service.gate.acting_as(who).run(id))
+    return answers.json(service.gate.acting_as(who).applied(id))
 
 
 @router.get("/runs/{id}/outcome", **documented(gives=Applied, refuses=ENDS))

@@ -60,7 +60,7 @@ async def run(id: RunId, who: Who, service: TheService) -> Response:
     """How far a run is; of one that ended, what it did."""
     gate = service.gate.acting_as(who)
     now = gate.progress(id)
-    ended = gate.run(now.run) if now.state in {"applied", "undone"} else None
+    ended = gate.applied(now.run) if now.state in {"applied", "undone"} else None
     return answers.json(RunNow(progress=now, applied=ended or UNSET))
 
 
@@ -69,7 +69,7 @@ async def receipt(id: RunId, request: Request, who: Who, service: TheService, _:
     """The signed receipt of a run that ended well."""
     gate = service.gate.acting_as(who)
     now = gate.progress(id)
-    found = gate.run(now.run).receipt if now.state in {"applied", "undone"} else None
+    found = gate.applied(now.run).receipt if now.state in {"applied", "undone"} else None
     if found is None:
         raise NotFound(f"run {now.run} has no receipt: it is {now.state}", code="receipt-not-found")
     return negotiation.tagged(request, answers.json(found))

@@ -47,7 +47,7 @@ async def run(
     """How far a run is; then what it did, a page of its effects at a time."""
     gate = service.gate.acting_as(who)
     now, record = gate.progress(id), gate.run_record(id)
-    ended = gate.run(now.run) if now.state in {"applied", "undone"} else None
+    ended = gate.applied(now.run) if now.state in {"applied", "undone"} else None
     values: dict[str, Any] = {"now": now, "record": record, "plan": record.plan, "applied": ended}
     if ended is not None:
         found = await service.effects.page(record.preview, at, PAGE, q, kind=kind if kind in KINDS else "")

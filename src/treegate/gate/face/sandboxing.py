@@ -1,0 +1,115 @@
+"""Commands in sandboxes: asked for, allowed, run, looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from treegate.engine.sandboxes import Sandbox
+from treegate.gate.face.base import Face
+from treegate.gate.sandboxing import asking, carrying, deciding, looking
+from treegate.gate.sandboxing.asking import Asked
+from treegate.gate.sandboxing.events import Event, Finished
+from treegate.model.commands import State
+
+
+class Sandboxing(Face):
+    """Commands in sandboxes: asked for, allowed, run, looked at."""
+
+    def run(
+        self,
+        cases: str | Sequence[str],
+        command: Sequence[str],
+        tools: Iterable[str] = (),
+        *,
+        engine: str = "",
+        direct: bool = False,
+        timeout: float | None = None,
+        reads: bool = False,
+    ) -> Iterator[Event]:
+        """Runs a command on a view of one case or several, and tells what it does; the last event is `Finished`.
+
+        What it did is handed in as a plan. `tools` are the only ones that it sees, by their paths in the tools
+        folder; `timeout` is in seconds; with `reads`, the plan is stale, too, where others changed what was only
+        read. Raises Waiting where somebody has to approve the command first; whoever stops listening ends it.
+        """
+        return carrying.run(self._core, _asked(cases, command, tools, engine, direct, timeout, reads))
+
+    def ask_sandbox(
+        self,
+        cases: str | Sequence[str],
+        command: Sequence[str],
+        tools: Iterable[str] = (),
+        *,
+        engine: str = "",
+        direct: bool = False,
+        timeout: float | None = None,
+        reads: bool = False,
+    ) -> Sandbox:
+        """Asks for a command, for whoever runs them: `approved`, or `waiting` for somebody to approve it first."""
+        return asking.ask(self._core, _asked(cases, command, tools, engine, direct, timeout, reads))
+
+    def follow_sandbox(self, sandbox: str) -> Iterator[Event]:
+        """Runs a command that was asked for and may run, and tells what it does."""
+        return carrying.follow(self._core, looking.one(self._core, sandbox))
+
+    def run_sandbox(self, sandbox: str) -> Finished:
+        """Runs a command that was asked for until its end; `sandbox_events` tells what it does meanwhile."""
+        return carrying.carry_out(self._core, sandbox)
+
+    def sandbox_events(self, sandbox: str, after: int = 0) -> Iterator[Event]:
+        """What a command did, from the event behind the number `after` on; ends once nothing more can come."""
+        return looking.events(self._core, sandbox, after)
+
+    def sandbox_outcome(self, sandbox: str) -> Finished:
+        """What came of a command; raises Waiting while that is not said yet."""
+        return carrying.outcome(self._core, sandbox)
+
+    def sandbox(self, sandbox: str) -> Sandbox:
+        """A command (by id or unique prefix) as it stands."""
+        return looking.one(self._core, sandbox)
+
+    def sandboxes(
+        self, states: Iterable[State] = (), case: str | None = None, limit: int = 50, cursor: int | None = None
+    ) -> list[Sandbox]:
+        """Commands, newest first; the next page begins behind the `seq` of the last."""
+        return looking.listed(self._core, states, case, limit, cursor)
+
+    def approve_sandbox(self, sandbox: str, digest: str, comment: str = "") -> Sandbox:
+        """Lets the command run, once, that a digest names."""
+        return deciding.approve(self._core, sandbox, digest, comment)
+
+    def reject_sandbox(self, sandbox: str, digest: str, comment: str) -> Sandbox:
+        """Turns down the command that a digest names."""
+        return deciding.reject(self._core, sandbox, digest, comment)
+
+    def cancel_sandbox(self, sandbox: str, comment: str = "") -> Sandbox:
+        """Ends a command that runs, or takes back one that does not yet."""
+        return deciding.cancel(self._core, sandbox, comment)
+
+    def sweep_sandboxes(self) -> None:
+        """Notes commands whose process died, and clears what is left of them."""
+        looking.sweep(self._core)
+
+    def due_sandboxes(self) -> list[Sandbox]:
+        """The scripts that were dropped and may run now, oldest first."""
+        return carrying.due(self._core)
+
+
+def _asked(
+    cases: str | Sequence[str],
+    command: Sequence[str],
+    tools: Iterable[str],
+    engine: str,
+    direct: bool,
+    timeout: float | None,
+    reads: bool,
+) -> Asked:
+    return Asked(
+        cases=(cases,) if isinstance(cases, str) else tuple(cases),
+        command=tuple(command),
+        tools=tuple(tools),
+        engine=engine,
+        direct=direct,
+        timeout=timeout,
+        reads=reads,
+    )

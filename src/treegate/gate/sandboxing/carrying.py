@@ -1,0 +1,61 @@
+"""Carrying: one call from a command to what came of it, for whoever waits for that, and for worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from treegate.engine import sandboxes
+from treegate.engine.sandboxes import Sandbox
+from treegate.errors import TreegateError, Waiting
+from treegate.gate.core import Core
+from treegate.gate.sandboxing import asking, events, landing, looking, running
+from treegate.gate.sandboxing.asking import Asked
+from treegate.gate.sandboxing.events import Event, Finished
+from treegate.model.commands import State
+
+
+def run(core: Core, asked: Asked) -> Iterator[Event]:
+    """Asks for a command and runs it, telling what it does; raises Waiting where somebody has to approve it first."""
+    return follow(core, asking.ask(core, asked))
+
+
+def follow(core: Core, found: Sandbox) -> Iterator[Event]:
+    """Runs a command that was asked for; raises Waiting where somebody has to approve it first."""
+    if found.state is State.WAITING:
+        raise Waiting(
+            f"the command {found.id} waits for somebody to approve it",
+            code="command-waits",
+            hint=f"its digest is {found.digest[:12]}; once it is approved, it runs as it was asked for",
+            next=f"treegate approve {found.id}",
+        )
+    return running.carry_out(core, found.id)
+
+
+def carry_out(core: Core, id: str) -> Finished:
+    """Runs a command that may run until its end; what it does is told by `looking.events`, whoever asks."""
+    finished: Finished | None = None
+    for event in running.carry_out(core, id):
+        if isinstance(event.what, Finished):
+            finished = event.what
+    if finished is None:
+        raise TreegateError(f"nothing is told of the end of the command {id}", code="sandbox-lost")
+    return finished
+
+
+def outcome(core: Core, prefix: str) -> Finished:
+    """What came of a command, as it was told in the end; raises Waiting where that is not said yet."""
+    found = looking.one(core, prefix)
+    last: Finished | None = None
+    for event in events.read(looking.folder(core, found.id)):
+        if isinstance(event.what, Finished):
+            last = event.what
+    if last is not None:
+        return last
+    if found.state in {State.WAITING, State.APPROVED, State.RUNNING}:
+        raise Waiting(f"the command {found.id} is {found.state.value}", next=f"treegate show {found.id}")
+    return landing.finished(core, found)
+
+
+def due(core: Core) -> list[Sandbox]:
+    """The scripts that were dropped and may run now, oldest first."""
+    return [one for one in sandboxes.in_state(core.store, State.APPROVED) if one.wanted is not None]

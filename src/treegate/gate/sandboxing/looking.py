@@ -1,0 +1,125 @@
+"""Looking at commands: where each stands, and what became of those whose process died with them."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from treegate.engine import sandboxes
+from treegate.engine.locks import passing_lock
+from treegate.engine.sandboxes import Sandbox
+from treegate.errors import Busy, TreegateError
+from treegate.gate.core import Core
+from treegate.gate.sandboxing.events import Event, Finished, Tail
+from treegate.model.actors import Action
+from treegate.model.commands import OVER, State
+
+SCRATCH = "scratch"  # in the folder of a command: what does not outlast its run
+_SHORTEST, _LONGEST = 0.01, 0.25  # seconds between two looks for more
+
+
+def folder(core: Core, id: str) -> Path:
+    """Where all is that is kept of a command."""
+    return core.state / "sandboxes" / id
+
+
+def one(core: Core, prefix: str) -> Sandbox:
+    """A command by its id, or the beginning of it, as it stands now."""
+    found = sandboxes.find(core.store, prefix, core.actor.cases)
+    core.actor.require(Action.READ, found.cases)
+    return settled(core, found)
+
+
+def listed(
+    core: Core, states: Iterable[State] = (), case: str | None = None, limit: int = 50, cursor: int | None = None
+) -> list[Sandbox]:
+    """Commands, newest first: those that see none but cases that the actor may see."""
+    core.actor.require(Action.READ)
+    found = sandboxes.listed(core.store, states, case, limit, cursor, core.actor.cases)
+    return [settled(core, sandbox) for sandbox in found]
+
+
+def settled(core: Core, found: Sandbox) -> Sandbox:
+    """The command, noted as lost if the process that ran it has died."""
+    if found.state is not State.RUNNING:
+        return found
+    try:
+        with passing_lock(core.state / "locks", found.id):
+            now = sandboxes.sandbox(core.store, found.id)
+            return _lost(core, now) if now.state is State.RUNNING else now
+    except Busy:  # somebody is at it
+        return found
+
+
+def _lost(core: Core, found: Sandbox) -> Sandbox:
+    by = core.by()
+    with core.store.write() as transaction:
+        sandboxes.change(transaction, found.id, state=State.LOST.value, ended_at=by.at)
+        sandboxes.log(transaction, "sandbox-lost", by, found.id, {"began": found.started_at})
+    clear(core, found.id)
+    return sandboxes.sandbox(core.store, found.id)
+
+
+def clear(core: Core, id: str) -> None:
+    """Takes away what a run has left in its scratch folder; what is still mounted there is let go first."""
+    shutil.rmtree(folder(core, id) / SCRATCH, ignore_errors=True)
+
+
+def sweep(core: Core) -> None:
+    """Notes commands whose process died, and clears what is left of them, and of those that ended long ago.
+
+    What a command wrote is kept as long as what runs take away: `vault.keep`.
+    """
+    for found in sandboxes.in_state(core.store, State.RUNNING):
+        settled(core, found)
+    keep = core.config.vault.keep
+    for path in _folders(core):
+        with suppress(TreegateError):
+            found = sandboxes.sandbox(core.store, path.name)
+            if found.state in OVER:
+                clear(core, found.id)
+            if keep is not None and found.ended_at is not None and found.ended_at + keep <= core.clock():
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _folders(core: Core) -> list[Path]:
+    with suppress(FileNotFoundError):
+        return sorted((core.state / "sandboxes").iterdir())
+    return []
+
+
+def events(core: Core, prefix: str, after: int = 0) -> Iterator[Event]:
+    """What a command did, from the event behind the number `after` on: what is kept of it, then what comes.
+
+    Ends once nothing more can come.
+    """
+    found = one(core, prefix)
+    tail, pause, until = Tail(folder(core, found.id), after), _SHORTEST, time.monotonic() + _LONGEST
+    while True:
+        over = found.state in OVER
+        for event in tail.more():
+            yield event
+            pause = _SHORTEST
+            if isinstance(event.what, Finished):
+                return
+        if over and not _at_it(core, found.id):
+            yield from tail.more()
+            return
+        if core.cancelled():
+            return
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST)
+        if not over and time.monotonic() >= until:
+            found, until = settled(core, sandboxes.sandbox(core.store, found.id)), time.monotonic() + _LONGEST
+
+
+def _at_it(core: Core, id: str) -> bool:
+    """Whether some process has the command now, which may have more to tell of it."""
+    try:
+        with passing_lock(core.state / "locks", id):
+            return False
+    except Busy:
+        return True

@@ -1,0 +1,135 @@
+"""The report of a command, for people: `Reports/{case}/mutation_logs/{timestamp}.txt`.
+
+A projection like any other: a copy of what the state directory knows, written whole, and never read back.
+"""
+
+from __future__ import annotations
+
+import codecs
+import logging
+from collections.abc import Iterator
+from functools import partial
+
+from treegate.engine import projections
+from treegate.engine.projections import Projection
+from treegate.engine.sandboxes import Sandbox
+from treegate.engine.vault import timestamp
+from treegate.gate import origins
+from treegate.gate.core import Core
+from treegate.gate.reporting import alone
+from treegate.gate.sandboxing import events, looking
+from treegate.gate.sandboxing.events import Captured, Exited, Failed, Finished, Output, Started
+from treegate.model.commands import line_of
+from treegate.model.measures import write_size
+from treegate.model.names import visible
+
+_log = logging.getLogger("treegate")
+_LONGEST = 1 << 16  # characters of a line, before it is broken
+_LISTED = 100  # changed paths, and findings
+
+
+def bring(core: Core, sandbox: Sandbox) -> None:
+    """Writes the report in each of the cases; what cannot be written is warned of, never raised."""
+    try:
+        with alone(core):
+            for found in projections.bring(core.workspace.root, of(core, sandbox)):
+                if found.error is not None:
+                    _warn("/".join(found.place), found.how)
+    except Exception as error:  # whatever it is, the command has run, and its plan is stored
+        _warn("the log of a command", str(error))
+
+
+def _warn(what: str, why: str) -> None:
+    _log.warning("%s was not written: %s; `treegate fsck` writes it", visible(what), why)
+
+
+def of(core: Core, sandbox: Sandbox) -> Projection:
+    """The report of a command that has run."""
+    return Projection(origins.places(core, sandbox), partial(_text, core, sandbox))
+
+
+def output(core: Core, sandbox: Sandbox) -> Iterator[bytes]:
+    """What a command wrote, both streams as they came."""
+    for event in events.read(looking.folder(core, sandbox.id)):
+        if isinstance(event.what, Output):
+            yield event.what.data
+
+
+def _text(core: Core, sandbox: Sandbox) -> Iterator[bytes]:
+    for line in _head(sandbox):
+        yield f"{line}\n".encode("utf-8", "replace")
+    yield b"\n"
+    for line in _lines(core, sandbox):
+        yield f"{line}\n".encode("utf-8", "replace")
+    yield b"\n"
+    for event in events.read(looking.folder(core, sandbox.id)):
+        for line in _told(event.what):
+            yield f"{line}\n".encode("utf-8", "replace")
+
+
+def _lines(core: Core, sandbox: Sandbox) -> Iterator[str]:
+    """What a command wrote, line by line, each inert and told from ours by the stream that it came by."""
+    readers = {stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in ("stdout", "stderr")}
+    open_ = dict.fromkeys(readers, "")
+    for event in events.read(looking.folder(core, sandbox.id)):
+        if isinstance(event.what, Output):
+            stream = event.what.stream
+            *lines, open_[stream] = (open_[stream] + readers[stream].decode(event.what.data)).split("\n")
+            yield from (_line(stream, line) for line in lines)
+            if len(open_[stream]) > _LONGEST:
+                yield _line(stream, open_[stream])
+                open_[stream] = ""
+    yield from (_line(stream, rest) for stream, rest in open_.items() if rest)
+
+
+def _line(stream: str, text: str) -> str:
+    shown = "\t".join(visible(part) for part in text.rstrip("\r").split("\t"))
+    return f"{'out' if stream == 'stdout' else 'err'}| {shown}"
+
+
+def _head(sandbox: Sandbox) -> Iterator[str]:
+    limits = sandbox.may_use
+    yield f"command:   {line_of(sandbox.command)}"
+    yield f"sandbox:   {sandbox.id}"
+    yield f"cases:     {', '.join(map(visible, sandbox.cases))}"
+    yield f"asked by:  {visible(sandbox.author)} ({visible(sandbox.channel)})"
+    if sandbox.decided_by:
+        yield f"allowed by: {visible(sandbox.decided_by)}"
+    yield f"begun:     {timestamp(sandbox.started_at or 0)}"
+    yield (
+        f"limits:    {limits.seconds:g} s, {write_size(limits.memory)} of memory, {limits.processes} processes, "
+        + (f"{write_size(limits.written)} written, {limits.entries:,} entries, {write_size(limits.output)} of output")
+    )
+    for tool in sandbox.seen_tools:
+        yield f"tool:      /tools/{visible(tool.path)}  sha256:{tool.sha256}"
+
+
+def _told(what: object) -> Iterator[str]:
+    """What is said of an event behind the output."""
+    if isinstance(what, Started):
+        yield f"ran on:    {what.engine}, view {what.view}"
+        yield from (f"warning:   {visible(text)}" for text in what.warnings)
+    elif isinstance(what, Exited):
+        more = "" if what.ended == "itself" else f"; ended by: {what.ended}"
+        yield f"exit status: {what.status}{more}; after {what.seconds:.2f} s"
+    elif isinstance(what, Captured):
+        yield from _captured(what)
+    elif isinstance(what, Failed):
+        yield f"failed:    {visible(what.message)} ({what.code})"
+    elif isinstance(what, Finished):
+        yield f"plan:      {what.plan or 'none: it changed nothing' if what.error is None or what.plan else 'none'}"
+        if what.run:
+            yield f"applied directly: {what.run}"
+        if what.error is not None:
+            yield f"error:     {visible(str(what.error.get('message')))}"
+
+
+def _captured(what: Captured) -> Iterator[str]:
+    yield f"operations: {what.operations:,}"
+    for finding in what.findings[:_LISTED]:
+        yield f"finding:   {visible(finding.path)}: {visible(finding.text)} ({finding.code})"
+    for path in what.changed[:_LISTED]:
+        yield f"changed by others meanwhile: {visible(path)}"
+    more = max(len(what.findings) - _LISTED, 0) + max(len(what.changed) - _LISTED, 0) + what.changed_more
+    if more:
+        yield f"and {more:,} more of these"
