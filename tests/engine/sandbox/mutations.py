@@ -21,9 +21,9 @@ Step = tuple[str, int, int, int]
 Program = list[Step]
 
 NAMES = (
-    b"a", b"b", b"c", b"d", b"e", b"letter.txt", b"Scan 01.pdf", b"draft~", b"tab\there", b"line\nbreak", b"back\\slash",
-    b"per%20cent", b"q'uo\"te", b"\xff\xfe bytes", b"caf\xc3\xa9", b"cafe\xcc\x81", b" edge ", b"dot.", b"-rf", b"*?[x]",
-    b"{name}", b"\xf0\x9f\x93\x81", b".hidden", b"#1", b"$HOME", b"n" * 200,
+    b"a", b"b", b"c", b"d", b"e", b"letter.txt", b"Scan 01.pdf", b"draft~", b"tab\there", b"line\nbreak",
+    b"back\\slash", b"per%20cent", b"q'uo\"te", b"\xff\xfe bytes", b"caf\xc3\xa9", b"cafe\xcc\x81", b" edge ",
+    b"dot.", b"-rf", b"*?[x]", b"{name}", b"\xf0\x9f\x93\x81", b".hidden", b"#1", b"$HOME", b"n" * 200,
 )  # fmt: skip
 CONTENTS = (b"", b"one", b"two", b"1111111111", b"2222222222", b"x" * 5000, b"y" * 5000, b"\0" * 9000, b"z" * 70_000)
 MODES = (0o644, 0o600, 0o640, 0o755, 0o700, 0o444, 0o000, 0o777, 0o200, 0o111, 0o1755)

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from mutations import Program, Scene, Seen, Story, shorter, snapshot, story
 
-from treegate.engine.sandbox import mounting, view
+from treegate.engine.sandbox import mounting, userspace, view
 from treegate.engine.sandbox.copy import PrivateCopy
 from treegate.engine.sandbox.difference import Difference
 from treegate.engine.sandbox.document import Writer
-from treegate.engine.sandbox.order import SANDBOX_USER, Case
+from treegate.engine.sandbox.order import SANDBOX_USER, Case, Limits
 from treegate.engine.sandbox.overlay import OverlayCapture
 from treegate.engine.sandbox.recognition import CopyCapture
 from treegate.gate import Gate
@@ -46,6 +46,10 @@ class Stage:
 
     def __init__(self, folder: Path, way: str) -> None:
         self.folder, self.way = folder, way
+        self.room = folder / "room"  # where views are made
+        self.room.mkdir()
+        if os.geteuid():
+            userspace.enter(str(self.room), Limits())
         self._number = 0
         self._gate = self._new_gate()
 
@@ -58,6 +62,8 @@ class Stage:
 
     def close(self) -> None:
         self._gate.close()
+        if os.geteuid():
+            mounting.unmount(str(self.room))
 
     def tell(self, told: Story) -> Outcome:
         """Tells a story; what went wrong, in words."""
@@ -92,7 +98,7 @@ class Stage:
         return Outcome(text and f"{text}\n{document.decode()}", document.count(b'"op":'))
 
     def _captured(self, script: Program, case: Case) -> tuple[Seen, bytes | None, tuple[str, ...]]:
-        area = self.folder / "area"
+        area = self.room / "area"
         with ExitStack() as held:
             area.mkdir()
             held.callback(shutil.rmtree, area)

@@ -198,7 +198,7 @@ class CopyCapture:
     def _may_be_written_over(self, found: Found, fd: int) -> bool:
         if found.kind is Kind.LINK:  # a link that points elsewhere is another one
             name = found.path.rpartition(b"/")[2]
-            return posix.readlink(fd, name) == self._homes.targets[found.place]
+            return not self._has_names(found.place) and posix.readlink(fd, name) == self._homes.targets[found.place]
         return found.kind is Kind.FILE
 
     def _made(self, found: Found, fd: int) -> Iterator[Difference]:

@@ -94,7 +94,7 @@ class Teller:
         entry = self._bare(found)._replace(
             home=self.path(home), was_mode=st.S_IMODE(was.st_mode), was_mtime=was.st_mtime_ns
         )
-        alone = was.st_nlink == 1 or found.kind is not Kind.FILE
+        alone = was.st_nlink == 1 or found.kind is Kind.DIR
         if not same or (not alone and entry.differs(moved=False)):
             entry = self._with_content(found, entry)
             if not alone:
