@@ -128,3 +128,8 @@ def leftovers(place: Path) -> list[str]:
     loops = subprocess.run(["losetup", "-a"], capture_output=True, text=True).stdout if os.geteuid() == 0 else ""
     found += [line for line in loops.splitlines() if str(place) in line]
     return found
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    return "treegate-test-host:latest"
