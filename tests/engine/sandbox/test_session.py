@@ -310,3 +310,23 @@ def test_a_case_in_which_something_is_mounted_is_refused_before_the_command_begi
         subprocess.run(["umount", str(inside)], check=True)
     assert (ran.failed.code, ran.out) == ("case-has-mount", "")
     assert "Case/inside" in ran.failed.message
+
+
+@root_only
+def test_no_way_leads_from_a_view_to_the_case_itself(bench: Bench):
+    """Where the case is mounted for a view it is read-only: a clumsy hand that clears the place away changes nothing."""
+    (bench.case / "a.txt").write_text("a")
+    order = bench.order("sh", "-c", "echo begun; sleep 60")
+    with session.start(order) as under_way:
+        for frame in under_way:
+            if isinstance(frame, Output):
+                lower = f"/proc/{under_way.runner}/root{order.scratch}/low/0"
+                assert os.listdir(lower) == ["a.txt"]
+                for clumsy in (
+                    lambda: os.unlink(f"{lower}/a.txt"),
+                    lambda: os.rename(f"{lower}/a.txt", f"{lower}/b"),
+                ):
+                    with pytest.raises(OSError, match="Read-only"):
+                        clumsy()
+                under_way.cancel()
+    assert (bench.case / "a.txt").read_text() == "a"

@@ -65,9 +65,10 @@ def _be_namespace(told: int) -> None:
 
 
 def mount_swapped(folder: str, target: str, seen: tuple[int, int]) -> None:
-    """Mounts a folder at a place, its owner and group as `seen`; raises OSError where its filesystem cannot."""
+    """Mounts a folder at a place, read-only, its owner and group as `seen`; OSError where its filesystem cannot."""
     facts = os.stat(folder)
     owners = namespace((facts.st_uid, facts.st_gid), seen)
     with handles.closing(owners), handles.closing(mounting.clone(folder)) as mounted:
         mounting.map_owners(mounted, owners)
+        mounting.make_read_only(mounted)
         mounting.attach(mounted, target)

@@ -29,7 +29,7 @@ _DETACH = 2  # MNT_DETACH
 _AT_FDCWD, _AT_EMPTY_PATH = -100, 0x1000
 _CLONE, _CLOEXEC = 1, os.O_CLOEXEC  # OPEN_TREE_*
 _FROM_EMPTY_PATH = 4  # MOVE_MOUNT_F_EMPTY_PATH
-_ATTR_IDMAP = 0x00100000
+_ATTR_RDONLY, _ATTR_IDMAP = 0x1, 0x00100000
 _ATTR = struct.Struct("=QQQQ")  # struct mount_attr: set, clear, propagation, user namespace
 
 
@@ -68,7 +68,15 @@ def clone(folder: str) -> int:
 
 def map_owners(mounted: int, namespace: int) -> None:
     """Has a cloned mount show owners as a user namespace maps them; EINVAL where its filesystem cannot."""
-    attr = _ATTR.pack(_ATTR_IDMAP, 0, 0, namespace)
+    _set_attributes(mounted, _ATTR.pack(_ATTR_IDMAP, 0, 0, namespace))
+
+
+def make_read_only(mounted: int) -> None:
+    """Has nobody change anything by way of a cloned mount."""
+    _set_attributes(mounted, _ATTR.pack(_ATTR_RDONLY, 0, 0, 0))
+
+
+def _set_attributes(mounted: int, attr: bytes) -> None:
     _checked(_mount_setattr(_MOUNT_SETATTR, mounted, b"", _AT_EMPTY_PATH, attr, len(attr)))
 
 

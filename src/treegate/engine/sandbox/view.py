@@ -75,13 +75,17 @@ def _overlay(case: Case, name: str, area: str, below: str) -> tuple[Layer, Owner
 
 
 def _lower(folder: str, target: str) -> Owner:
-    """Puts a case at a place, as its command is to see it; the case's owner there."""
+    """Puts a case at a place, as its command is to see it; the case's owner there.
+
+    Read-only: whatever ever goes wrong with what lies at that place, nothing of the case is changed by way of it.
+    """
     try:
         idmap.mount_swapped(folder, target, (SANDBOX_USER, SANDBOX_USER))
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.EPERM, errno.ENOSYS):
             raise
         with handles.closing(mounting.clone(folder)) as mounted:
+            mounting.make_read_only(mounted)
             mounting.attach(mounted, target)
     facts = os.stat(target)
     return Owner(facts.st_uid, facts.st_gid)

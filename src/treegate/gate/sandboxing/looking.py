@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from treegate.engine import sandboxes
+from treegate.engine import handles, sandboxes
+from treegate.engine.clearing import clear_tree
 from treegate.engine.locks import passing_lock
 from treegate.engine.sandboxes import Sandbox
 from treegate.errors import Busy, TreegateError
@@ -65,7 +65,8 @@ def _lost(core: Core, found: Sandbox) -> Sandbox:
 
 def clear(core: Core, id: str) -> None:
     """Takes away what a run has left in its scratch folder; what is still mounted there is let go first."""
-    shutil.rmtree(folder(core, id) / SCRATCH, ignore_errors=True)
+    with suppress(OSError), handles.closing(handles.open_root(str(folder(core, id)))) as held:
+        clear_tree(held, SCRATCH.encode())  # never into a mount: there a case may be
 
 
 def sweep(core: Core) -> None:
@@ -82,7 +83,12 @@ def sweep(core: Core) -> None:
             if found.state in OVER:
                 clear(core, found.id)
             if keep is not None and found.ended_at is not None and found.ended_at + keep <= core.clock():
-                shutil.rmtree(path, ignore_errors=True)
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError), handles.closing(handles.open_root(str(path.parent))) as held:
+        clear_tree(held, path.name.encode())
 
 
 def _folders(core: Core) -> list[Path]:
