@@ -28,7 +28,7 @@ from treegate.engine.workspace import (
 from treegate.errors import NotFound, NotVerified, UsageError
 from treegate.gate import agentuser, projections
 from treegate.gate.core import Core, milliseconds
-from treegate.gate.policies import note_policy, note_trust
+from treegate.gate.policies import note_policy, note_sandbox, note_trust
 from treegate.model.actors import Actor, os_user
 
 OURS = ("Reports", "Database", "Tools")  # folders of treegate's own, unless somebody has such a one already
@@ -144,6 +144,7 @@ def open_workspace(root: Path, environ: Mapping[str, str]) -> Core:
     core = Core(Workspace(root, marker, state, config), store, acting(store, environ))
     note_policy(core, meta)
     note_trust(core, meta)
+    note_sandbox(core, meta)
     store.told = partial(projections.note, core)
     return core
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from treegate.engine.sandbox.configured import Sandbox
 from treegate.engine.store.records import Meta
 from treegate.gate import approving, plans
 from treegate.gate.core import Core
@@ -78,6 +79,26 @@ def note_trust(core: Core, meta: Meta) -> None:
     with core.store.write() as transaction:
         if transaction.meta().trusts != now:
             transaction.note_trust(now, core.by())
+
+
+def note_sandbox(core: Core, meta: Meta) -> None:
+    """Writes an event where commands in sandboxes may do other than was noted last; at first, what is the default."""
+    now = _of_sandboxes(core.config.sandbox)
+    if now == (meta.sandbox or _of_sandboxes(Sandbox())):
+        return
+    with core.store.write() as transaction:
+        before = transaction.meta().sandbox or _of_sandboxes(Sandbox())
+        if before != now:
+            old, new = _leaves(before), _leaves(now)
+            transaction.note_sandbox(
+                now, core.by(), sorted(f"sandbox.{key}" for key in new if old.get(key) != new[key])
+            )
+
+
+def _of_sandboxes(rules: Sandbox) -> str:
+    """The part of the settings that is policy: what may run, and what may come of it without anybody."""
+    kept = ("interpreters", "tools", "approve_command", "direct")
+    return msgspec.json.encode({key: getattr(rules, key) for key in kept}, order="sorted").decode()
 
 
 def _digest(text: str) -> str:

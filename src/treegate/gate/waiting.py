@@ -13,6 +13,9 @@ from treegate.engine.store.records import Run, StoredPlan
 from treegate.errors import TreegateError, Waiting
 from treegate.gate import approving, pausing, plans
 from treegate.gate.core import Core
+from treegate.gate.sandboxing import looking as sandboxes
+from treegate.gate.sandboxing.telling import Command, told
+from treegate.model import commands
 from treegate.model.actors import Action, Role
 from treegate.model.lifecycle import Event, State, refusal
 from treegate.model.preview import Preview
@@ -67,6 +70,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     unrecovered: list[Run]
     waiting: list[Item]
     more: int  # plans that wait and are not listed
+    commands: list[Command] = []  # that wait for somebody, or run
 
 
 def status(core: Core, case: str | None = None) -> Status:
@@ -79,7 +83,15 @@ def status(core: Core, case: str | None = None) -> Status:
         unrecovered=[run for run in unfinished if core.actor.sees(run.cases)],
         waiting=[_item(core, plan) for plan in reversed(seen)],
         more=0 if after is None else core.store.count_plans(OPEN, case, core.actor.cases) - MOST_LISTED,
+        commands=_commands(core, case),
     )
+
+
+def _commands(core: Core, case: str | None) -> list[Command]:
+    """The commands that wait for somebody, or run, oldest first."""
+    found = sandboxes.listed(core, [commands.State.WAITING, commands.State.RUNNING], case, MOST_LISTED)
+    open_ = {commands.State.WAITING, commands.State.RUNNING}
+    return [told(core, one) for one in reversed(found) if one.state in open_]
 
 
 def _item(core: Core, plan: StoredPlan) -> Item:

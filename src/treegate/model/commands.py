@@ -40,7 +40,7 @@ OVER = frozenset(State) - {State.WAITING, State.APPROVED, State.RUNNING}
 """States after which nothing more comes of a command."""
 
 
-class Tool(NamedTuple):
+class Tool(msgspec.Struct, frozen=True):
     """A file of the tools folder, by its path there, and what it holds."""
 
     path: str

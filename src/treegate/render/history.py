@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ import msgspec
 from treegate.render.text import inert
 from treegate.render.words import DIGEST, plural
 
+_LINE = 200  # characters of a command
 _SAYINGS = {
     "adopted": "made this workspace",
     "submitted": "submitted {plan}",
@@ -37,6 +39,15 @@ _SAYINGS = {
     "reduced": "left something out of {plan} (revision {revision})",
     "paused": "paused {cases}",
     "resumed": "resumed {cases}",
+    "sandbox-asked": "asked for the command {sandbox} on {cases}: {line}",
+    "sandbox-approved": "allowed the command {sandbox} ({digest})",
+    "sandbox-rejected": "turned down the command {sandbox} ({digest})",
+    "sandbox-withdrawn": "took back the command {sandbox}",
+    "sandbox-expired": "the approval of the command {sandbox} ran out",
+    "sandbox-begun": "began the command {sandbox}",
+    "sandbox-failed": "the command {sandbox} failed ({code})",
+    "sandbox-lost": "the process that ran the command {sandbox} died; nothing came of it",
+    "sandbox-rules": "changed what commands may do in sandboxes",
     "rekeyed": "replaced the signing key; from here on it is {key}",
 }
 
@@ -60,7 +71,7 @@ def saying(row: Any) -> str:
     words = {key: _short(key, value) for key, value in data.items()} | {"plan": row.plan or "", "run": row.run or ""}
     try:
         said = _special(row, data) or _SAYINGS[row.event].format_map(
-            words | {"entries": _entries(data), "cases": _cases(data)}
+            words | {"entries": _entries(data), "cases": _cases(data), "line": _line(data)}
         )
     except (KeyError, TypeError, ValueError):
         said = " ".join(filter(None, (str(row.event).replace("-", " "), row.run or row.plan or "", _rest(words))))
@@ -74,6 +85,18 @@ def _special(row: Any, data: dict[str, Any]) -> str:
         return f"{row.plan} needed no approval, as policy says"
     saying = _SPECIAL.get(row.event)
     return saying(row, data) if saying is not None else ""
+
+
+def _sandbox_ended(row: Any, data: dict[str, Any]) -> str:
+    how = f"exit status {data.get('status')}" if data.get("why") == "itself" else f"ended by {data.get('why')}"
+    came = f"what it did is {row.plan}" if row.plan else "it changed nothing"
+    return f"the command {data.get('sandbox')} ended ({how}): {came}"
+
+
+def _line(data: dict[str, Any]) -> str:
+    """The command of an event, as one would type it."""
+    words = data.get("command") or []
+    return shlex.join(str(word["raw"]) if isinstance(word, dict) else str(word) for word in words)[:_LINE]
 
 
 def _cases(data: dict[str, Any]) -> str:
@@ -142,6 +165,7 @@ def _trust(row: Any, data: dict[str, Any]) -> str:
 
 
 _SPECIAL: dict[str, Callable[[Any, dict[str, Any]], str]] = {
+    "sandbox-ended": _sandbox_ended,
     "previewed": _previewed,
     "run-ended": _ended,
     "undone": _undone,

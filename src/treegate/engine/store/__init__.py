@@ -88,6 +88,11 @@ class Transaction(RunWrites):
         self._say("trusts", "yes" if trusts else "no")
         self.log("queue-trust-changed", by, data={"trusts": trusts})
 
+    def note_sandbox(self, rules: str, by: By, changed: list[str]) -> None:
+        """Note what commands in sandboxes may do from now on; `changed` are the keys that differ."""
+        self._say("sandbox", rules)
+        self.log("sandbox-rules", by, data={"changed": changed})
+
     def _say(self, key: str, value: str) -> None:
         table = schema.meta
         self.execute(table.delete().where(table.c.key == key))

@@ -43,7 +43,8 @@ class Reader(Asking):
         if not {"workspace", "state", "generation"} <= values.keys():
             raise damaged("it does not say which workspace it belongs to")
         policy, trusts = values.get("policy", ""), values.get("trusts", "") == "yes"
-        return Meta(values["workspace"], values["state"], int(values["generation"]), policy, trusts)
+        sandbox = values.get("sandbox", "")
+        return Meta(values["workspace"], values["state"], int(values["generation"]), policy, sandbox, trusts)
 
     # -- plans
 

@@ -56,6 +56,7 @@ class Meta(msgspec.Struct, frozen=True):
     state: str
     generation: int
     policy: str = ""  # the canonical policy that was noted last
+    sandbox: str = ""  # what was noted last of what commands in sandboxes may do
     trusts: bool = False  # whether status files counted whoever could write them, when that was noted last
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from treegate.engine.sandboxes import Sandbox
 from treegate.gate.face.base import Face
-from treegate.gate.sandboxing import asking, carrying, deciding, looking
+from treegate.gate.sandboxing import asking, carrying, deciding, looking, telling
 from treegate.gate.sandboxing.asking import Asked
 from treegate.gate.sandboxing.events import Event, Finished
+from treegate.gate.sandboxing.telling import Command
 from treegate.model.commands import State
 
 
@@ -44,9 +44,11 @@ class Sandboxing(Face):
         direct: bool = False,
         timeout: float | None = None,
         reads: bool = False,
-    ) -> Sandbox:
+    ) -> Command:
         """Asks for a command, for whoever runs them: `approved`, or `waiting` for somebody to approve it first."""
-        return asking.ask(self._core, _asked(cases, command, tools, engine, direct, timeout, reads))
+        return telling.told(
+            self._core, asking.ask(self._core, _asked(cases, command, tools, engine, direct, timeout, reads))
+        )
 
     def follow_sandbox(self, sandbox: str) -> Iterator[Event]:
         """Runs a command that was asked for and may run, and tells what it does."""
@@ -64,35 +66,36 @@ class Sandboxing(Face):
         """What came of a command; raises Waiting while that is not said yet."""
         return carrying.outcome(self._core, sandbox)
 
-    def sandbox(self, sandbox: str) -> Sandbox:
+    def sandbox(self, sandbox: str) -> Command:
         """A command (by id or unique prefix) as it stands."""
-        return looking.one(self._core, sandbox)
+        return telling.told(self._core, looking.one(self._core, sandbox))
 
     def sandboxes(
         self, states: Iterable[State] = (), case: str | None = None, limit: int = 50, cursor: int | None = None
-    ) -> list[Sandbox]:
+    ) -> list[Command]:
         """Commands, newest first; the next page begins behind the `seq` of the last."""
-        return looking.listed(self._core, states, case, limit, cursor)
+        found = looking.listed(self._core, states, case, limit, cursor)
+        return [telling.told(self._core, one) for one in found]
 
-    def approve_sandbox(self, sandbox: str, digest: str, comment: str = "") -> Sandbox:
+    def approve_sandbox(self, sandbox: str, digest: str, comment: str = "") -> Command:
         """Lets the command run, once, that a digest names."""
-        return deciding.approve(self._core, sandbox, digest, comment)
+        return telling.told(self._core, deciding.approve(self._core, sandbox, digest, comment))
 
-    def reject_sandbox(self, sandbox: str, digest: str, comment: str) -> Sandbox:
+    def reject_sandbox(self, sandbox: str, digest: str, comment: str) -> Command:
         """Turns down the command that a digest names."""
-        return deciding.reject(self._core, sandbox, digest, comment)
+        return telling.told(self._core, deciding.reject(self._core, sandbox, digest, comment))
 
-    def cancel_sandbox(self, sandbox: str, comment: str = "") -> Sandbox:
+    def cancel_sandbox(self, sandbox: str, comment: str = "") -> Command:
         """Ends a command that runs, or takes back one that does not yet."""
-        return deciding.cancel(self._core, sandbox, comment)
+        return telling.told(self._core, deciding.cancel(self._core, sandbox, comment))
 
     def sweep_sandboxes(self) -> None:
         """Notes commands whose process died, and clears what is left of them."""
         looking.sweep(self._core)
 
-    def due_sandboxes(self) -> list[Sandbox]:
+    def due_sandboxes(self) -> list[Command]:
         """The scripts that were dropped and may run now, oldest first."""
-        return carrying.due(self._core)
+        return [telling.told(self._core, one) for one in carrying.due(self._core)]
 
 
 def _asked(

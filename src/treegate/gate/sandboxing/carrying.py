@@ -8,7 +8,7 @@ from treegate.engine import sandboxes
 from treegate.engine.sandboxes import Sandbox
 from treegate.errors import TreegateError, Waiting
 from treegate.gate.core import Core
-from treegate.gate.sandboxing import asking, events, landing, looking, running
+from treegate.gate.sandboxing import asking, deciding, events, landing, looking, running
 from treegate.gate.sandboxing.asking import Asked
 from treegate.gate.sandboxing.events import Event, Finished
 from treegate.model.commands import State
@@ -21,6 +21,7 @@ def run(core: Core, asked: Asked) -> Iterator[Event]:
 
 def follow(core: Core, found: Sandbox) -> Iterator[Event]:
     """Runs a command that was asked for; raises Waiting where somebody has to approve it first."""
+    deciding.require_own(core, found)
     if found.state is State.WAITING:
         raise Waiting(
             f"the command {found.id} waits for somebody to approve it",

@@ -47,19 +47,24 @@ def cancel(core: Core, prefix: str, comment: str = "") -> Sandbox:
     What a command did until it was ended is captured all the same.
     """
     found = looking.one(core, prefix)
-    core.actor.require(Action.PROPOSE, found.cases)
-    if core.actor.name != found.author and core.actor.role not in {Role.OPERATOR, Role.ADMIN}:
-        raise Denied(
-            f"{found.id} is {found.author}'s, not {core.actor.name}'s",
-            code="not-your-command",
-            hint="its author, an operator or an admin may end it",
-            next=f"treegate show {found.id}",
-        )
+    require_own(core, found)
     if found.state is State.RUNNING:
         (looking.folder(core, found.id) / CANCEL).touch(mode=0o600)
     if found.state in OVER | {State.RUNNING}:
         return found
     return _decided(core, found, (State.WAITING, State.APPROVED), State.WITHDRAWN, comment)
+
+
+def require_own(core: Core, found: Sandbox) -> None:
+    """Raises Denied unless whoever acts may have a command run, or end it."""
+    core.actor.require(Action.PROPOSE, found.cases)
+    if core.actor.name != found.author and core.actor.role not in {Role.OPERATOR, Role.ADMIN}:
+        raise Denied(
+            f"{found.id} is {found.author}'s, not {core.actor.name}'s",
+            code="not-your-command",
+            hint="its author, an operator or an admin may run it, or end it",
+            next=f"treegate show {found.id}",
+        )
 
 
 def _decidable(core: Core, prefix: str, digest: str) -> Sandbox:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from treegate.errors import Busy, Denied, NotFound, UsageError
-from treegate.interfaces.cli import common, plans, running
+from treegate.interfaces.cli import commands, common, plans, running
 from treegate.model.lifecycle import State
 from treegate.model.names import visible
 
@@ -30,6 +30,9 @@ def approve_command(
     gate = common.open_gate(workspace, state)
     at_terminal = common.interactive() and not as_json
     identify(gate, at_terminal, "approve")
+    if id.startswith("sb_"):
+        commands.approve(gate, id, digest, comment, as_json)
+        return
     if digest is None:
         if not at_terminal:
             raise UsageError("without a terminal, --digest is needed", code="digest-needed", next=f"show {id}")
@@ -91,6 +94,10 @@ def reject_command(
 ) -> None:
     """Say no to what the preview shows, and why."""
     gate = common.open_gate(workspace, state)
+    if id.startswith("sb_"):
+        identify(gate, common.interactive() and not as_json, "reject")
+        commands.tell(gate.reject_sandbox(id, digest or gate.sandbox(id).digest, comment), as_json)
+        return
     _decide(gate, "reject", gate.reject, id, digest, comment, as_json)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from treegate.errors import PlanError, UsageError
-from treegate.interfaces.cli import common, running
+from treegate.interfaces.cli import commands, common, running
 from treegate.model.lifecycle import State
 from treegate.model.names import restated, visible
 from treegate.model.operations import Operation
@@ -150,12 +150,14 @@ def tell_submitted(gate: Any, done: Any) -> None:
 @click.command("list")
 @click.option("--case", help="Only plans that touch this case.")
 @click.option("--in-state", "states", multiple=True, type=click.Choice([s.value for s in State]), help="Only these.")
+@click.option("--sandboxes", is_flag=True, help="Commands in sandboxes instead of plans.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--cursor", type=click.IntRange(0, 2**63 - 1), help="Where the next page begins.")
 @common.options
 def list_command(
     case: str | None,
     states: tuple[str, ...],
+    sandboxes: bool,
     limit: int,
     cursor: int | None,
     workspace: str | None,
@@ -164,6 +166,9 @@ def list_command(
 ) -> None:
     """Plans, newest first, and where they stand."""
     gate = common.open_gate(workspace, state)
+    if sandboxes:
+        commands.listing(gate, case, limit, cursor, as_json)
+        return
     plans, after = gate.list_plans([State(one) for one in states], case, limit, cursor)
     if as_json:
         common.emit({"plans": [row(plan) for plan in plans], "cursor": after})
@@ -213,10 +218,13 @@ def show_command(
     state: str | None,
     as_json: bool,
 ) -> None:
-    """A plan's preview, or (for a run_...) the run's receipt."""
+    """A plan's preview; for a run_... the run's receipt; for an sb_... a command, and what came of it."""
     gate = common.open_gate(workspace, state)
     if id.startswith("run_"):
         running.tell(gate.applied(id), as_json)
+        return
+    if id.startswith("sb_"):
+        commands.show(gate, id, as_json)
         return
     shown = gate.show(id)
     if effects:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from treegate.errors import UsageError
-from treegate.interfaces.cli import common, plans
+from treegate.interfaces.cli import commands, common, plans
 from treegate.model.names import visible
 from treegate.render import words
 from treegate.render.ink import Ink
@@ -40,7 +40,9 @@ def status_command(case: str | None, workspace: str | None, state: str | None, a
             _tell(item)
     if found.more:
         common.say(f"and {found.more:,} more: treegate list")
-    if not found.waiting:
+    for one in found.commands:
+        common.say(ink("command", "title") + f"  {commands.row(one)}")
+    if not found.waiting and not found.commands:
         common.say("no plan waits for anybody")
     elif any(item.plan.state == "pending" for item in mine):
         common.say("next: treegate review")
@@ -53,7 +55,13 @@ def document(found: Any) -> dict[str, Any]:
         for item in found.waiting
     ]
     runs = [{"run": run.id, "plan": run.plan, "state": run.state, "cases": run.cases} for run in found.unrecovered]
-    return {"paused": found.paused, "unrecovered": runs, "waiting": waiting, "more": found.more}
+    return {
+        "paused": found.paused,
+        "unrecovered": runs,
+        "waiting": waiting,
+        "more": found.more,
+        "commands": found.commands,
+    }
 
 
 def _tell(item: Any) -> None:

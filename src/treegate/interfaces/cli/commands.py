@@ -1,0 +1,106 @@
+"""Commands in sandboxes, as `show`, `list`, `status`, `approve` and `reject` have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from treegate.errors import UsageError
+from treegate.interfaces.cli import common
+from treegate.model.names import visible
+from treegate.render.text import clip, inert
+
+_NEXT = {
+    "waiting": "treegate approve {id} --digest {digest}",
+    "approved": "treegate run {id}",
+    "running": "treegate show {id}",
+}
+
+
+def show(gate: Any, id: str, as_json: bool) -> None:
+    """Everything there is to know of a command; what it wrote is in its log."""
+    tell(gate.sandbox(id), as_json)
+
+
+def tell(found: Any, as_json: bool) -> None:
+    """A command as it stands, and what to type next."""
+    if as_json:
+        common.emit(found)
+        return
+    for line in _lines(found):
+        common.say(line)
+
+
+def _lines(found: Any) -> Iterator[str]:
+    yield f"{found.id} is {found.state}" + (
+        f" and waits for {visible(found.waiting_for)}" if found.waiting_for else ""
+    )
+    yield f"  command   {inert(found.line)}"
+    yield f"  cases     {', '.join(map(_text, found.cases))}"
+    yield f"  asked by  {visible(found.author)}, {common.moment(found.created_at)}" + (
+        ", to be applied at once" if found.direct else ""
+    )
+    yield f"  limits    {found.limits.seconds:g} s, {found.limits.memory >> 20:,} MiB, on {visible(found.engine)}"
+    for tool in found.tools:
+        yield f"  tool      {visible(tool.path)}  sha256:{tool.sha256}"
+    if found.script is not None:
+        yield "  script"
+        yield from (f"    | {visible(line)}" for line in found.script.splitlines())
+    if found.decided_by is not None:
+        comment = f": {inert(found.comment)}" if found.comment else ""
+        yield f"  decided   by {visible(found.decided_by)}, {common.moment(found.decided_at)}{comment}"
+    yield from _ended(found)
+    yield f"  digest    {found.digest}"
+    plan = f"treegate show {found.plan}" if found.plan else "treegate status"
+    yield f"next: {_NEXT.get(found.state, plan).format(id=found.id, digest=found.digest[:12])}"
+
+
+def _ended(found: Any) -> Iterator[str]:
+    if found.status is not None:
+        why = "" if found.why == "itself" else f", ended by: {found.why}"
+        yield f"  ended     with exit status {found.status}{why}"
+    if found.error is not None:
+        yield f"  error     {visible(str(found.error.get('message')))} ({found.error.get('code')})"
+    if found.state == "ended":
+        yield f"  plan      {found.plan or 'none: it changed nothing'}"
+    yield from (f"  log       {_text(path)}" for path in found.logs if found.ended_at is not None)
+
+
+def _text(text: Any) -> str:
+    return visible(text if isinstance(text, str) else text.raw)
+
+
+def row(found: Any) -> str:
+    """A command on a line."""
+    cases = ", ".join(map(_text, found.cases))
+    waits = f" (waits for {visible(found.waiting_for)})" if found.waiting_for else ""
+    return clip(f"{found.id}  {found.state:<9}  {cases}: {inert(found.line)}{waits}", common.width())
+
+
+def listing(gate: Any, case: str | None, limit: int, cursor: int | None, as_json: bool) -> None:
+    """Commands, newest first."""
+    found = gate.sandboxes((), case, limit + 1, cursor)
+    shown, after = found[:limit], found[limit - 1].seq if len(found) > limit else None
+    if as_json:
+        common.emit({"sandboxes": shown, "cursor": after})
+        return
+    for one in shown:
+        common.say(row(one))
+    if not shown:
+        common.say("no commands; next: treegate run CASE -- COMMAND")
+    if after is not None:
+        common.say(f"more: treegate list --sandboxes --cursor {after}")
+
+
+def approve(gate: Any, id: str, digest: str | None, comment: str, as_json: bool) -> None:
+    """Lets a command run: on a terminal it is shown and asked, elsewhere its digest is needed."""
+    if digest is None:
+        if as_json or not common.interactive():
+            raise UsageError("without a terminal, --digest is needed", code="digest-needed", next=f"show {id}")
+        found = gate.sandbox(id)
+        tell(found, False)
+        click.confirm(f"Let exactly this run ({found.digest[:12]})?", abort=True, err=True)
+        digest = str(found.digest)
+    tell(gate.approve_sandbox(id, digest, comment), as_json)
