@@ -258,10 +258,10 @@ print(len([name for name in os.listdir("/proc") if name.isdecimal()]) <= 3)
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
     assert int(status[name], 16) == 0, (name, status[name])
-print(status["NoNewPrivs"].strip(), status["Seccomp"].strip(), status["Groups"].split())
+print(status["NoNewPrivs"].strip(), status["Seccomp"].strip(), set(status["Groups"].split()) <= {{"{user}"}})
 print(set(status["Uid"].split() + status["Gid"].split()))
 """,
-        "1 2 []\n{{'{user}'}}",
+        "1 2 True\n{{'{user}'}}",
     ),
     "no handle but the three it was given": Shown(
         """

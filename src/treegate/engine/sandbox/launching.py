@@ -103,9 +103,9 @@ def _wait_for_command(group: Group, command: int, out: int, err: int, kept: tupl
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         os.dup2(out, 1)
         os.dup2(err, 2)
-        for fd in kept:
-            if fd >= 0:
-                os.set_inheritable(fd, True)
+        for fd in map(int, os.listdir("/proc/self/fd")):  # the runner's own wire is not for the command
+            with contextlib.suppress(OSError):
+                os.set_inheritable(fd, fd < 3 or fd in kept)
         with open(command, "rb") as pipe:
             data = pipe.read(_ARGUMENTS)
         if data:

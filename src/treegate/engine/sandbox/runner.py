@@ -121,7 +121,9 @@ def _serve(line: Line) -> None:
 
 def main() -> None:
     """Serves the one who holds the other end of the handle that is named."""
-    line = Line(socket.socket(fileno=int(sys.argv[1])))
+    wire = int(sys.argv[1])
+    os.set_inheritable(wire, False)  # nothing that is started here is to speak in our name
+    line = Line(socket.socket(fileno=wire))
     with closing(line), suppress(BrokenPipeError, ConnectionResetError):  # nobody listens any more
         _serve(line)
 
