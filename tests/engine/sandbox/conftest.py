@@ -14,7 +14,18 @@ from typing import Any, NamedTuple
 import pytest
 
 from treegate.engine.sandbox import docker, session
-from treegate.engine.sandbox.order import SANDBOX_USER, Captured, Case, Exited, Failed, Finding, Frame, Limits, Order, Output
+from treegate.engine.sandbox.order import (
+    SANDBOX_USER,
+    Captured,
+    Case,
+    Exited,
+    Failed,
+    Finding,
+    Frame,
+    Limits,
+    Order,
+    Output,
+)
 from treegate.model.plan import Plan
 
 
