@@ -35,6 +35,8 @@ PURE = {
 HOMES = {
     "alembic": "engine.migrations.",
     "cryptography": "engine.keys",
+    "docker": "engine.sandbox.daemon",
+    "requests": "engine.sandbox.daemon",
     "zstandard": "engine.store.reader",
     "wcwidth": "render.text",
     "fpdf": "interfaces.demo.pdf",
@@ -68,6 +70,8 @@ HEAVY = (
     "alembic",
     "cryptography",
     "zstandard",
+    "docker",
+    "requests",
     "fpdf",
     "PIL",
     "pypdfium2",

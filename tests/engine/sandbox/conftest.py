@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from treegate.engine.sandbox import session
-from treegate.engine.sandbox.order import Captured, Case, Exited, Failed, Finding, Frame, Limits, Order, Output
+from treegate.engine.sandbox import docker, session
+from treegate.engine.sandbox.order import (
+    SANDBOX_USER,
+    Captured,
+    Case,
+    Exited,
+    Failed,
+    Finding,
+    Frame,
+    Limits,
+    Order,
+    Output,
+)
 from treegate.model.plan import Plan
 
 
@@ -130,6 +143,94 @@ def leftovers(place: Path) -> list[str]:
     return found
 
 
+TAG = "treegate-test-host:latest"
+
+
+def containers(label: str) -> list[str]:
+    """The names of the containers that have a label, whatever became of them."""
+    listed = ["docker", "ps", "--all", "--filter", f"label={label}", "--format", "{{.Names}}"]
+    return subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+
+
 @pytest.fixture(scope="session")
 def image() -> str:
-    return "treegate-test-host:latest"
+    """An image of this machine's Python, made once."""
+    if subprocess.run(["docker", "info"], capture_output=True).returncode:
+        pytest.skip("needs a Docker engine that answers (`docker info`)")
+    from treegate.engine.sandbox import images
+
+    return images.build_from_host(TAG).id
+
+
+class Ended(NamedTuple):
+    """How a command in a container ended."""
+
+    out: bytes
+    err: bytes
+    done: docker.Done
+
+    @property
+    def status(self) -> int:
+        return self.done.status
+
+
+class Box:
+    """Runs commands in containers, as a runner would, and knows what is left of them."""
+
+    def __init__(self, image: str) -> None:
+        self.image, self.label = image, f"sb_{secrets.token_hex(8)}"
+        self._hands: list[docker.Hand] = []
+
+    def spec(self, *command: str, **more: object) -> docker.Spec:
+        given = {
+            "name": f"treegate-{self.label}-{len(self._hands)}",
+            "image": self.image,
+            "command": command,
+            "user": f"{SANDBOX_USER}:{SANDBOX_USER}",
+            "environment": {"HOME": "/tmp"},
+            "labels": {docker.SANDBOX_LABEL: self.label},
+            **more,
+        }
+        return docker.Spec(**given)  # type: ignore[arg-type]
+
+    def begin(self, *command: str, **more: object) -> docker.Hand:
+        """A hand whose container has its command running."""
+        hand = docker.prepare()
+        self._hands.append(hand)
+        hand.go(self.spec(*command, **more))
+        return hand
+
+    def run(self, *command: str, **more: object) -> Ended:
+        with self.begin(*command, **more) as hand:
+            with ThreadPoolExecutor(2) as readers:
+                out, err = readers.map(everything, (hand.stdout.fileno(), hand.stderr.fileno()))
+            return Ended(out, err, hand.wait())
+
+    @property
+    def left(self) -> list[str]:
+        return containers(f"{docker.SANDBOX_LABEL}={self.label}")
+
+    def end(self) -> None:
+        for hand in self._hands:
+            hand.end()
+        if self.left:
+            subprocess.run(["docker", "rm", "--force", *self.left], capture_output=True, check=True)
+
+
+def everything(fd: int) -> bytes:
+    return b"".join(iter(lambda: os.read(fd, 1 << 16), b""))
+
+
+@pytest.fixture
+def box(image: str) -> Iterator[Box]:
+    made = Box(image)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.fixture
+def python(box: Box) -> Callable[..., Ended]:
+    """Runs some Python in a container."""
+    return lambda code, **more: box.run("python3", "-c", code, **more)

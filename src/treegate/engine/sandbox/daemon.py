@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import docker
@@ -185,7 +185,7 @@ class Daemon:
         with _refusals():
             return dict(self._api.info())
 
-    def _away(self, removal: Any) -> None:
+    def _away(self, removal: Callable[[], object]) -> None:
         """Removes something, also where another is just doing it, or the daemon is being started anew."""
         deadline = time.monotonic() + _GONE_WITHIN
         while True:
@@ -228,7 +228,7 @@ def _unreachable(error: BaseException) -> UsageError:
     if "PermissionError" in causes:
         text, hint = (
             f"this user may not talk to Docker at {where}",
-            "add the user to the group docker, or run as root",
+            "add it to the group docker, or run as root",
         )
         return UsageError(text, code="docker-denied", hint=hint, next="treegate doctor")
     if "FileNotFoundError" in causes or "ConnectionRefusedError" in causes:

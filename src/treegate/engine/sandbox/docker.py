@@ -1,9 +1,9 @@
 """Docker as an engine: the runner's side of a container, which a process beside it holds.
 
-That process (`dockerhand`) is started before the command is known, so that starting Python and importing Docker's SDK
-cost nobody any time; `Hand.go` tells it what to run. It passes on what the command writes as it comes, and removes the
-container whatever happens: when the command ends, when it is told to, and when its runner is gone. Nothing here
-imports the SDK.
+That process (`dockerhand`) is started before the command is known, so that starting Python and importing Docker's
+SDK cost nobody any time; `Hand.go` tells it what to run. It passes on what the command writes as it comes, and
+removes the container whatever happens: when the command ends, when it is told to, and when its runner is gone.
+Nothing here imports the SDK.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import select
 import subprocess
 import sys
 import time
-from typing import IO
+from typing import IO, cast
 
 import msgspec
 
@@ -104,12 +104,7 @@ class Hand:
             raise
         finally:
             close(theirs)
-        assert self.process.stdin
-        assert self.process.stdout
-        assert self.process.stderr
-        self._control = self.process.stdin
-        self.stdout: IO[bytes] = self.process.stdout
-        self.stderr: IO[bytes] = self.process.stderr
+        self._control, self.stdout, self.stderr = _pipes(self.process)
         self._name, self._heard, self._closed = "", b"", False
 
     @property
@@ -148,7 +143,8 @@ class Hand:
                 return self._silent()
             self._heard += got
         line, _, self._heard = self._heard.partition(b"\n")
-        return _tellings.decode(line)
+        told: Told = _tellings.decode(line)
+        return told
 
     def wait(self) -> Done:
         """Until nothing of the command is left; raises what kept it from being run."""
@@ -206,6 +202,12 @@ def remove(name: str) -> None:
 def as_error(undone: Undone) -> TreegateError:
     """What a hand said, as an error to raise."""
     return UsageError(undone.message, code=undone.code, hint=undone.hint, next=undone.next)
+
+
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
+    pipes = (process.stdin, process.stdout, process.stderr)
+    assert all(pipes)
+    return cast(tuple[IO[bytes], IO[bytes], IO[bytes]], pipes)
 
 
 def _drain(process: subprocess.Popen[bytes], seconds: float) -> None:
