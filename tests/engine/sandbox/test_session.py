@@ -322,11 +322,9 @@ def test_no_way_leads_from_a_view_to_the_case_itself(bench: Bench):
             if isinstance(frame, Output):
                 lower = f"/proc/{under_way.runner}/root{order.scratch}/low/0"
                 assert os.listdir(lower) == ["a.txt"]
-                for clumsy in (
-                    lambda: os.unlink(f"{lower}/a.txt"),
-                    lambda: os.rename(f"{lower}/a.txt", f"{lower}/b"),
-                ):
-                    with pytest.raises(OSError, match="Read-only"):
-                        clumsy()
+                with pytest.raises(OSError, match="Read-only"):
+                    os.unlink(f"{lower}/a.txt")
+                with pytest.raises(OSError, match="Read-only"):
+                    os.rename(f"{lower}/a.txt", f"{lower}/b.txt")
                 under_way.cancel()
     assert (bench.case / "a.txt").read_text() == "a"
