@@ -95,7 +95,7 @@ class Container:
         seen = [*shown(order, view), *(Shown(f"{accounts}/{name}", f"/etc/{name}") for name in ("passwd", "group"))]
         self._hand.go(
             docker.Spec(
-                name=f"treegate-{order.id}",
+                name=f"treegate-{order.id}-{os.getpid()}",  # ids are unique to a state directory only
                 image=order.image or docker.IMAGE,
                 command=order.command,
                 user=f"{view.user.uid}:{view.user.gid}",
