@@ -1,4 +1,4 @@
-"""Bounds of each process (setrlimit(2)): those that no control group knows, and what stands in where there is none."""
+"""Bounds of each process (setrlimit(2)): those that no control group knows, and what stands in for one."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ _WITHOUT = {
 }
 
 
+def everywhere(limits: Limits) -> dict[str, int]:
+    """What each process of a command is bound to on either engine, by the names of Docker's `ulimit`."""
+    return {
+        "nofile": limits.open_files,
+        "fsize": limits.written,
+        "core": 0,
+        "msgqueue": 0,  # such queues are memory of nobody
+    }
+
+
 def of_each(limits: Limits, group: Group) -> dict[str, int]:
-    """What each process of a command is bound to, by the names that `resource` has for it.
+    """The same by the names that `resource` has for it.
 
     Where no group counts the memory of all together, each has at most as much address space.
     """
-    bounds = {
-        "RLIMIT_NOFILE": limits.open_files,
-        "RLIMIT_FSIZE": limits.written,
-        "RLIMIT_CORE": 0,
-        "RLIMIT_MSGQUEUE": 0,  # such queues are memory of nobody
-    }
+    bounds = {f"RLIMIT_{name.upper()}": most for name, most in everywhere(limits).items()}
     if not group.keeps("memory"):
         bounds["RLIMIT_AS"] = limits.memory
     return bounds

@@ -18,6 +18,7 @@ import docker.types
 import docker.utils
 import requests
 
+from treegate.engine.sandbox import bounds
 from treegate.engine.sandbox.docker import BUILD, Mount, Spec
 from treegate.errors import TreegateError, UsageError
 
@@ -91,7 +92,7 @@ class Daemon:
             memswap_limit=limits.memory,
             nano_cpus=round(limits.processors * 1e9),
             pids_limit=limits.processes,
-            ulimits=[_ulimit("nofile", limits.open_files), _ulimit("core", 0)],
+            ulimits=[_ulimit(name, most) for name, most in bounds.everywhere(limits).items()],
             shm_size=min(limits.temporary, _SHARED_MEMORY),
             tmpfs={"/tmp": f"rw,exec,nosuid,nodev,size={limits.temporary},mode=1777"},
             log_config=docker.types.LogConfig(type="none"),

@@ -19,7 +19,8 @@ from treegate.engine.blobs import Blobs
 from treegate.engine.sandbox import mounting, scratch, userspace
 from treegate.engine.sandbox.document import Writer
 from treegate.engine.sandbox.engines import Bubblewrap, Container, Engine
-from treegate.engine.sandbox.order import Captured, Exited, Failed, Order, Started
+from treegate.engine.sandbox.keeping import Bounded
+from treegate.engine.sandbox.order import Captured, Ended, Exited, Failed, Order, Started
 from treegate.engine.sandbox.pump import Pump
 from treegate.engine.sandbox.view import Unfit
 from treegate.engine.sandbox.views import View, best
@@ -62,14 +63,17 @@ class Runner:
         engine.begin(order, view)
         pump = Pump(engine.child, self._line, order.limits, view.watched(), engine.out_of_memory)
         pump.run()
-        self._line.send(Exited(engine.child.status(), pump.ended, time.monotonic() - began, pump.cut))
+        status, ended = engine.child.status(), pump.ended
+        if ended is Ended.ITSELF and engine.out_of_memory():  # Docker tells of it at the end only
+            ended = Ended.MEMORY
+        self._line.send(Exited(status, ended, time.monotonic() - began, pump.cut))
         self._line.send(self._captured(order, view, since))
 
     def _captured(self, order: Order, view: View, since: int) -> Captured:
         began = time.monotonic()
         blobs = Blobs(Path(order.blobs))
         writer = Writer(order.cases[0].name if len(order.cases) == 1 else "", self._area)
-        writer.take(view.capture(blobs, since, reads=order.reads))
+        writer.take(view.capture(Bounded(blobs, order.limits), since, reads=order.reads))
         blobs.settle()
         captured = writer.write(order.document, order.title, order.reason)
         captured.seconds = time.monotonic() - began

@@ -30,7 +30,7 @@ _TRIES = 50
 
 def make(folder: str, limits: Limits) -> None:
     """Mounts a filesystem at a folder that holds what a command may write and as many entries; raises OSError."""
-    size = limits.written + limits.entries * _INODE + limits.written // 32 + (8 << 20)
+    size = room(limits) + limits.entries * _INODE
     path = os.path.join(os.path.dirname(folder), "scratch.img")
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -43,6 +43,11 @@ def make(folder: str, limits: Limits) -> None:
             os.rmdir(os.path.join(folder, "lost+found"))
     finally:
         os.unlink(path)
+
+
+def room(limits: Limits) -> int:
+    """How many bytes of content there is room for: somewhat more than may be written, for what goes along with it."""
+    return limits.written + limits.written // 32 + (8 << 20)
 
 
 def _format(path: str, entries: int) -> None:
