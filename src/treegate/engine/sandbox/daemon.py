@@ -154,22 +154,22 @@ class Daemon:
         """Removes a volume that no container uses any more; fine if there is none."""
         self._away(lambda: self._api.remove_volume(name, force=True))
 
+    def clear(self, labels: Mapping[str, str]) -> list[str]:
+        """Removes all containers and volumes that have these labels; what it removed, in words."""
+        filters = {"label": [f"{name}={value}" for name, value in labels.items()]}
+        with _refusals():
+            containers = [one["Id"] for one in self._api.containers(all=True, filters=filters)]
+            volumes = [one["Name"] for one in self._api.volumes(filters=filters)["Volumes"] or []]
+        for one in containers:
+            self.remove(one)
+        for one in volumes:
+            self.remove_volume(one)
+        return [*(f"container {one[:12]}" for one in containers), *(f"volume {one}" for one in volumes)]
+
     def put(self, name: str, folder: str, archive: bytes) -> None:
         """Lays what is in a tar archive into a folder of a container that need not run."""
         with _refusals():
             self._api.put_archive(name, folder, archive)
-
-    def containers(self, label: str) -> list[dict[str, str]]:
-        """The labels of all containers that have one, each with its `id`."""
-        with _refusals():
-            found = self._api.containers(all=True, filters={"label": label})
-        return [{**(one["Labels"] or {}), "id": one["Id"]} for one in found]
-
-    def volumes(self, label: str) -> list[dict[str, str]]:
-        """The same of volumes."""
-        with _refusals():
-            found = self._api.volumes(filters={"label": label})["Volumes"] or []
-        return [{**(one["Labels"] or {}), "id": one["Name"]} for one in found]
 
     def import_image(self, archive: BinaryIO, tag: str, changes: list[str]) -> str:
         """An image from the archive of a whole tree; its id."""

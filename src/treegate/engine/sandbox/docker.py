@@ -24,6 +24,7 @@ from treegate.errors import TreegateError, UsageError
 IMAGE = "treegate-mutator:latest"
 SANDBOX_LABEL, STATE_LABEL = "treegate.sandbox", "treegate.state"
 BUILD = "treegate sandbox build-image --from-host"
+VARIABLES = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")  # of the environment: which daemon is meant
 LENGTH = 4  # bytes, the highest first, that say how long an order is
 _PATIENCE = 15.0  # seconds in which a hand that is told to end has removed its container
 
@@ -67,6 +68,10 @@ class Done(msgspec.Struct, frozen=True, tag=True):
     out_of_memory: bool = False
 
 
+class Cleared(msgspec.Struct, frozen=True, tag=True):
+    """Nothing of the container is left."""
+
+
 class Undone(msgspec.Struct, frozen=True, tag=True):
     """The command could not be run, or Docker lost it: in the words of an error of treegate."""
 
@@ -76,7 +81,7 @@ class Undone(msgspec.Struct, frozen=True, tag=True):
     next: str = ""
 
 
-Told = Started | Done | Undone
+Told = Started | Done | Cleared | Undone
 _tellings = msgspec.json.Decoder(Told)
 
 
@@ -105,7 +110,7 @@ class Hand:
         finally:
             close(theirs)
         self._control, self.stdout, self.stderr = _pipes(self.process)
-        self._name, self._heard, self._closed = "", b"", False
+        self._name, self._heard, self._cleared, self._closed = "", b"", True, False
 
     @property
     def pid(self) -> int:
@@ -113,7 +118,7 @@ class Hand:
 
     def go(self, spec: Spec) -> None:
         """Has a container made and the command run in it; what becomes of that is told."""
-        self._name = spec.name
+        self._name, self._cleared = spec.name, False
         try:
             order = msgspec.json.encode(spec)
             self.ask(len(order).to_bytes(LENGTH) + order)
@@ -144,6 +149,7 @@ class Hand:
             self._heard += got
         line, _, self._heard = self._heard.partition(b"\n")
         told: Told = _tellings.decode(line)
+        self._cleared = self._cleared or isinstance(told, Cleared)
         return told
 
     def wait(self) -> Done:
@@ -155,21 +161,26 @@ class Hand:
                 case Undone() as undone:
                     raise as_error(undone)
 
-    def end(self) -> None:
-        """Ends whatever is left of the container, and the hand; may be called at any time, and again."""
+    def end(self) -> bool:
+        """Ends whatever is left of the container, and the hand; may be called at any time, and again.
+
+        Whether nothing is left for certain: else it is for a sweep.
+        """
         if self._closed:
-            return
+            return self._cleared
         self._closed = True
         self._control.close()
         _drain(self.process, _PATIENCE)
         if self.process.returncode is None:
             self.process.kill()
             self.process.wait()
+        while not self._cleared and not isinstance(self.told(0), Undone | None):
+            pass
         for stream in (self.stdout, self.stderr):
             stream.close()
         close(self.status)
-        if self._name and self.process.returncode < 0:  # somebody killed it before it could clear away
-            remove(self._name)
+        self._cleared = self._cleared or remove(self._name)  # somebody killed it before it could clear away
+        return self._cleared
 
     def _silent(self) -> Undone:
         status = self.process.wait()
@@ -188,15 +199,16 @@ def prepare() -> Hand:
     return Hand()
 
 
-def remove(name: str) -> None:
-    """Removes a container of ours that nobody holds any more; fine if there is none, or no daemon."""
+def remove(name: str) -> bool:
+    """Removes a container of ours that nobody holds any more; False where no daemon answers."""
     from treegate.engine.sandbox import daemon
 
     try:
         with daemon.connect() as docker:
             docker.remove(name)
+        return True
     except TreegateError:  # the next sweep finds it
-        return
+        return False
 
 
 def as_error(undone: Undone) -> TreegateError:

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from treegate.engine.sandbox import daemon as sdk
-from treegate.engine.sandbox.docker import LENGTH, Done, Spec, Started, Told, Undone
+from treegate.engine.sandbox.docker import LENGTH, Cleared, Done, Spec, Started, Told, Undone
 from treegate.errors import TreegateError
 
 _HEAD, _STDERR = 8, 2  # a frame of the daemon: one byte that says which stream, three empty ones, its length
@@ -50,6 +50,7 @@ class Holder:
         finally:
             self._finished.set()
             self._docker.remove(self._spec.name)
+            tell(self._status, Cleared())
 
     def _begin(self, name: str, image: str) -> None:
         if self._called_off.is_set():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 from collections.abc import Sequence
 from typing import Protocol
 
 from treegate.engine import handles
-from treegate.engine.sandbox import bounds, bubblewrap, docker, seccomp
+from treegate.engine.sandbox import bounds, bubblewrap, docker, leftovers, seccomp
 from treegate.engine.sandbox.bubblewrap import Inside, Shown
 from treegate.engine.sandbox.cgroups import Group
 from treegate.engine.sandbox.launching import Launched
@@ -85,17 +86,18 @@ class Container:
     weaker = ()
 
     def __init__(self, area: str) -> None:
-        self._area = area
+        self._area, self._note = area, ""
         self._hand = docker.prepare()
         self.child = _Held(self._hand)
 
     def begin(self, order: Order, view: View) -> None:
         """Has the command run."""
         accounts = _accounts(self._area, view.user)
+        self._note = leftovers.note(self._area, order.id)
         seen = [*shown(order, view), *(Shown(f"{accounts}/{name}", f"/etc/{name}") for name in ("passwd", "group"))]
         self._hand.go(
             docker.Spec(
-                name=f"treegate-{order.id}-{os.getpid()}",  # ids are unique to a state directory only
+                name=f"treegate-{order.id}-{secrets.token_hex(4)}",
                 image=order.image or docker.IMAGE,
                 command=order.command,
                 user=f"{view.user.uid}:{view.user.gid}",
@@ -104,10 +106,7 @@ class Container:
                     docker.Mount(source=one.here, inside=one.there, read_only=not one.writable) for one in seen
                 ),
                 environment={key: value for key, value in bubblewrap.environment().items() if key != "PATH"},
-                labels={
-                    docker.SANDBOX_LABEL: order.id,
-                    docker.STATE_LABEL: os.path.dirname(os.path.dirname(order.scratch)),
-                },
+                labels={docker.SANDBOX_LABEL: order.id, docker.STATE_LABEL: leftovers.above(self._area)},
                 limits=order.limits,
                 seccomp=seccomp.docker_profile(),
             )
@@ -119,7 +118,8 @@ class Container:
 
     def close(self) -> None:
         """Ends what still runs, and gives everything back."""
-        self._hand.end()
+        if self._hand.end() and self._note:
+            os.unlink(self._note)
         self.child.close()
 
 

@@ -16,7 +16,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from treegate.engine.blobs import Blobs
-from treegate.engine.sandbox import mounting, scratch, userspace
+from treegate.engine.sandbox import leftovers, mounting, scratch, userspace
 from treegate.engine.sandbox.document import Writer
 from treegate.engine.sandbox.engines import Bubblewrap, Container, Engine
 from treegate.engine.sandbox.keeping import Bounded
@@ -39,6 +39,7 @@ class Runner:
         self._below = os.path.join(self._area, "fs")
         self._held = ExitStack()
         os.makedirs(self._below, mode=0o711, exist_ok=True)
+        self._held.enter_context(leftovers.held(self._area))
         if os.geteuid() == 0:
             if prepare.engine == "bwrap":
                 mounting.unshare(mounting.NEW_MOUNTS)

@@ -13,8 +13,7 @@ from typing import Self
 
 from msgspec import structs
 
-from treegate.engine import handles
-from treegate.engine.clearing import clear_tree
+from treegate.engine.sandbox import docker, leftovers
 from treegate.engine.sandbox.order import Captured, EngineName, Failed, Frame, Limits, Order
 from treegate.engine.sandbox.wire import Cancel, Line, Prepare, Release, Run
 
@@ -34,7 +33,7 @@ class Ready:
                 stdout=subprocess.DEVNULL,
                 pass_fds=[its.fileno()],
                 start_new_session=True,
-                env={},
+                env={name: os.environ[name] for name in docker.VARIABLES if name in os.environ},
                 cwd="/",
             )
         self.line = Line(ours)
@@ -52,9 +51,8 @@ class Ready:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        above, name = os.path.split(self.scratch)
-        with contextlib.suppress(OSError), handles.closing(handles.open_root(above)) as folder:
-            clear_tree(folder, os.fsencode(name))  # never into a mount: what still shows a case stays for the sweep
+        with contextlib.suppress(OSError):
+            leftovers.clear(self.scratch)  # what cannot be cleared away now is for the sweep
 
 
 class Session:

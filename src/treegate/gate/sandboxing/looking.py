@@ -10,6 +10,7 @@ from pathlib import Path
 from treegate.engine import handles, sandboxes
 from treegate.engine.clearing import clear_tree
 from treegate.engine.locks import passing_lock
+from treegate.engine.sandbox import leftovers
 from treegate.engine.sandboxes import Sandbox
 from treegate.errors import Busy, TreegateError
 from treegate.gate.core import Core
@@ -65,8 +66,8 @@ def _lost(core: Core, found: Sandbox) -> Sandbox:
 
 def clear(core: Core, id: str) -> None:
     """Takes away what a run has left in its scratch folder; what is still mounted there is let go first."""
-    with suppress(OSError), handles.closing(handles.open_root(str(folder(core, id)))) as held:
-        clear_tree(held, SCRATCH.encode())  # never into a mount: there a case may be
+    with suppress(OSError):  # what stays is found by the next sweep
+        leftovers.clear(str(folder(core, id) / SCRATCH))
 
 
 def sweep(core: Core) -> None:
@@ -74,6 +75,8 @@ def sweep(core: Core) -> None:
 
     What a command wrote is kept as long as what runs take away: `vault.keep`.
     """
+    with suppress(OSError):
+        leftovers.sweep(str(core.state / "sandboxes"))
     for found in sandboxes.in_state(core.store, State.RUNNING):
         settled(core, found)
     keep = core.config.vault.keep
