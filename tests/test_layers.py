@@ -27,7 +27,7 @@ SIDE_BY_SIDE = ("engine", "render")  # neither knows the other
 PURE = {
     "__future__", "array", "base64", "binascii", "bisect", "calendar", "collections", "collections.abc",
     "contextlib", "copy", "dataclasses", "datetime", "difflib", "enum", "functools", "hashlib", "heapq",
-    "itertools", "json", "math", "msgspec", "operator", "posixpath", "re", "stat", "string", "struct",
+    "itertools", "json", "math", "msgspec", "operator", "posixpath", "re", "shlex", "stat", "string", "struct",
     "types", "typing", "unicodedata", "urllib.parse",
 }  # fmt: skip
 

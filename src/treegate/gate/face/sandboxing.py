@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from treegate.gate.face.base import Face
+from treegate.gate.queue import scripts
 from treegate.gate.sandboxing import asking, carrying, deciding, looking, telling
 from treegate.gate.sandboxing.asking import Asked
 from treegate.gate.sandboxing.events import Event, Finished
@@ -92,6 +93,11 @@ class Sandboxing(Face):
     def sweep_sandboxes(self) -> None:
         """Notes commands whose process died, and clears what is left of them."""
         looking.sweep(self._core)
+
+    def settle_scripts(self) -> None:
+        """Puts dropped scripts where they belong whose worker died."""
+        looking.sweep(self._core)
+        scripts.settle(self._core)
 
     def due_sandboxes(self) -> list[Command]:
         """The scripts that were dropped and may run now, oldest first."""

@@ -15,6 +15,7 @@ from enum import StrEnum
 
 import msgspec
 
+from treegate.engine import sandboxes
 from treegate.engine.dropbox import Drop, Dropbox, owner
 from treegate.engine.locks import passing_lock
 from treegate.engine.store.records import StoredPlan
@@ -31,8 +32,12 @@ from treegate.errors import (
 )
 from treegate.gate import jobs, openplans, plans, projections, runs
 from treegate.gate.core import Core
+from treegate.gate.queue import scripts
 from treegate.gate.queue.folder import CHANNEL, dropbox
+from treegate.gate.sandboxing import asking
+from treegate.gate.sandboxing.asking import Asked
 from treegate.model.actors import Actor, Role
+from treegate.model.commands import TOOLS
 from treegate.model.lifecycle import State
 from treegate.model.names import visible
 
@@ -114,6 +119,9 @@ def _settled(core: Core, box: Dropbox, id: str) -> Taken:
         return Taken(Took.REFUSED, id, "internal")
     if known:
         projections.bring(core, id)
+    script = sandboxes.wanted(core.store, id)
+    if script is not None:
+        scripts.bring(core, script)
     box.let_go(id, drop)
     return Taken(Took.PLAN, id, asked=asked)
 
@@ -137,20 +145,21 @@ def _hand_in(core: Core, box: Dropbox, id: str, drop: Drop) -> bool:
     if not drop.file:
         text = "this is a folder, a link or something else that is no file"
         raise UsageError(text, code="drop-no-file", hint="drop the plan itself, as a file")
-    if drop.name.endswith(".sh"):
-        text = "scripts are not taken here yet: nothing of it was run"
-        raise UsageError(text, code="scripts-not-taken", hint="drop a plan, as NAME.json")
-    if not drop.name.endswith(".json"):
-        text = "only names that end in .json are taken for plans"
+    is_script = drop.name.endswith(".sh")
+    if not is_script and not drop.name.endswith(".json"):
+        text = "only names that end in .json are taken for plans, and in .sh for scripts"
         raise UsageError(text, code="drop-name", hint="name it {timestamp}-{case}.json, and drop it again")
-    if drop.size > plans.MOST_BYTES:
-        raise plans.too_large()
+    if drop.size > (scripts.MOST_BYTES if is_script else plans.MOST_BYTES):
+        raise scripts.too_large() if is_script else plans.too_large()
     try:
         data = box.read_claimed(id, drop)
     except OSError as error:
         raise _unreadable(error) from None
     if data is None:
         raise Busy("it is still being written to", code="drop-changing")
+    if is_script:
+        _ask_script(core.acting_as(_author(drop)), id, drop, data)
+        return False
     author, asked = core.acting_as(_author(drop)), list[bool]()
     plans.submit(
         author,
@@ -159,6 +168,15 @@ def _hand_in(core: Core, box: Dropbox, id: str, drop: Drop) -> bool:
         then=lambda transaction: asked.append(jobs.ask_if_enough(author, id, transaction)),
     )
     return asked[0]
+
+
+def _ask_script(core: Core, id: str, drop: Drop, data: bytes) -> None:
+    """Asks for a script, once, which is run as soon as can be; what it did is then the plan of this id."""
+    if sandboxes.wanted(core.store, id) is None:
+        name = scripts.name_of(drop.name)
+        command = ("sh", f"{TOOLS}/{name}")
+        case = scripts.case_of(drop.name)
+        asking.ask(core, Asked(cases=(case,), command=command, script=(name, data), wanted=id))
 
 
 def _author(drop: Drop) -> Actor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from treegate.engine.store.records import StoredPlan
-from treegate.gate import jobs, revising
+from treegate.gate import jobs, origins, revising
 from treegate.gate.core import Core
 from treegate.gate.queue import intake
 from treegate.gate.queue.folder import dropbox
@@ -25,6 +25,8 @@ def renew(core: Core, id: str) -> bool:
     plan = core.store.plan(id)
     if plan.state is not State.STALE or dropbox(core).shelf_of(id) is None:
         return False
+    if any(one.code == "sandbox-changed" for one in origins.found(core, id)):
+        return False  # what a command did rests on what others have changed: somebody has to look at that
     author = intake.as_author(core, plan)
     revising.refresh(core, id, lambda transaction: jobs.ask_if_enough(author, id, transaction))
     return True

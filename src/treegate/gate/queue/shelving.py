@@ -17,6 +17,7 @@ from treegate.engine.store.records import StoredPlan, Verdict
 from treegate.errors import TreegateError, UsageError
 from treegate.gate import jobs, plans, standing
 from treegate.gate.core import Core
+from treegate.gate.queue import scripts
 from treegate.gate.queue.folder import dropbox
 from treegate.model import statusfile
 from treegate.model.lifecycle import State
@@ -88,6 +89,7 @@ def _of(core: Core, plan: StoredPlan, where: Where) -> Iterator[Projection]:
     if run is not None and run.receipt_digest is not None:
         path = core.state / "receipts" / f"{run.id}.json"
         yield Projection([(*where, "receipt.json")], lambda: [path.read_bytes()])
+    yield from scripts.of(core, plan.id, where)
     failed = shelf_for(plan.state) == FAILED
     yield Projection([(*where, "reasons.md")], (lambda: [_reasons(core, plan)]) if failed else None)
 

@@ -10,6 +10,7 @@ from treegate.engine.sandboxes import Sandbox
 from treegate.engine.store import Transaction
 from treegate.errors import Denied, PlanError, Stale
 from treegate.gate.core import Core
+from treegate.gate.queue import scripts
 from treegate.gate.sandboxing import looking
 from treegate.model.actors import Action, Role
 from treegate.model.commands import OVER, State
@@ -96,7 +97,9 @@ def _decided(
         sandboxes.change(transaction, found.id, state=state.value, **decided, **columns)
         data: dict[str, Json] = {"digest": now.digest, "role": by.role, "comment": comment}
         sandboxes.log(transaction, f"sandbox-{state.value}", by, found.id, data)
-    return sandboxes.sandbox(core.store, found.id)
+    now = sandboxes.sandbox(core.store, found.id)
+    scripts.bring(core, now)
+    return now
 
 
 def not_in_state(found: Sandbox) -> WrongState:

@@ -17,7 +17,7 @@ from treegate.engine.sandbox.order import Captured, Ended, Exited
 from treegate.engine.sandboxes import Sandbox
 from treegate.engine.store import Transaction
 from treegate.errors import Busy, Denied, NeedsRecovery, TreegateError
-from treegate.gate import origins, plans, runs
+from treegate.gate import jobs, origins, plans, runs
 from treegate.gate.core import Core
 from treegate.gate.plans import Submitted
 from treegate.gate.sandboxing import direct
@@ -110,6 +110,8 @@ def _hand_in(core: Core, found: Sandbox, exited: Exited | None, captured: Captur
             changed = [visible(path) for path in captured.changed[:_MOST]]
             transaction.set_state(id, Event.GO_STALE, core.by(), data={"sandbox": found.id, "changed": changed})
             held.append("others changed what it rests on while it ran")
+        elif found.wanted is not None and not _cut_short(exited):
+            jobs.ask_if_enough(core, id, transaction)  # where policy asks for nobody: it was dropped for that
         elif found.direct:
             held.append(_cut_short(exited) or direct.approve(core, transaction, found, id))
 

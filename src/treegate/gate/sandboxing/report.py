@@ -49,10 +49,9 @@ def of(core: Core, sandbox: Sandbox) -> Projection:
 
 
 def output(core: Core, sandbox: Sandbox) -> Iterator[bytes]:
-    """What a command wrote, both streams as they came."""
-    for event in events.read(looking.folder(core, sandbox.id)):
-        if isinstance(event.what, Output):
-            yield event.what.data
+    """What a command wrote, line by line as it came, each inert."""
+    for line in _lines(core, sandbox):
+        yield f"{line.partition('| ')[2]}\n".encode("utf-8", "replace")
 
 
 def _text(core: Core, sandbox: Sandbox) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from treegate.engine.sandbox.session import Session
 from treegate.engine.sandboxes import Sandbox
 from treegate.errors import Busy, Expired, TreegateError, of_system
 from treegate.gate.core import Core
+from treegate.gate.queue import scripts
 from treegate.gate.sandboxing import asking, deciding, landing, looking, ordering, report
 from treegate.gate.sandboxing.events import Event, Events, Finished
 from treegate.model import commands
@@ -110,7 +111,9 @@ class _Run:
             finished = landing.fail(self._core, self._found, exited, ours)
         self._finished = True
         event = self._note(finished)
-        report.bring(self._core, sandboxes.sandbox(self._core.store, self._found.id))
+        over = sandboxes.sandbox(self._core.store, self._found.id)
+        report.bring(self._core, over)
+        scripts.bring(self._core, over)
         yield event
 
     def _note(self, what: Frame | Finished) -> Event:

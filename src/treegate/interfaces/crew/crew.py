@@ -36,7 +36,7 @@ _changing = threading.Lock()  # held while this worker changes what a crash woul
 CHANGING = frozenset(
     {
         *("apply", "carry_out", "carry_on", "recover", "prune", "fsck", "rekey", "report"),
-        *("take_drops", "take_claim", "renew", "write_up"),
+        *("run_sandbox", "take_drops", "take_claim", "renew", "write_up"),
     }
 )
 

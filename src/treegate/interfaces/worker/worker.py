@@ -23,6 +23,7 @@ from treegate.gate.queue.shelving import STATUS
 from treegate.interfaces.crew.crew import Crew
 from treegate.interfaces.crew.runner import PAUSE, Runner
 from treegate.interfaces.notify.doors import Doors
+from treegate.interfaces.worker.scripts import Scripts
 from treegate.interfaces.worker.taking import LATER, SOON, Taking
 from treegate.interfaces.worker.watching import Watching
 from treegate.interfaces.worker.writing import Writing
@@ -49,11 +50,14 @@ class Worker:
         self._runner = Runner(self._gate, self._hands, OURSELVES, QUIET, many=True)
         self._writing = Writing(self._gate, self._takers)
         self._taking = Taking(self._gate, self._takers, self._taken, lambda: self._writing.expected)
+        size = self._gate.core.config.sandbox.at_once
+        self._players = Crew(root, environ, size)  # begun once a script is dropped
+        self._scripts = Scripts(self._gate, self._players, QUIET)
         self._clerks = Crew(root, environ)  # begun once a door needs them; what they do is seen in the files at once
-        self._doors = Doors(self._opened, self._clerks, secrets, self._runner.wake)
+        self._doors = Doors(self._opened, self._clerks, secrets, self._wake)
         self.folder = self._gate.make_queue()
         log = self._gate.state / f"{DATABASE}-wal"
-        self._watching = Watching(self.folder, log, self._runner.wake)
+        self._watching = Watching(self.folder, log, self._wake)
         mount = mount_of(str(self.folder))
         self._poll, self._told = config.poll / 1000, not (mount.is_fuse or mount.is_network)
         self._unheeded: set[str] = set()  # plans whose status file is to be looked at once more
@@ -70,11 +74,13 @@ class Worker:
         """Told to end: nothing new is begun."""
         self._ending = True
         self._runner.rest()
+        self._scripts.rest()
         self._watching.stirred.set()
 
     def take_back(self) -> None:
         """Told again: what runs is taken back."""
         self._hands.cancel()
+        self._players.cancel()
 
     async def prepare(self) -> None:
         """Starts its processes, so that the first plan waits for none of them."""
@@ -86,12 +92,13 @@ class Worker:
         self._watching.start()
         self._writing.start()
         self._runner.start()
+        self._scripts.start()
         self._doors.notifier.start()
         try:
             while not self._ending:
                 changed: set[Path] | None = self._watching.changed()
                 if self._watching.blind:
-                    self._runner.pauses = PAUSE
+                    self._runner.pauses = self._scripts.pauses = PAUSE
                 every = self._every()
                 if time.monotonic() - self._whole >= every:
                     self._whole, changed = time.monotonic(), None
@@ -108,10 +115,11 @@ class Worker:
         """Does what there is to do now, and whatever follows from it."""
         self._writing.start()
         self._runner.start()
+        self._scripts.start()
         try:
             while not self._ending:
                 again = await self._look(None)
-                if not (self._unheeded or self._taking.busy or self._writing.busy or await self._runner.busy()):
+                if not (self._unheeded or self._taking.busy or self._writing.busy or await self._busy()):
                     await self._doors.notifier.once()
                     return
                 await asyncio.sleep(LATER if again == LATER else SOON)  # what waits for its minute, say
@@ -128,9 +136,10 @@ class Worker:
         await self._doors.close()
         await self._watching.stop()
         await self._taking.stop()
+        await self._scripts.stop()
         await self._runner.stop()
         await self._writing.stop()
-        for crew in (self._takers, self._hands, self._clerks):
+        for crew in (self._takers, self._hands, self._clerks, self._players):
             await asyncio.to_thread(crew.close)
         self._opened.close()
 
@@ -138,7 +147,16 @@ class Worker:
         """A plan was made of what was dropped."""
         if taken.asked:
             self._writing.expect(taken.id)
-            self._runner.wake()
+        self._wake()
+
+    def _wake(self) -> None:
+        """Runs or scripts may be due."""
+        self._runner.wake()
+        self._scripts.wake()
+
+    async def _busy(self) -> bool:
+        """Whether runs or scripts are under way, or due."""
+        return await self._runner.busy() or await self._scripts.busy()
 
     def _owing(self, plans: list[str] | None) -> None:
         """Something is to be said of these plans; None: of some or other, so that all are looked at anew."""
