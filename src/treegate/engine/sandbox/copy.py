@@ -55,7 +55,9 @@ class PrivateCopy:
         owner: tuple[int, int] | None = None,
     ) -> None:
         self.cases, self.into = tuple(cases), into
-        self.hashed = mount_of(into).type in _UNDATED
+        mount = mount_of(into)
+        self.hashed = mount.type in _UNDATED
+        self.tells_reads = not mount.options & {"noatime", "nodiratime"}  # whether a file that is read is dated
         self.homes = Homes([case.name for case in cases])
         self.findings: list[Finding] = []
         self.size = 0  # bytes; each entry counts for ENTRY besides what it holds
