@@ -20,6 +20,7 @@ from treegate.engine.sandbox.order import Case, Finding
 from treegate.engine.sandbox.recognition import CopyCapture
 from treegate.errors import Denied, UsageError
 from treegate.model.capture import Entry, Gone, Still
+from treegate.model.draft import moment
 
 OLD = 1_600_000_000_123_456_789
 ROOM = 1 << 30
@@ -350,6 +351,43 @@ def test_attributes_that_were_set_are_said(scene):
     except OSError:
         pytest.skip("no user attributes here")
     assert scene.codes() == {("sandbox-xattr", "Case/file")}
+
+
+@pytest.mark.parametrize("year", [-40_000_000_000, 300_000_000_000])
+def test_a_time_that_no_plan_can_say_is_said(scene, year):
+    """Some filesystems keep the year 11476; a plan does not."""
+    scene.put("file")
+    seen = scene.copy()
+    os.utime(seen / "file", (year, year))
+    if os.stat(seen / "file").st_mtime != year:
+        pytest.skip("this filesystem does not keep such times")
+    assert scene.codes() == {("sandbox-time", "Case/file")}
+    assert len(moment(scene.entries()["Case/file"].mtime)) == len("2026-01-01T00:00:00.000000000Z")
+
+
+def test_what_goes_away_while_it_is_copied_is_not_in_it(scene, monkeypatch):
+    """A folder, a file, a link, gone between the listing and the copy; the others are there."""
+    scene.put("a/file")
+    scene.put("folder/inside")
+    scene.put("rest/file")
+    (scene.case / "a" / "link").symlink_to("file")
+    listed = PrivateCopy._list
+
+    def vanishing(self, folder, source):
+        found = listed(self, folder, source)
+        if folder.path == b"Case/a":
+            (scene.case / "a" / "file").unlink()
+            (scene.case / "a" / "link").unlink()
+        if folder.path == b"Case":
+            (scene.case / "folder" / "inside").unlink()
+            (scene.case / "folder").rmdir()
+        return found
+
+    monkeypatch.setattr(PrivateCopy, "_list", vanishing)
+    seen = scene.copy()
+    assert (seen / "rest" / "file").exists()
+    assert list((seen / "a").iterdir()) == []
+    assert scene.differences() == []
 
 
 def test_without_file_handles_entries_are_known_by_birth(scene, monkeypatch):
