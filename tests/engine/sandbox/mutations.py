@@ -309,21 +309,28 @@ def _read(path: bytes) -> bytes:
 
 
 class Story(NamedTuple):
-    """A tree, said as the program that makes it, and what a script does to it."""
+    """A tree, said as the program that makes it, and what a script does to it.
+
+    Among how many cases the tree is divided, and whether copies are to be known as copies, is part of it.
+    """
 
     before: Program
     script: Program
+    cases: int = 1
+    copies: bool = True
 
     def __str__(self) -> str:
-        return f"Story({self.before!r}, {self.script!r})"
+        return f"Story({self.before!r}, {self.script!r}, {self.cases}, {self.copies})"
 
 
-def story(seed: int, entries: int = 20, most: int = 25) -> Story:
-    """A story; the same one for the same seed."""
+def story(seed: int, entries: int = 24, most: int = 25) -> Story:
+    """A story; the same one for the same seed. Every tenth script is longer, every fifth has two cases."""
     chance = random.Random(seed)
     before = [_step(chance, chance.choice(_FIRST)) for _ in range(chance.randint(3, entries))]
     names = sorted(STEPS)
-    return Story(before, [_step(chance, chance.choice(names)) for _ in range(chance.randint(1, most))])
+    steps = chance.randint(1, 3 * most if seed % 10 == 3 else most)
+    script = [_step(chance, chance.choice(names)) for _ in range(steps)]
+    return Story(before, script, 2 if seed % 5 == 4 else 1, bool(chance.randrange(2)))
 
 
 def _step(chance: random.Random, name: str) -> Step:

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from treegate.engine.sandbox.recognition import CopyCapture
 from treegate.gate import Gate
 
 _COARSE = 5  # CLOCK_REALTIME_COARSE, which dates changes
-CASE = "Smith"
+CASES = ("Smith", "Jones")
 _SOON = 2_000  # runs after which a workspace is left for a new one
 _MANY = ("deletes", "files", "replacements", "per_day_deletes", "per_day_replacements")
 NO_LIMITS = {
@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
 
 
 class Stage:
-    """A workspace in whose one case one story after the other is told; `way` is a view's kind."""
+    """A workspace in whose cases one story after the other is told; `way` is a view's kind."""
 
     def __init__(self, folder: Path, way: str) -> None:
         self.folder, self.way = folder, way
@@ -56,7 +56,9 @@ class Stage:
     def _new_gate(self) -> Gate:
         self.root = self.folder / f"office{self._number}"
         state = self.folder / f"state{self._number}"
-        (self.root / "projects" / CASE).mkdir(parents=True)
+        self.cases = [Case(name=name, folder=str(self.root / "projects" / name)) for name in CASES]
+        for case in self.cases:
+            os.makedirs(case.folder)
         environ = {"TREEGATE_STATE": str(state), "PATH": os.environ["PATH"], **NO_LIMITS}
         return Gate.init(self.root, solo=True, environ=environ)
 
@@ -72,18 +74,19 @@ class Stage:
             self._gate.close()
             shutil.rmtree(self.root)
             self._gate = self._new_gate()
-        case = Case(name=CASE, folder=str(self.root / "projects" / CASE))
-        clear(case.folder)
+        for case in self.cases:
+            clear(case.folder)
         try:
-            return self._tell(told, case)
+            return self._tell(told, self.cases[: told.cases])
         except Exception:
             return Outcome(traceback.format_exc())
 
-    def _tell(self, told: Story, case: Case) -> Outcome:
-        run(told.before, case.folder)
-        before = snapshot(case.folder)
-        wanted, document, changed = self._captured(told.script, case)
-        if snapshot(case.folder) != before:
+    def _tell(self, told: Story, cases: list[Case]) -> Outcome:
+        for number, case in enumerate(cases):
+            run(told.before[number :: len(cases)], case.folder)
+        before = self._seen(cases)
+        wanted, document, changed = self._captured(told, cases)
+        if self._seen(cases) != before:
             return Outcome("the case itself was changed")
         if changed:
             return Outcome(f"told to be changed by others: {changed}")
@@ -94,56 +97,96 @@ class Stage:
             return Outcome(f"the plan is {done.state}: {self._gate.check(document).problems}\n{document.decode()}")
         self._gate.approve(done.id, done.digest)
         self._gate.apply(done.id)
-        text = differences(wanted, snapshot(case.folder))
+        text = differences(wanted, self._seen(cases))
         return Outcome(text and f"{text}\n{document.decode()}", document.count(b'"op":'))
 
-    def _captured(self, script: Program, case: Case) -> tuple[Seen, bytes | None, tuple[str, ...]]:
+    def _seen(self, cases: list[Case]) -> Seen:
+        return trees((case.name, case.folder) for case in cases)
+
+    def _captured(self, told: Story, cases: list[Case]) -> tuple[Seen, bytes | None, tuple[str, ...]]:
         area = self.room / "area"
         with ExitStack() as held:
             area.mkdir()
             held.callback(shutil.rmtree, area)
             viewed = {"overlay": overlaid, "copy": copied}[self.way]
-            seen, found = held.enter_context(viewed(case, area, script, self._gate))
-            wanted = snapshot(seen)
-            writer = Writer(case.name, str(area))
-            writer.take(found())
+            view = held.enter_context(viewed(cases, area, told, self._gate))
+            wanted = trees(view.folders.items())
+            writer = Writer(cases[0].name if len(cases) == 1 else "", str(area))
+            for found in view.captures:
+                writer.take(found)
             captured = writer.write(str(area / "plan.json"), "a script", "")
             document = (area / "plan.json").read_bytes() if captured.operations else None
             return wanted, document, captured.changed
 
 
+class Viewed(NamedTuple):
+    """Where each case is seen after the script ran, and what tells of each what became of it."""
+
+    folders: dict[str, str]
+    captures: Iterable[Iterable[Difference]]
+
+
 @contextmanager
-def overlaid(case: Case, area: Path, script: Program, gate: Gate) -> Iterator[tuple[str, object]]:
-    """A case through an overlay."""
+def overlaid(cases: list[Case], area: Path, told: Story, gate: Gate) -> Iterator[Viewed]:
+    """Cases through overlays."""
     below = area / "below"
     below.mkdir()
     time.sleep(0.008)
     since = time.clock_gettime_ns(_COARSE)
-    layers, owner = view.overlays([case], str(area), str(below))
-    layer = layers[0]
+    layers, owner = view.overlays(cases, str(area), str(below))
+    # Where all files count as opened, whatever has the content of one is told as a copy of it.
+    opened = [files(case.folder) if told.copies else frozenset[bytes]() for case in cases]
+    captures = []
     try:
-        run(script, layer.seen, tuple(owner))
-
-        def found() -> Iterator[Difference]:
-            capture = OverlayCapture(layer, gate.core.blobs, since)
-            try:
-                yield from capture
-            finally:
-                capture.close()
-
-        yield layer.seen, found
+        folders = {layer.case.name: layer.seen for layer in layers}
+        run_among(told.script, folders, area, tuple(owner))
+        captures = [
+            OverlayCapture(layer, gate.core.blobs, since, known) for layer, known in zip(layers, opened, strict=True)
+        ]
+        yield Viewed(folders, captures)
     finally:
-        mounting.unmount(layer.seen, lazily=True)
-        mounting.unmount(layer.lower, lazily=True)
+        for capture in captures:
+            capture.close()
+        for layer in layers:
+            mounting.unmount(layer.seen, lazily=True)
+            mounting.unmount(layer.lower, lazily=True)
 
 
 @contextmanager
-def copied(case: Case, area: Path, script: Program, gate: Gate) -> Iterator[tuple[str, object]]:
-    """A case as a private copy."""
+def copied(cases: list[Case], area: Path, told: Story, gate: Gate) -> Iterator[Viewed]:
+    """Cases as private copies."""
     owner = (SANDBOX_USER, SANDBOX_USER) if os.geteuid() == 0 else None
-    with PrivateCopy([case], str(area), 1 << 30, owner=owner) as copy:
-        run(script, copy.folder(case), owner)
-        yield copy.folder(case), lambda: CopyCapture(copy, gate.core.blobs)
+    into = area / "copies"
+    into.mkdir()
+    with PrivateCopy(cases, str(into), 1 << 30, owner=owner) as copy:
+        folders = {case.name: copy.folder(case) for case in cases}
+        run_among(told.script, folders, area, owner)
+        yield Viewed(folders, [CopyCapture(copy, gate.core.blobs)])
+
+
+def run_among(program: Program, folders: dict[str, str], area: Path, owner: tuple[int, ...] | None) -> None:
+    """Carries a program out in the one case that is seen, or among several, as each would be in a sandbox."""
+    if len(folders) == 1:
+        return run(program, *folders.values(), owner)
+    top = area / "cases"
+    with ExitStack() as held:
+        for name, folder in folders.items():
+            (top / name).mkdir(parents=True)
+            mounting.attach(mounting.clone(folder), str(top / name))
+            held.callback(mounting.unmount, str(top / name), lazily=True)
+        area.chmod(0o755)
+        top.chmod(0o555)
+        return run(program, str(top), owner)
+
+
+def files(folder: str) -> frozenset[bytes]:
+    """The paths of all files in a folder."""
+    return frozenset(path for path, seen in snapshot(folder).items() if seen[0] == "file")
+
+
+def trees(folders: Iterable[tuple[str, str]]) -> Seen:
+    """What is in several folders, each under its name."""
+    return {os.fsencode(name) + b"/" + path: seen for name, top in folders for path, seen in snapshot(top).items()}
 
 
 def clear(folder: str) -> None:
@@ -193,6 +236,8 @@ def _short(seen: tuple[object, ...] | None) -> str:
 def failure_of(stage: Stage, seed: int) -> str:
     """Tells the story of a seed; where it ends badly, the shortest story that does, and how."""
     told = story(seed)
+    if os.geteuid() and told.cases > 1:
+        told = told._replace(cases=1)  # to show several takes mounts
     if not stage.tell(told).text:
         return ""
     least = shorter(told, lambda one: bool(stage.tell(one).text))

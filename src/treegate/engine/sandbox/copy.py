@@ -11,7 +11,7 @@ import errno
 import os
 import stat as st
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple, Self
 
@@ -27,6 +27,7 @@ from treegate.model.tree import MOUNT_ROOT, Facts, Kind, unpack
 ENTRY = 4096  # bytes that an entry counts for, besides what it holds
 _TICK = 10_000_000  # nanoseconds: no clock that dates changes is coarser
 _UNDATED = ("tmpfs", "ramfs")  # what is written through memory that was read first (mmap(2)) leaves the times alone
+_AWAY = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.EINVAL)
 _COARSE = 5  # CLOCK_REALTIME_COARSE
 
 
@@ -55,7 +56,9 @@ class PrivateCopy:
         owner: tuple[int, int] | None = None,
     ) -> None:
         self.cases, self.into = tuple(cases), into
-        self.hashed = mount_of(into).type in _UNDATED
+        mount = mount_of(into)
+        self.hashed = mount.type in _UNDATED
+        self.tells_reads = not mount.options & {"noatime", "nodiratime"}  # whether a file that is read is dated
         self.homes = Homes([case.name for case in cases])
         self.findings: list[Finding] = []
         self.size = 0  # bytes; each entry counts for ENTRY besides what it holds
@@ -110,7 +113,10 @@ class PrivateCopy:
         self._settle()
 
     def _copy_folder(self, folder: _Folder, todo: list[_Folder]) -> None:
-        with handles.closing(self._open_source(folder)) as source:
+        source = self._opened(folder.path, lambda: self.open_home(folder.number))
+        if source is None:
+            return None
+        with handles.closing(source):
             if folder.number < len(self.cases):
                 self.homes.set_facts(folder.number, posix.packed_of(source))
             self._look_at_attributes(source, folder.path)
@@ -134,9 +140,15 @@ class PrivateCopy:
         """A handle of a folder of the cases themselves; raises OSError."""
         return handles.open_dir(self.roots[self.homes.case(number)], self.homes.within(number))
 
-    def _open_source(self, folder: _Folder) -> int:
-        with self._refusals(folder.path):
-            return self.open_home(folder.number)
+    def _opened(self, path: bytes, opening: Callable[[], int]) -> int | None:
+        """A handle of something in a case; None where it is gone, or another kind of thing, since it was listed."""
+        with self._refusals(path):
+            try:
+                return opening()
+            except OSError as error:
+                if error.errno not in _AWAY:
+                    raise
+                return None
 
     def _list(self, folder: _Folder, source: int) -> list[tuple[bytes, bytes]]:
         with self._refusals(folder.path):
@@ -174,12 +186,12 @@ class PrivateCopy:
             return posix.mkdir(target, name, 0o700)
         if facts.nlink > 1 and self._linked(number, facts, path, target):
             return None
-        make = self._copy_link if facts.kind is Kind.LINK else self._copy_file
-        try:
-            with self._refusals(path):
-                make(number, name, facts, source, target)
-        except FileNotFoundError:
-            return None  # gone meanwhile: there is no copy of it
+        if facts.kind is Kind.LINK:
+            return self._copy_link(number, name, facts, source, target)
+        original = self._opened(path, lambda: handles.open_file(source, name))
+        if original is not None:
+            with handles.closing(original):
+                self._copy_file(number, name, facts, original, target)
         return None
 
     def _linked(self, number: int, facts: Facts, path: bytes, target: int) -> bool:
@@ -201,17 +213,20 @@ class PrivateCopy:
         return True
 
     def _copy_link(self, number: int, name: bytes, facts: Facts, source: int, target: int) -> None:
-        pointed = self.homes.targets[number] = posix.readlink(source, name)
+        try:
+            pointed = self.homes.targets[number] = posix.readlink(source, name)
+        except OSError as error:
+            if error.errno not in _AWAY:
+                raise
+            return
         posix.symlink(pointed, target, name)
         if self._owner is not None:
             posix.set_owner_of_link(target, name, *self._owner)
         posix.utime(target, name, facts.mtime)
         self._note(number, target, name)
 
-    def _copy_file(self, number: int, name: bytes, facts: Facts, source: int, target: int) -> None:
-        with ExitStack() as held:
-            original = held.enter_context(handles.closing(handles.open_file(source, name)))
-            copy = held.enter_context(handles.closing(posix.make_file(target, name, 0o600)))
+    def _copy_file(self, number: int, name: bytes, facts: Facts, original: int, target: int) -> None:
+        with handles.closing(posix.make_file(target, name, 0o600)) as copy:
             self._look_at_attributes(original, self.homes.path(number))
             self._fill(number, original, copy, facts.size)
             self._dress(copy, facts)

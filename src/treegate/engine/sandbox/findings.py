@@ -36,6 +36,11 @@ def link_broken(path: str) -> Finding:
     return Finding("sandbox-hard-link", path, text)
 
 
+def time(path: str) -> Finding:
+    """Something was dated in a year that has not four digits."""
+    return Finding("sandbox-time", path, "the command gave it a time that no plan can say; the nearest is taken")
+
+
 def case_folder(case: str) -> Finding:
     """The case itself was given another mode."""
     return Finding("sandbox-case-folder", case, "the command changed the mode of the case folder; that is left out")

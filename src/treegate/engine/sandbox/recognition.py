@@ -24,6 +24,8 @@ from treegate.model.capture import Entry, Gone, Still
 from treegate.model.tree import Kind, kind_of, unpack
 
 _SET_ID = 0o6000
+# Nanoseconds: what a plan can say begins with the year 1000 and ends with the year 9999.
+_EARLIEST, _LATEST = -30_610_224_000 * 10**9, 253_402_300_800 * 10**9 - 1
 _AWAY, _HERE, _ELSEWHERE = 0, 1, 2  # what became of an entry of the cases
 
 
@@ -34,11 +36,8 @@ class Found(NamedTuple):
     folder: int  # the entry of the cases that its folder is; NOBODY for one that was made
     place: int  # the entry of the case whose place it has; NOBODY where there was none
     facts: os.stat_result
+    kind: Kind
     identity: bytes
-
-    @property
-    def kind(self) -> Kind:
-        return kind_of(self.facts.st_mode)
 
     @property
     def looks(self) -> Looks:
@@ -95,7 +94,7 @@ class CopyCapture:
                 facts = os.stat(name, dir_fd=fd, follow_symlinks=False)
                 path = folder.path + b"/" + name
                 place = self._homes.at(folder.home, name)
-                found = Found(path, folder.home, place, facts, self._identify(fd, name))
+                found = Found(path, folder.home, place, facts, kind_of(facts.st_mode), self._identify(fd, name))
                 number = self._known(found)
                 if found.kind is Kind.DIR:
                     below.append(_Folder(path, number))
@@ -312,7 +311,8 @@ class CopyCapture:
 
     def _bare(self, found: Found) -> Entry:
         facts = found.facts
-        return Entry(os.fsdecode(found.path), found.kind, st.S_IMODE(facts.st_mode), facts.st_mtime_ns)
+        mtime = min(max(facts.st_mtime_ns, _EARLIEST), _LATEST)
+        return Entry(os.fsdecode(found.path), found.kind, st.S_IMODE(facts.st_mode), mtime)
 
     def _with_content(self, found: Found, entry: Entry, fd: int) -> Entry:
         """An entry with what it holds; a file's content is kept."""
@@ -331,6 +331,8 @@ class CopyCapture:
         """What of an entry no plan can do."""
         before = 0 if was is None else was.mode
         path = os.fsdecode(found.path)
+        if not _EARLIEST <= found.facts.st_mtime_ns <= _LATEST:
+            yield findings.time(path)
         if found.kind is Kind.FILE and found.facts.st_mode & _SET_ID & ~before:
             yield findings.set_id(path)
         if found.kind is not Kind.LINK and _has_attributes(marks.reach(fd, found.path.rpartition(b"/")[2])):

@@ -107,7 +107,9 @@ class CopyView:
         return ()
 
     def capture(self, keeper: Keeper, since: int, *, reads: bool = False) -> Iterator[Difference]:
-        """What became of the cases."""
+        """What became of the cases; raises Unfit where `reads` count and are not known."""
+        if reads and not self._copy.tells_reads:
+            raise Unfit("this filesystem does not date what is read, so what the command read cannot be asked")
         yield from CopyCapture(self._copy, keeper, reads=reads)
 
     def close(self) -> None:
