@@ -14,6 +14,7 @@ import msgspec
 
 from treegate.engine.sandbox.difference import Changed, Difference
 from treegate.engine.sandbox.order import Captured, Finding
+from treegate.errors import UsageError
 from treegate.model import paths
 from treegate.model.capture import Captured as Taken
 from treegate.model.capture import mkdir
@@ -21,6 +22,14 @@ from treegate.model.draft import within
 from treegate.model.operations import Operation
 
 _MOST_TOLD = 1000  # findings, and changed paths, that are listed
+_MOST_BYTES = 1 << 29  # of operations: a million of them take half of that
+
+
+def _refuse_too_deep(path: str) -> None:
+    """Whoever nests folders without end would have us look for them without end, and no plan could name them."""
+    if len(path) * 4 > paths.LONGEST and len(os.fsencode(path)) > paths.LONGEST:
+        text = f"the command made a path of more than {paths.LONGEST:,} bytes: {path[:80]!r}…"
+        raise UsageError(text, code="path-too-long", hint="nest folders less deeply, and give them shorter names")
 
 
 class Writer:
@@ -43,8 +52,16 @@ class Writer:
             elif isinstance(difference, Changed):
                 self._note(difference.path)
             else:
+                _refuse_too_deep(difference.path)
                 for operation in self._taken.take(difference):
                     self._spool.write(self._encoded(operation))
+                self._refuse_too_much()
+
+    def _refuse_too_much(self) -> None:
+        if self._spool.tell() > _MOST_BYTES:
+            text = f"what the command did takes more than {_MOST_BYTES:,} bytes to be written down"
+            hint = "touch fewer files at a time, or files with shorter paths"
+            raise UsageError(text, code="sandbox-too-much", hint=hint)
 
     def _note(self, path: str) -> None:
         if len(self._changed) < _MOST_TOLD:

@@ -54,9 +54,14 @@ class Opened:
         while events := self._read():
             for fd in _handles(events):
                 with handles.closing(fd):
-                    self._note(os.readlink(b"/proc/self/fd/%d" % fd))
+                    self._note(fd)
 
-    def _note(self, path: bytes) -> None:
+    def _note(self, fd: int) -> None:
+        try:
+            path = os.readlink(b"/proc/self/fd/%d" % fd)
+        except OSError:  # it lies deeper than any path is long
+            self.complete = False
+            return
         if len(self.paths) < _MOST:
             self.paths.add(path.removeprefix(self._prefix).lstrip(b"/"))
         else:
