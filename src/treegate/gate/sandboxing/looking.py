@@ -10,6 +10,7 @@ from pathlib import Path
 
 from treegate.engine import sandboxes
 from treegate.engine.locks import passing_lock
+from treegate.engine.sandbox import standby
 from treegate.engine.sandboxes import Sandbox
 from treegate.errors import Busy, TreegateError
 from treegate.gate.core import Core
@@ -75,6 +76,7 @@ def sweep(core: Core) -> None:
     """
     for found in sandboxes.in_state(core.store, State.RUNNING):
         settled(core, found)
+    standby.sweep(core.state / "sandboxes", core.state / "locks")
     keep = core.config.vault.keep
     for path in _folders(core):
         with suppress(TreegateError):
@@ -114,6 +116,17 @@ def events(core: Core, prefix: str, after: int = 0) -> Iterator[Event]:
         pause = min(pause * 1.5, _LONGEST)
         if not over and time.monotonic() >= until:
             found, until = settled(core, sandboxes.sandbox(core.store, found.id)), time.monotonic() + _LONGEST
+
+
+def tail(core: Core, prefix: str, after: int = 0) -> Tail:
+    """What is kept of what a command did, for whoever comes back for more."""
+    return Tail(folder(core, one(core, prefix).id), after)
+
+
+def is_over(core: Core, prefix: str) -> bool:
+    """Whether nothing more comes of a command than what is kept of it."""
+    found = one(core, prefix)
+    return found.state in OVER and not _at_it(core, found.id)
 
 
 def _at_it(core: Core, id: str) -> bool:
