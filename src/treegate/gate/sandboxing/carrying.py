@@ -26,7 +26,7 @@ def follow(core: Core, found: Sandbox) -> Iterator[Event]:
 
 
 def refuse(core: Core, found: Sandbox) -> None:
-    """Raises what keeps whoever acts from having a command run, or from seeing it run: Denied, Waiting, WrongState."""
+    """Raises what keeps whoever acts from having a command run, or watching it: Denied, Waiting, WrongState."""
     deciding.require_own(core, found)
     if found.state is State.WAITING:
         raise Waiting(

@@ -79,7 +79,8 @@ class Crew:
     ) -> None:
         """With `owing`, these workers put off what there is to say of dropped plans, and it is told of which ones.
 
-        It is told None where a worker died, and nobody knows. `first` is what each worker does once, a method of `Gate`.
+        It is told None where a worker died, and nobody knows. `first` is the method of `Gate` that each worker calls
+        once, when it begins.
         """
         self._first = first
         self._owing = owing

@@ -1,4 +1,4 @@
-"""Stirring: when it is time to look for work, because somebody called, or wrote to the database, or it is long ago."""
+"""Stirring: when it is time to look for work: somebody called, or wrote to the database, or it is long ago."""
 
 from __future__ import annotations
 
