@@ -12,6 +12,7 @@ from treegate.client.browsing import Browsing
 from treegate.client.deciding import Deciding
 from treegate.client.keeping import Keeping
 from treegate.client.running import Running
+from treegate.client.sandboxing import Sandboxing
 from treegate.client.tending import Tending
 from treegate.client.wire import Wire
 from treegate.model.actors import Actor, Role
@@ -25,7 +26,7 @@ class _Myself(msgspec.Struct):
     cases: tuple[str, ...] | None
 
 
-class Client(Browsing, Deciding, Running, Keeping, Tending):
+class Client(Browsing, Deciding, Running, Sandboxing, Keeping, Tending):
     """A workspace behind a service, as whoever the token names; answers and errors are those of `Gate`."""
 
     def __init__(self, url: str, token: str) -> None:

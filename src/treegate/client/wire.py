@@ -94,9 +94,23 @@ class Wire:
         """What is answered, as it is."""
         return self._asked(method, path, _encoded(body), {}, {})
 
-    def lines(self, path: str, query: Query) -> Iterator[bytes]:
+    def events(self, path: str, last: int) -> Iterator[tuple[int, bytes]]:
+        """Server-sent events behind the one with an id, as they come: the id of each, and its data."""
+        id, data = last, b""
+        for line in self.lines(path, {}, {"Last-Event-ID": str(last)}):
+            name, _, value = line.partition(b": ")
+            if name == b"id":
+                id = int(value)
+            elif name == b"data":
+                data = value
+            elif not line and data:
+                yield id, data
+                data = b""
+
+    def lines(self, path: str, query: Query, headers: dict[str, str] | None = None) -> Iterator[bytes]:
         """The lines of what is answered, while it comes, without their ends."""
-        with _reaching(self.url), self._http.stream("GET", self._address(path, query)) as response:
+        address = self._address(path, query)
+        with _reaching(self.url), self._http.stream("GET", address, headers=headers or {}) as response:
             if response.status_code != 200:
                 told = _told(response)
                 raise answers.refusal(told.status, told.media, told.body, self.url)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from treegate.engine import keys
 from treegate.engine.blobs import Blobs
@@ -19,6 +20,9 @@ from treegate.engine.world import DiskWorld
 from treegate.errors import NotFound, NotVerified
 from treegate.model.actors import Actor
 from treegate.model.likeness import nearest
+
+if TYPE_CHECKING:
+    from treegate.engine.sandbox.standby import Standby
 
 
 def milliseconds() -> int:
@@ -39,12 +43,13 @@ class Core:
         self.blobs = Blobs(self.state / "blobs")
         self.progress: Callable[[int, int], None] = lambda done, total: None
         self.cancelled: Callable[[], bool] = lambda: False
+        self.standby: Standby | None = None  # of a process that runs one command after another
 
     def acting_as(self, actor: Actor) -> Core:
         """The same open workspace for somebody else; cheap, so that a service can have one for each request."""
         self.workspace.look_again()
         core = Core(self.workspace, self.store, actor, self.clock)
-        core.progress, core.cancelled = self.progress, self.cancelled
+        core.progress, core.cancelled, core.standby = self.progress, self.cancelled, self.standby
         return core
 
     @property

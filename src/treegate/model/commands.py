@@ -22,7 +22,7 @@ PROGRAMS = ("/bin", "/usr/bin", "/usr/local/bin")  # folders of an image in whic
 _SHOWN = 120  # characters of a command line in a title
 
 
-class State(StrEnum):
+class CommandState(StrEnum):
     """How far a command is."""
 
     WAITING = "waiting"  # for somebody to approve it
@@ -35,6 +35,8 @@ class State(StrEnum):
     FAILED = "failed"  # it could not be run, or what it did not be captured
     LOST = "lost"  # the process that ran it died, and all that it did went with it
 
+
+State = CommandState  # among commands
 
 OVER = frozenset(State) - {State.WAITING, State.APPROVED, State.RUNNING}
 """States after which nothing more comes of a command."""

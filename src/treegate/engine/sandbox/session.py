@@ -40,8 +40,9 @@ class Ready:
         self.line.send(Prepare(engine=engine, scratch=scratch, limits=limits))
 
     def fits(self, order: Order) -> bool:
-        """Whether what was done beforehand is what a command needs."""
-        return (self.engine, self.limits) == (order.engine, order.limits) and self.process.poll() is None
+        """Whether what was done beforehand is what a command needs; how long it may take matters only later."""
+        limits = structs.replace(order.limits, seconds=self.limits.seconds)
+        return (self.engine, self.limits) == (order.engine, limits) and self.process.poll() is None
 
     def close(self) -> None:
         """Lets the runner go, with all that it holds, and clears its folder away."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from treegate.gate.face.base import Face
 from treegate.gate.queue import scripts
-from treegate.gate.sandboxing import asking, carrying, deciding, looking, telling
+from treegate.gate.sandboxing import asking, carrying, deciding, looking, readiness, report, telling
 from treegate.gate.sandboxing.asking import Asked
-from treegate.gate.sandboxing.events import Event, Finished
+from treegate.gate.sandboxing.events import Event, Finished, Tail
 from treegate.gate.sandboxing.telling import Command
 from treegate.model.commands import State
 
@@ -63,6 +63,25 @@ class Sandboxing(Face):
         """What a command did, from the event behind the number `after` on; ends once nothing more can come."""
         return looking.events(self._core, sandbox, after)
 
+    def to_follow(self, sandbox: str) -> Command:
+        """A command that may run, or does already; raises Waiting, Denied or WrongState for any other."""
+        found = looking.one(self._core, sandbox)
+        carrying.refuse(self._core, found)
+        return telling.told(self._core, found)
+
+    def sandbox_tail(self, sandbox: str, after: int = 0) -> Tail:
+        """What is kept of what a command did, from the event behind `after` on, for whoever comes back for more."""
+        return looking.tail(self._core, sandbox, after)
+
+    def is_over(self, sandbox: str) -> bool:
+        """Whether nothing more comes of a command than what is kept of it."""
+        return looking.is_over(self._core, sandbox)
+
+    def sandbox_log(self, sandbox: str) -> bytes:
+        """The report of a command: what it was, what it wrote, what came of it; each line is inert."""
+        found = looking.one(self._core, sandbox)
+        return b"".join(report.text(self._core, found))
+
     def sandbox_outcome(self, sandbox: str) -> Finished:
         """What came of a command; raises Waiting while that is not said yet."""
         return carrying.outcome(self._core, sandbox)
@@ -98,6 +117,18 @@ class Sandboxing(Face):
         """Puts dropped scripts where they belong whose worker died."""
         looking.sweep(self._core)
         scripts.settle(self._core)
+
+    def keep_ready(self) -> None:
+        """Keeps a runner ready in this process, which is to run commands, so that the next one begins sooner."""
+        readiness.keep(self._core)
+
+    def runs_commands(self) -> bool:
+        """Whether commands were ever run here."""
+        return readiness.wanted(self._core)
+
+    def sandboxes_from(self, channels: Iterable[str]) -> list[Command]:
+        """The commands that were asked for at some doors and may run now, oldest first."""
+        return [telling.told(self._core, one) for one in carrying.due_at(self._core, channels)]
 
     def due_sandboxes(self) -> list[Command]:
         """The scripts that were dropped and may run now, oldest first."""

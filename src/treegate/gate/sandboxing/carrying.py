@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from treegate.engine import sandboxes
 from treegate.engine.sandboxes import Sandbox
@@ -21,6 +21,12 @@ def run(core: Core, asked: Asked) -> Iterator[Event]:
 
 def follow(core: Core, found: Sandbox) -> Iterator[Event]:
     """Runs a command that was asked for; raises Waiting where somebody has to approve it first."""
+    refuse(core, found)
+    return running.carry_out(core, found.id)
+
+
+def refuse(core: Core, found: Sandbox) -> None:
+    """Raises what keeps whoever acts from having a command run, or watching it: Denied, Waiting, WrongState."""
     deciding.require_own(core, found)
     if found.state is State.WAITING:
         raise Waiting(
@@ -29,7 +35,8 @@ def follow(core: Core, found: Sandbox) -> Iterator[Event]:
             hint=f"its digest is {found.digest[:12]}; once it is approved, it runs as it was asked for",
             next=f"treegate approve {found.id}",
         )
-    return running.carry_out(core, found.id)
+    if found.state in {State.REJECTED, State.EXPIRED, State.WITHDRAWN}:
+        raise deciding.not_in_state(found)
 
 
 def carry_out(core: Core, id: str) -> Finished:
@@ -55,6 +62,12 @@ def outcome(core: Core, prefix: str) -> Finished:
     if found.state in {State.WAITING, State.APPROVED, State.RUNNING}:
         raise Waiting(f"the command {found.id} is {found.state.value}", next=f"treegate show {found.id}")
     return landing.finished(core, found)
+
+
+def due_at(core: Core, channels: Iterable[str]) -> list[Sandbox]:
+    """The commands that were asked for at some doors and may run now, oldest first."""
+    doors = frozenset(channels)
+    return [one for one in sandboxes.in_state(core.store, State.APPROVED) if one.channel in doors]
 
 
 def due(core: Core) -> list[Sandbox]:

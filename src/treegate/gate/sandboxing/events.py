@@ -95,6 +95,13 @@ class Tail:
     def __init__(self, folder: Path, after: int = 0) -> None:
         self._path, self._after, self._offset, self._seen = folder / EVENTS, after, 0, 0
 
+    def stirred(self) -> bool:
+        """Whether something was written since one looked last."""
+        try:
+            return self._path.stat().st_size > self._offset
+        except FileNotFoundError:
+            return False
+
     def more(self) -> Iterator[Event]:
         """The events that are whole by now and were not told yet."""
         try:

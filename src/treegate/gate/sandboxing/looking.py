@@ -10,7 +10,11 @@ from pathlib import Path
 from treegate.engine import handles, sandboxes
 from treegate.engine.clearing import clear_tree
 from treegate.engine.locks import passing_lock
+<<<<<<< HEAD
 from treegate.engine.sandbox import leftovers
+=======
+from treegate.engine.sandbox import standby
+>>>>>>> 9a12feda0ee5e9f44f93ee33904459bd3ad5092c
 from treegate.engine.sandboxes import Sandbox
 from treegate.errors import Busy, TreegateError
 from treegate.gate.core import Core
@@ -79,6 +83,7 @@ def sweep(core: Core) -> None:
         leftovers.sweep(str(core.state / "sandboxes"))
     for found in sandboxes.in_state(core.store, State.RUNNING):
         settled(core, found)
+    standby.sweep(core.state / "sandboxes", core.state / "locks")
     keep = core.config.vault.keep
     for path in _folders(core):
         with suppress(TreegateError):
@@ -123,6 +128,17 @@ def events(core: Core, prefix: str, after: int = 0) -> Iterator[Event]:
         pause = min(pause * 1.5, _LONGEST)
         if not over and time.monotonic() >= until:
             found, until = settled(core, sandboxes.sandbox(core.store, found.id)), time.monotonic() + _LONGEST
+
+
+def tail(core: Core, prefix: str, after: int = 0) -> Tail:
+    """What is kept of what a command did, for whoever comes back for more."""
+    return Tail(folder(core, one(core, prefix).id), after)
+
+
+def is_over(core: Core, prefix: str) -> bool:
+    """Whether nothing more comes of a command than what is kept of it."""
+    found = one(core, prefix)
+    return found.state in OVER and not _at_it(core, found.id)
 
 
 def _at_it(core: Core, id: str) -> bool:

@@ -30,7 +30,7 @@ def order_of(core: Core, found: Sandbox, folder: Path) -> Order:
         id=found.id,
         command=found.command,
         cases=tuple(_case(core, case) for case in found.cases),
-        engine=_engine(found.engine),
+        engine=engine_of(found.engine),
         scratch=str(scratch),
         blobs=str(core.state / "blobs"),
         document=str(folder / DOCUMENT),
@@ -61,7 +61,8 @@ def _tools(core: Core, found: Sandbox, target: Path) -> str:
     return str(target)
 
 
-def _engine(asked: str) -> EngineName:
+def engine_of(asked: str) -> EngineName:
+    """The engine that runs what was asked for."""
     if asked == "auto":
         return "bwrap" if shutil.which("bwrap") else "docker"
     return "docker" if asked == "docker" else "bwrap"

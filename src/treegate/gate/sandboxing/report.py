@@ -45,7 +45,7 @@ def _warn(what: str, why: str) -> None:
 
 def of(core: Core, sandbox: Sandbox) -> Projection:
     """The report of a command that has run."""
-    return Projection(origins.places(core, sandbox), partial(_text, core, sandbox))
+    return Projection(origins.places(core, sandbox), partial(text, core, sandbox))
 
 
 def output(core: Core, sandbox: Sandbox) -> Iterator[bytes]:
@@ -54,7 +54,8 @@ def output(core: Core, sandbox: Sandbox) -> Iterator[bytes]:
         yield f"{line.partition('| ')[2]}\n".encode("utf-8", "replace")
 
 
-def _text(core: Core, sandbox: Sandbox) -> Iterator[bytes]:
+def text(core: Core, sandbox: Sandbox) -> Iterator[bytes]:
+    """The report, as far as there is anything to tell."""
     for line in _head(sandbox):
         yield f"{line}\n".encode("utf-8", "replace")
     yield b"\n"

@@ -11,12 +11,12 @@ from treegate.engine import sandboxes
 from treegate.engine.locks import passing_lock
 from treegate.engine.sandbox import session
 from treegate.engine.sandbox.order import Captured, Exited, Failed, Frame
-from treegate.engine.sandbox.session import Session
+from treegate.engine.sandbox.session import Ready, Session
 from treegate.engine.sandboxes import Sandbox
 from treegate.errors import Busy, Expired, TreegateError, of_system
 from treegate.gate.core import Core
 from treegate.gate.queue import scripts
-from treegate.gate.sandboxing import asking, deciding, landing, looking, ordering, report
+from treegate.gate.sandboxing import asking, deciding, landing, looking, ordering, readiness, report
 from treegate.gate.sandboxing.events import Event, Events, Finished
 from treegate.model import commands
 from treegate.model.commands import State
@@ -33,10 +33,10 @@ def carry_out(core: Core, id: str) -> Iterator[Event]:
     """
     asker = core.acting_as(sandboxes.sandbox(core.store, id).asker)
     asker.progress, asker.cancelled = core.progress, core.cancelled
-    with passing_lock(core.state / "locks", id), _place(core):
+    with passing_lock(core.state / "locks", id), _place(core), readiness.lent(core) as ready:
         looking.sweep(core)
         found = _begun(asker, id)
-        run = _Run(asker, found)
+        run = _Run(asker, found, ready)
         try:
             yield from run.events()
         finally:
@@ -84,8 +84,8 @@ def _begun(core: Core, id: str) -> Sandbox:
 class _Run:
     """One command under way."""
 
-    def __init__(self, core: Core, found: Sandbox) -> None:
-        self._core, self._found = core, found
+    def __init__(self, core: Core, found: Sandbox, ready: Ready | None = None) -> None:
+        self._core, self._found, self._ready = core, found, ready
         self._folder = looking.folder(core, found.id)
         self._folder.mkdir(mode=0o700, parents=True)
         self._events = Events(self._folder)
@@ -125,7 +125,7 @@ class _Run:
         config = core.config.sandbox
         asking.refuse(commands.refusal(found.command, found.seen_tools, config.interpreters, config.tools))
         order = ordering.order_of(core, found, self._folder)
-        begun = session.start(order)
+        begun = session.start(order, self._ready)
         threading.Thread(target=self._watch, args=(begun,), daemon=True).start()
         return begun
 

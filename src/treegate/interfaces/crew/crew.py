@@ -25,6 +25,7 @@ from treegate.errors import Busy, TreegateError
 from treegate.gate import Gate
 from treegate.model.actors import Actor
 
+_TICK = 0.1  # seconds between two looks whether the process that answers is still there
 BEHIND = 5  # niceness: on a machine with little to spare, the process that answers goes first
 # Not fork, for the process that answers has threads and an open database: workers are forked by a small process of
 # their own, which has loaded what they need, has no threads, and never holds a case's lock.
@@ -33,12 +34,16 @@ _FORKS.set_forkserver_preload(["__main__", __name__])
 _gate: Gate | None = None  # of this worker process
 _owed: set[str] = set()  # plans of which this worker has put off what there is to say
 _changing = threading.Lock()  # held while this worker changes what a crash would leave midway
+_tied = threading.Event()  # set while what it changes ends with the process that answers
 CHANGING = frozenset(
     {
         *("apply", "carry_out", "carry_on", "recover", "prune", "fsck", "rekey", "report"),
         *("run_sandbox", "take_drops", "take_claim", "renew", "write_up"),
     }
 )
+# What no longer goes on once the process that answers is gone: nobody could end it, and what it did so far is lost
+# without harm.
+TIED = frozenset({"run_sandbox"})
 
 
 class Stopped(Busy):
@@ -70,11 +75,14 @@ class Crew:
         patience: float | None = None,
         each: int = 0,
         owing: Callable[[list[str] | None], None] | None = None,
+        first: str = "",
     ) -> None:
         """With `owing`, these workers put off what there is to say of dropped plans, and it is told of which ones.
 
-        It is told None where a worker died, and nobody knows.
+        It is told None where a worker died, and nobody knows. `first` is the method of `Gate` that each worker calls
+        once, when it begins.
         """
+        self._first = first
         self._owing = owing
         self._root, self._environ, self._size, self._patience = root, dict(environ), size, patience
         self._each = each or sys.maxsize
@@ -92,7 +100,8 @@ class Crew:
         """New workers; what is left of those before, of whom one died, ends."""
         self._hang_up()
         self._line = _FORKS.Pipe(duplex=False)
-        given = (self._root, self._environ, self._patience, self._owing is not None, self._cancelled, self._line[0])
+        shared = (self._cancelled, self._line[0], self._first)
+        given = (self._root, self._environ, self._patience, self._owing is not None, *shared)
         return ProcessPoolExecutor(self._size, _FORKS, _begin, given)
 
     async def call(self, actor: Actor, method: str, *args: Any, **named: Any) -> Any:
@@ -171,9 +180,9 @@ class Crew:
         """Has `Gate.method` called some time soon; nobody waits for it."""
         return self._submit(_do, actor, method, args, {})
 
-    def warm(self, method: str = "") -> list[Future[None]]:
-        """Starts the workers, so that nobody who asks has to wait for that; each then calls `Gate.method`."""
-        return [self._pool.submit(_awake, method) for _ in range(self._size)]
+    def warm(self, method: str = "", most: int = 0) -> list[Future[None]]:
+        """Starts the workers, or so many, so that nobody has to wait for that; each then calls `Gate.method`."""
+        return [self._pool.submit(_awake, method) for _ in range(most or self._size)]
 
     def close(self, *, finish: bool = False) -> None:
         """Lets the workers end what they change, or also what they were to `finish`, then lets them go.
@@ -204,7 +213,13 @@ def _soon(loop: asyncio.AbstractEventLoop, do: Callable[[], None]) -> None:
 
 
 def _begin(
-    root: Path, environ: dict[str, str], patience: float | None, put_off: bool, cancelled: Any, line: Connection
+    root: Path,
+    environ: dict[str, str],
+    patience: float | None,
+    put_off: bool,
+    cancelled: Any,
+    line: Connection,
+    first: str,
 ) -> None:
     """What each worker does first; signals to end are for the process that answers, which tells its workers."""
     global _gate, _owed
@@ -219,6 +234,8 @@ def _begin(
         _owed = _gate.put_off_reports()
     if patience is not None:
         _gate.core.store.patience = patience
+    if first:
+        getattr(_gate, first)()
 
 
 def _silent(done: int, total: int) -> None:
@@ -236,13 +253,16 @@ def _awake(method: str) -> None:
 def _heed(line: Connection) -> None:
     """Ends this worker when it is dismissed, or once the process that answers is gone, killed perhaps.
 
-    What carries out a run ends it first; what only looks has nobody to tell.
+    What carries out a run ends it first; what only looks has nobody to tell. A command is ended with whoever could
+    have had it ended: its runner, whose wire ends with us, sees to that.
     """
     parent = parent_process()
     assert parent is not None
     connection.wait([line, parent.sentinel])
-    with _changing:
-        os._exit(0)
+    while not _changing.acquire(timeout=_TICK):
+        if _tied.is_set() and connection.wait([parent.sentinel], 0):
+            break
+    os._exit(0)
 
 
 class _Done(NamedTuple):
@@ -256,7 +276,12 @@ class _Done(NamedTuple):
 def _do(actor: Actor, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     assert _gate is not None
     with _changing if changes(method, named) else contextlib.nullcontext():
-        return getattr(_gate.acting_as(actor), method)(*args, **named)
+        if method in TIED:
+            _tied.set()
+        try:
+            return getattr(_gate.acting_as(actor), method)(*args, **named)
+        finally:
+            _tied.clear()
 
 
 def _call(actor: Actor, method: str, args: tuple[Any, ...], named: dict[str, Any]) -> _Done:

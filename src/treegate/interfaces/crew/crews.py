@@ -1,6 +1,7 @@
 """The crews: who does which work, so that what people wait for never waits behind what takes long.
 
-Previews have workers of their own, looks have, and so has what changes files: the hands.
+Previews have workers of their own, looks have, and so has what changes files: the hands. Commands in sandboxes, which
+may take minutes, have theirs; each of these keeps a runner ready for the next one.
 """
 
 from __future__ import annotations
@@ -25,14 +26,16 @@ LONG = frozenset(
 class Crews:
     """All workers but the scribe, and the door to them: a call goes to those whose work it is."""
 
-    def __init__(self, root: Path, environ: Mapping[str, str], patience: float) -> None:
+    def __init__(self, root: Path, environ: Mapping[str, str], patience: float, commands: int) -> None:
+        """`commands` is how many of them run at a time."""
         self._previews = Crew(root, environ, patience=patience, each=1)
         self._looks = Crew(root, environ, patience=patience)
         self.hands = Crew(root, environ)
+        self.sandboxes = Crew(root, environ, commands, first="keep_ready")
 
     def by_name(self) -> dict[str, Crew]:
         """Each crew, by what it does."""
-        return {"previews": self._previews, "looks": self._looks, "runs": self.hands}
+        return {"previews": self._previews, "looks": self._looks, "runs": self.hands, "sandboxes": self.sandboxes}
 
     async def call(self, actor: Actor, method: str, *args: Any, **named: Any) -> Any:
         """What `Gate.method` answers; its errors are raised here as they were there."""
@@ -51,6 +54,7 @@ class Crews:
     def end(self) -> None:
         """Told to end now: runs are taken back; previews and looks, of which nothing is lost, are dropped."""
         self.hands.cancel()
+        self.sandboxes.cancel()
         for crew in (self._previews, self._looks):
             crew.dismiss()
 

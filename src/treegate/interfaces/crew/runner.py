@@ -12,12 +12,12 @@ from treegate.errors import Busy, NeedsRecovery, TreegateError
 from treegate.gate import Gate
 from treegate.gate.jobs import Ended
 from treegate.interfaces.crew.crew import Crew
+from treegate.interfaces.crew.stirring import LONG, Stirring
 from treegate.model.actors import Actor, Role
 
 OURSELVES = Actor(name="the service", role=Role.OPERATOR, channel="http", via="os")  # where nobody says otherwise
 PAUSE = 0.2  # seconds between two looks for jobs that came in at another door, where nobody tells of them
 ROW = 1.0  # seconds for which a worker process goes on to the next job by itself
-LONG = 5.0  # seconds until one looks although nobody wrote anything: the workspace may be back
 _log = logging.getLogger("treegate.runner")
 
 
@@ -38,17 +38,15 @@ class Runner:
         And once nothing is due, dropped plans that went stale are previewed anew.
         """
         self._many = many
-        self._gate, self._crew, self._who, self.pauses = gate.acting_as(who), crew, who, pause
+        self._gate, self._crew, self._who = gate.acting_as(who), crew, who
+        self.stirring = Stirring(self._gate, pause)
         self._row = self._gate.core.config.queue.batch
         self._working: dict[str, asyncio.Task[None]] = {}
         self._cases: set[str] = set()  # on which something is under way
         self._served: dict[tuple[str, ...], int] = {}  # cases, by when they had their turn last
         self._turn = 0
-        self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._settled = False
-        self._stamp: int | None = None  # of the database, when jobs were looked for last
-        self._looked = 0.0
         self._tried: set[tuple[str, int | None]] = set()  # stale plans that were previewed anew, or could not be
 
     def start(self) -> None:
@@ -58,11 +56,11 @@ class Runner:
 
     def wake(self) -> None:
         """Something was asked for: looks at once."""
-        self._wake.set()
+        self.stirring.wake()
 
     def wake_from_afar(self) -> None:
         """As `wake`, from another thread."""
-        self._loop.call_soon_threadsafe(self._wake.set)
+        self._loop.call_soon_threadsafe(self.wake)
 
     async def busy(self) -> bool:
         """Whether jobs are under way, or due."""
@@ -87,8 +85,8 @@ class Runner:
         await self._settle()
         self._settled = True
         while True:
-            if not self._stirred():
-                await self._pause()
+            if not self.stirring.due():
+                await self.stirring.rest()
                 continue
             with contextlib.suppress(TreegateError):  # a database that is locked now is asked again
                 found = await asyncio.to_thread(self._due)  # it looks at the mount, which may hang
@@ -99,28 +97,13 @@ class Runner:
                         self._working[job.run] = asyncio.create_task(self._do(job))
                 if self._many and not self._working:
                     self._renew(await asyncio.to_thread(self._unfit))
-            await self._pause()
+            await self.stirring.rest()
 
     def _due(self) -> list[Job]:
         found = self._gate.due()
         if not found and self._gate.held():  # nothing tells that the workspace is back
-            self._loop.call_soon_threadsafe(self._loop.call_later, LONG, self.wake)
+            self._loop.call_soon_threadsafe(self.stirring.later)
         return found
-
-    def _stirred(self) -> bool:
-        """Whether something may be due that was not: somebody called, or wrote to the database; or it is long ago."""
-        now, stamp = self._loop.time(), self._gate.core.store.stamp()
-        same = stamp is not None and stamp == self._stamp and now - self._looked < max(LONG, self.pauses)
-        if same and not self._wake.is_set():
-            return False
-        self._wake.clear()
-        self._stamp, self._looked = stamp, now
-        return True
-
-    async def _pause(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.pauses):  # unlike wait_for, it never takes a cancellation for an answer
-                await self._wake.wait()
 
     async def _do(self, job: Job) -> None:
         """One job, or some of its cases; where the process that did it died, what it left is brought to an end."""

@@ -25,6 +25,7 @@ from treegate.interfaces.http.api import (
     people,
     plans,
     runs,
+    sandboxes,
     vault,
     writing,
 )
@@ -50,6 +51,7 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service = app.state.service = Service(root, environ)
         service.runner.start()
+        service.commands.start()
         service.doors.notifier.start()
         yield
         await service.close()
@@ -68,7 +70,7 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
     app.add_exception_handler(OSError, problems.told_of_system)
     app.add_exception_handler(HTTPException, problems.told_otherwise)
     app.add_exception_handler(RequestValidationError, problems.told_otherwise)
-    for subject in (plans, looking, writing, runs, cases, blobs, ending, vault, audit, people, care):
+    for subject in (plans, looking, writing, runs, sandboxes, cases, blobs, ending, vault, audit, people, care):
         app.include_router(subject.router)
     for page in (login, inbox, review, pictures, deciding, ui_runs, ui_cases, ui_audit, health):
         app.include_router(page.router)

@@ -52,6 +52,7 @@ HEADERS = {
 TAGS = {
     "plans": "Handed in, looked at, decided on. An author proposes; a reviewer decides on exactly one digest.",
     "runs": "What was approved is carried out: asked for, watched, told of, taken back.",
+    "sandboxes": "Commands, each run on a view of its cases; what it did becomes a plan. Output is data, only shown.",
     "cases": "Which there are, and what is in them now: read only, and no link is followed.",
     "blobs": "Contents that are sent before the plan that names them.",
     "vault": "What was deleted or replaced, and until when it is kept.",

@@ -15,6 +15,7 @@ from fastapi import Depends, Request
 from treegate.engine.configfile import SECRETS
 from treegate.engine.store import Touched
 from treegate.gate import Gate, logins
+from treegate.interfaces.crew.commands import Commands
 from treegate.interfaces.crew.crew import Crew
 from treegate.interfaces.crew.crews import Crews
 from treegate.interfaces.crew.runner import OURSELVES, Runner
@@ -26,6 +27,7 @@ from treegate.interfaces.http.pictures import Pictures
 from treegate.interfaces.http.rates import Rates
 from treegate.interfaces.http.stopping import Streams
 from treegate.interfaces.notify.doors import Doors
+from treegate.model.actors import WEB
 
 _log = logging.getLogger("treegate.service")
 
@@ -48,9 +50,11 @@ class Service:
         self.gate.core.store.remember()
         self.desk = Desk()
         self.pictures = Pictures()
-        self.crew = Crews(root, self.environ, PATIENCE)
+        self.crew = Crews(root, self.environ, PATIENCE, self.gate.core.config.sandbox.at_once)
         self.effects = Effects(self.gate.core.store, self.crew)
         self.runner = Runner(self.gate, self.crew.hands)
+        grace = self.config.shutdown_grace / 1000
+        self.commands = Commands(self.gate, self.crew.sandboxes, OURSELVES, (OURSELVES.channel, WEB), grace)
         self.metrics = Metrics(self.gate, self.rates, self.crew.by_name())
         self._loop = asyncio.get_running_loop()
         self.doors = Doors(self.gate, self.crew, environ, self.runner.wake)
@@ -70,6 +74,7 @@ class Service:
     def stop(self) -> None:
         """Told to end: nothing new is begun, and what runs is finished, for as long as `shutdown_grace` says."""
         self.runner.rest()
+        self.commands.rest()
         self.streams.end()
         self._loop.call_later(self.config.shutdown_grace / 1000, self.take_back)
 
@@ -80,7 +85,7 @@ class Service:
     async def close(self) -> None:
         """Ends what is under way, and lets go of the workspace."""
         await self.doors.close()
-        await self.runner.stop()
+        await asyncio.gather(self.runner.stop(), self.commands.stop())
         await asyncio.to_thread(self.crew.close)
         await asyncio.to_thread(self.desk.close)
         await asyncio.to_thread(partial(self._scribe.close, finish=True))

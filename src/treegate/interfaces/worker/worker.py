@@ -51,7 +51,7 @@ class Worker:
         self._writing = Writing(self._gate, self._takers)
         self._taking = Taking(self._gate, self._takers, self._taken, lambda: self._writing.expected)
         size = self._gate.core.config.sandbox.at_once
-        self._players = Crew(root, environ, size)  # begun once a script is dropped
+        self._players = Crew(root, environ, size, first="keep_ready")  # begun once a script is dropped
         self._scripts = Scripts(self._gate, self._players, QUIET)
         self._clerks = Crew(root, environ)  # begun once a door needs them; what they do is seen in the files at once
         self._doors = Doors(self._opened, self._clerks, secrets, self._wake)
@@ -98,7 +98,7 @@ class Worker:
             while not self._ending:
                 changed: set[Path] | None = self._watching.changed()
                 if self._watching.blind:
-                    self._runner.pauses = self._scripts.pauses = PAUSE
+                    self._runner.stirring.pause = self._scripts.pauses = PAUSE
                 every = self._every()
                 if time.monotonic() - self._whole >= every:
                     self._whole, changed = time.monotonic(), None
