@@ -10,11 +10,7 @@ from pathlib import Path
 from treegate.engine import handles, sandboxes
 from treegate.engine.clearing import clear_tree
 from treegate.engine.locks import passing_lock
-<<<<<<< HEAD
-from treegate.engine.sandbox import leftovers
-=======
-from treegate.engine.sandbox import standby
->>>>>>> 9a12feda0ee5e9f44f93ee33904459bd3ad5092c
+from treegate.engine.sandbox import leftovers, standby
 from treegate.engine.sandboxes import Sandbox
 from treegate.errors import Busy, TreegateError
 from treegate.gate.core import Core
