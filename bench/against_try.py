@@ -13,7 +13,6 @@ and in treegate with the plan approved and applied. What differs from the direct
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import threading
@@ -24,14 +23,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 import deeds
 import office
 import trees
 from deeds import Deed
-from treegate.engine.sandbox import session
-from treegate.engine.sandbox.order import Captured, Case, Failed, Limits, Order
 from treegate.errors import TreegateError
 from treegate.gate import Gate
+from treegate.gate.sandboxing.events import Captured, Finished
 
 _LIMITS = {
     "TREEGATE_POLICY_LIMITS_DELETES": "1000000",
@@ -79,7 +79,9 @@ def row(root: Path, deed: Deed, options: argparse.Namespace) -> str:
 
 def both(said: list[str]) -> str:
     """What the shell's way and the C way said, once where they agree."""
-    return said[0] if len(set(said)) == 1 else "<br>".join(f"{way}: {one}" for way, one in zip(("shell", "C"), said))
+    if len(set(said)) == 1:
+        return said[0]
+    return "<br>".join(f"{way}: {one}" for way, one in zip(("shell", "C"), said, strict=True))
 
 
 # -- the case, and what becomes of it
@@ -96,7 +98,10 @@ def prepared(case: Path, deed: Deed) -> Path:
 @contextmanager
 def meanwhile(case: Path, deed: Deed) -> Iterator[None]:
     """Others do their part while the script runs."""
-    timer = threading.Timer(1.0, deed.others or (lambda case: None), (case,))
+    if deed.others is None:
+        yield
+        return
+    timer = threading.Timer(1.0, deed.others, (case,))
     timer.start()
     try:
         yield
@@ -162,44 +167,25 @@ def through_treegate(root: Path, deed: Deed, wanted: dict[str, trees.Seen]) -> T
     case = prepared(root / "ws" / "projects" / "Case", deed)
     environ = {**os.environ, "TREEGATE_STATE": str(root / "state"), **_LIMITS}
     with Gate.init(root / "ws", solo=True, environ=environ) as gate:
-        since, document = now(), root / "plan.json"
+        since = now()
         with meanwhile(case, deed):
-            last = run(order(root, case, deed, document))
-        if isinstance(last, Failed):
-            return Told(f"refused: {last.message}", judged(wanted, case, since))
-        plan = json.loads(document.read_bytes())
-        captured = "; ".join([*briefly(plan["operations"]), *warnings(last)])
-        if last.changed:
-            return Told(captured, "nothing: stale, for others changed " + ", ".join(map(within, last.changed)))
-        return Told(captured, applied(gate, document) or judged(wanted, case, since))
+            told = {type(event.what): event.what for event in gate.run("Case", ["sh", "-c", deed.script])}
+        done, captured = told[Finished], told.get(Captured)
+        if captured is None or done.plan is None:
+            return Told(f"nothing: {done.error}", judged(wanted, case, since))
+        operations = msgspec.to_builtins(list(gate.document(done.plan).operations))
+        said = "; ".join([*briefly(operations), *warnings(captured)])
+        return Told(said, applied(gate, done) or judged(wanted, case, since))
 
 
-def order(root: Path, case: Path, deed: Deed, document: Path) -> Order:
-    return Order(
-        id="sb_1", command=("sh", "-c", deed.script), cases=(Case(name="Case", folder=str(case)),), engine="bwrap",
-        scratch=str(root / "scratch"), blobs=str(root / "state" / "blobs"), document=str(document),
-        limits=Limits(seconds=60, written=64 << 20, entries=20_000),
-    )  # fmt: skip
-
-
-def run(order: Order) -> Captured | Failed:
-    with session.start(order) as under_way:
-        *_, last = under_way
-    assert isinstance(last, Captured | Failed)
-    return last
-
-
-def applied(gate: Gate, document: Path) -> str:
+def applied(gate: Gate, done: Finished) -> str:
     """Approves and applies; why not, where it could not be."""
     try:
-        done = gate.submit(document.read_bytes())
-        if done.state == "pending":
-            gate.approve(done.id, done.digest)
-            gate.apply(done.id)
-            return ""
-        return "refused: " + "; ".join(problem.message for problem in done.problems[:2])
+        gate.approve(done.plan, done.digest)
+        gate.apply(done.plan)
     except TreegateError as error:
-        return f"refused: {error.message}"
+        return f"nothing: refused as {error.code}"
+    return ""
 
 
 def briefly(operations: list[dict[str, Any]]) -> list[str]:

@@ -64,7 +64,22 @@ def differences(wanted: dict[str, Seen], found: dict[str, Seen]) -> list[str]:
     for word, get in _ASKED:
         other = [path for path, seen in wanted.items() if path in found and get(seen) != get(found[path])]
         lines += _listed(word, other)
-    return lines
+    return [*lines, *_attributes(wanted, found)]
+
+
+def _attributes(wanted: dict[str, Seen], found: dict[str, Seen]) -> Iterator[str]:
+    """Which extended attributes are there that should not be, or are otherwise than they should be, and where."""
+    more: dict[str, list[str]] = {}
+    other: dict[str, list[str]] = {}
+    for path in wanted.keys() & found.keys():
+        mine, its = dict(wanted[path].attributes), dict(found[path].attributes)
+        for name in sorted(mine.keys() | its.keys()):
+            if mine.get(name) != its.get(name):
+                (other if name in mine else more).setdefault(name, []).append(path)
+    for name, paths in sorted(more.items()):
+        yield from _listed(f"attribute {code(name)} left on {{}}", sorted(paths))
+    for name, paths in sorted(other.items()):
+        yield from _listed(f"attribute {code(name)} lost from {{}}", sorted(paths))
 
 
 _ASKED = (
@@ -72,8 +87,7 @@ _ASKED = (
     ("content of {}", lambda seen: seen.content),
     ("mode of {}", lambda seen: seen.mode),
     ("time of {}", lambda seen: seen.time),
-    ("hard link of {}", lambda seen: len(seen.names)),
-    ("xattrs of {}", lambda seen: seen.attributes),
+    ("one file no more: {}", lambda seen: len(seen.names)),
 )
 
 
