@@ -206,7 +206,7 @@ def test_scripts_run(office: Office, tmp_path: Path) -> None:
 
 
 def test_the_inventory_for_sandboxes_reads_and_tells(office: Office, tmp_path: Path) -> None:
-    """By the brief's command line it lists all files, says which hold the same, and writes only where it is told to."""
+    """It lists all files, says which hold the same, and writes only where it is told to."""
     case = tmp_path / "case"
     shutil.copytree(office.projects / "Smith-v-Jones", case, symlinks=True)
     os.rename(case / "Notes", case / os.fsdecode(b"Notes\xff\n"))

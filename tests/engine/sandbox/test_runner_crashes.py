@@ -1,4 +1,4 @@
-"""A runner that is killed at any moment leaves nothing behind, and never anything of the case otherwise than it was."""
+"""A runner that is killed at any moment leaves nothing behind, and nothing of the case otherwise than it was."""
 
 from __future__ import annotations
 

@@ -314,7 +314,7 @@ def test_a_case_in_which_something_is_mounted_is_refused_before_the_command_begi
 
 @root_only
 def test_no_way_leads_from_a_view_to_the_case_itself(bench: Bench):
-    """Where the case is mounted for a view it is read-only: a clumsy hand that clears the place away changes nothing."""
+    """Where the case is mounted for a view it is read-only: a clumsy hand that clears it away changes nothing."""
     (bench.case / "a.txt").write_text("a")
     order = bench.order("sh", "-c", "echo begun; sleep 60")
     with session.start(order) as under_way:

@@ -101,7 +101,7 @@ class Session:
 
 
 def make_ready(engine: EngineName, scratch: str, limits: Limits) -> Ready:
-    """Starts a runner beforehand; `scratch` is a folder of its own on a local disk, which is made, and goes with it."""
+    """Starts a runner beforehand; `scratch` is an own folder on a local disk, which is made, and goes with it."""
     os.makedirs(scratch, mode=0o700, exist_ok=True)
     return Ready(engine, scratch, limits)
 

@@ -19,6 +19,7 @@ from treegate.model.actors import Action
 from treegate.model.commands import OVER, State
 
 SCRATCH = "scratch"  # in the folder of a command: what does not outlast its run
+_HOUR = 3600.0  # seconds
 _SHORTEST, _LONGEST = 0.01, 0.25  # seconds between two looks for more
 
 
@@ -80,6 +81,22 @@ def sweep(core: Core) -> None:
     for found in sandboxes.in_state(core.store, State.RUNNING):
         settled(core, found)
     standby.sweep(core.state / "sandboxes", core.state / "locks")
+    if _is_time(core):
+        _let_go(core)
+
+
+def _is_time(core: Core) -> bool:
+    """Whether it is a while ago that somebody looked through all that is kept."""
+    stamp = core.state / "sandboxes" / "swept"
+    with suppress(OSError):
+        if stamp.exists() and stamp.stat().st_mtime + _HOUR > time.time():
+            return False
+        stamp.parent.mkdir(mode=0o700, exist_ok=True)
+        stamp.touch(mode=0o600)
+    return True
+
+
+def _let_go(core: Core) -> None:
     keep = core.config.vault.keep
     for path in _folders(core):
         with suppress(TreegateError):
@@ -97,7 +114,7 @@ def _remove(path: Path) -> None:
 
 def _folders(core: Core) -> list[Path]:
     with suppress(FileNotFoundError):
-        return sorted((core.state / "sandboxes").iterdir())
+        return sorted((core.state / "sandboxes").glob("sb_*"))
     return []
 
 
