@@ -29,7 +29,7 @@ MOST = 4 << 20  # bytes of output in the one JSON document
 @click.option("--direct", is_flag=True, help="Apply what it did as soon as it ends, where policy lets that be.")
 @click.option("--timeout", metavar="T", help='How long it may take, such as "5m"; sandbox.limits.time is the most.')
 @click.option("--reads", is_flag=True, help="The plan is stale, too, where others changed what it only read.")
-@common.options
+@common.here
 def run_command(
     case: str,
     command: tuple[str, ...],
