@@ -240,6 +240,22 @@ class Scene:
         for inside in os.listdir(target):
             os.rename(os.path.join(target, inside), os.path.join(path, inside))
 
+    def unseen(self, folder: int, change: int, name: int) -> None:
+        """Something comes, goes, or is called otherwise in a folder that has its old time afterwards."""
+        path = self.entry(folder, stat.S_ISDIR)
+        facts = os.stat(path)
+        leaves = [os.path.join(path, each) for each in sorted(os.listdir(path))]
+        leaves = [each for each in leaves if _is_leaf(os.lstat(each).st_mode)]
+        target = os.path.join(path, NAMES[name % len(NAMES)])
+        if not leaves or change % 3 == 0:
+            if not os.path.lexists(target):
+                _write(target, b"unseen")
+        elif change % 3 == 1:
+            os.unlink(leaves[name % len(leaves)])
+        else:
+            os.rename(leaves[name % len(leaves)], target)
+        os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+
     # -- looks
 
     def chmod(self, entry: int, mode: int, _: int) -> None:

@@ -233,9 +233,23 @@ def _short(seen: tuple[object, ...] | None) -> str:
     return "nothing" if seen is None else repr(tuple(one[:30] if isinstance(one, bytes) else one for one in seen))
 
 
-def failure_of(stage: Stage, seed: int) -> str:
-    """Tells the story of a seed; where it ends badly, the shortest story that does, and how."""
-    told = story(seed)
+# Stories that once ended badly: an edit in a folder that has its old time, something deleted in a folder that left a
+# deleted one, files and links with several names of which one was made again.
+REMEMBERED = (
+    Story([("chain", 91, 496, 239), ("create", 717, 273, 532)], [("mapped", 718, 198, 151)]),
+    Story(
+        [("mkdir", 0, 0, 0), ("mkdir", 1, 1, 0), ("create", 2, 2, 1)],
+        [("into", 1, 0, 0), ("delete", 0, 0, 0), ("empty", 0, 0, 0)],
+    ),
+    Story([("mkdir", 0, 0, 0), ("create", 1, 1, 1), ("create", 1, 2, 1)], [("unseen", 0, 1, 0)]),
+    Story([("create", 243, 489, 342), ("link", 588, 699, 856)], [("again", 272, 162, 539)]),
+    Story([("symlink", 878, 715, 597), ("link", 755, 272, 565)], [("again", 779, 439, 472)]),
+    Story([("create", 753, 828, 685), ("link", 36, 595, 697)], [("utime", 326, 929, 389)]),
+)
+
+
+def failure_of(stage: Stage, told: Story, seed: int | str) -> str:
+    """Tells a story; where it ends badly, the shortest story that does, and how."""
     if os.geteuid() and told.cases > 1:
         told = told._replace(cases=1)  # to show several takes mounts
     if not stage.tell(told).text:
@@ -252,19 +266,24 @@ def main() -> None:
         mounting.make_private()
     folder.mkdir()
     stage = Stage(folder, way)
-    bad, began, steps = 0, time.monotonic(), 0
+    began, done, steps = time.monotonic(), 0, 0
+    bad = [failure_of(stage, told, "remembered") for told in REMEMBERED]
     for seed in range(first, first + count):
-        steps += len(story(seed).script)
-        text = failure_of(stage, seed)
-        if text:
-            bad += 1
-            print(text, flush=True)
-        if bad >= 5:
+        told = story(seed)
+        bad.append(failure_of(stage, told, seed))
+        done, steps = done + 1, steps + len(told.script)
+        if bad[-1]:
+            print(bad[-1], flush=True)
+        if sum(map(bool, bad)) >= 5:
             break
+        if done % 500 == 0:
+            print(f"{done} sequences", flush=True)
     stage.close()
     shutil.rmtree(folder)
-    print(f"{way}: {seed - first + 1} sequences, {steps} steps, {bad} bad, {time.monotonic() - began:.0f} s")
-    sys.exit(bool(bad))
+    failed = sum(map(bool, bad))
+    print(*bad[: len(REMEMBERED)] if failed else "", sep="\n")
+    print(f"{way}: {done} sequences, {steps} steps, {failed} bad, {time.monotonic() - began:.0f} s")
+    sys.exit(bool(failed))
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ import mmap
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from treegate.engine.blobs import Blobs
-from treegate.engine.sandbox import copy, identities, mounting, recognition
+from treegate.engine.sandbox import copy, identities, mounting, originals, recognition
 from treegate.engine.sandbox.copy import ENTRY, PrivateCopy
 from treegate.engine.sandbox.difference import Changed
 from treegate.engine.sandbox.order import Case, Finding
@@ -105,6 +106,14 @@ def test_a_copy_is_like_the_case_and_nothing_is_told_of_it(scene):
     for path in ("", "a", "a/b", "a/b/file", "a/\udcff odd\n", "a/link", "shut", "shut/inside"):
         assert looks(seen / path) == looks(scene.case / path)
     assert scene.differences() == []
+
+
+def test_what_comes_after_the_copy_is_dated_later(scene):
+    """Else a write within the same tick of the clock could not be told from none."""
+    scene.put("a/file")
+    scene.copy()
+    homes = scene.made[-1].homes
+    assert time.clock_gettime_ns(copy._COARSE) > max(homes.looks(number).ctime for number in range(len(homes)))
 
 
 def test_what_is_treegates_own_is_not_in_it(scene):
@@ -322,6 +331,29 @@ def test_a_copy_that_a_script_makes_is_told_as_one(scene):
     (seen / "copy").write_bytes(b"content")
     assert scene.entries()["Case/copy"].copied == "Case/a/file"
     assert not list((scene.folder / "blobs").glob("*/*"))
+
+
+def test_copies_beyond_some_are_told_with_their_content(scene, monkeypatch):
+    """All copies are held until a plan is written; so a script that makes a million costs no memory."""
+    monkeypatch.setattr(originals, "MOST_COPIES", 2)
+    scene.put("file", b"content")
+    seen = scene.copy()
+    for number in range(4):
+        (seen / f"copy {number}").write_bytes(b"content")
+    told = [bool(one.copied) for one in scene.entries().values() if one.home == ""]
+    assert told == [True, True, False, False]
+
+
+def test_a_name_of_a_file_with_several_that_was_written_anew_is_told_with_its_content(scene):
+    """Even where it is the old content: to date it otherwise would date the file at its other names, too."""
+    os.link(scene.put("one", b"content"), scene.case / "two")
+    seen = scene.copy()
+    (seen / "two").unlink()
+    (seen / "two").write_bytes(b"content")
+    found = scene.entries()
+    assert found["Case/two"].home == "Case/two"
+    assert found["Case/two"].sha256
+    assert "Case/one" not in found
 
 
 def test_oddities_are_said_and_left_out(scene):

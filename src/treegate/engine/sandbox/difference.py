@@ -20,6 +20,11 @@ class Changed(NamedTuple):
 Difference: TypeAlias = Entry | Gone | Still | Finding | Changed
 
 
+# Copies come first in a plan, so all of them are held until it is written; what there is of them beyond this is told
+# with its content, which the blob store keeps once.
+MOST_COPIES = 10_000
+
+
 class Keeper(Protocol):
     """Where the contents of made and changed files go."""
 

@@ -8,6 +8,7 @@ from array import array
 from treegate.engine import handles, posix
 from treegate.engine.mounts import mount_of
 from treegate.engine.sandbox.copy import PrivateCopy
+from treegate.engine.sandbox.difference import MOST_COPIES
 from treegate.engine.sandbox.filling import digest_of
 from treegate.engine.sandbox.homes import NOBODY
 from treegate.model.tree import Facts, Kind, unpack
@@ -23,6 +24,7 @@ class Originals:
         self._loose = [mount_of(case.folder).is_fuse for case in copy.cases]
         self._sizes: dict[int, array[int]] | None = None
         self._by_digest: dict[int, dict[bytes, int]] = {}
+        self._left = MOST_COPIES
         self.last = NOBODY  # the entry that `copied` named last
 
     # -- what others changed
@@ -59,14 +61,17 @@ class Originals:
 
     def copied(self, file: int, facts: os.stat_result) -> str:
         """The file of the cases that has the content of a new one, if it was neither moved nor changed; else ""."""
-        if not facts.st_size:
+        if not facts.st_size or not self._left:
             return ""
         if self._sizes is None:
             self._sizes = self._homes.by_size()
         if facts.st_size not in self._sizes:
             return ""
         self.last = self._of_size(facts.st_size).get(digest_of(file), NOBODY)
-        return "" if self.last == NOBODY else os.fsdecode(self._homes.path(self.last))
+        if self.last == NOBODY:
+            return ""
+        self._left -= 1
+        return os.fsdecode(self._homes.path(self.last))
 
     def _of_size(self, size: int) -> dict[bytes, int]:
         """The files of one size by what they hold."""

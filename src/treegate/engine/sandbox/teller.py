@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from treegate.engine import handles
 from treegate.engine.sandbox import findings, marks
-from treegate.engine.sandbox.difference import Changed, Difference, Keeper
+from treegate.engine.sandbox.difference import MOST_COPIES, Changed, Difference, Keeper
 from treegate.engine.sandbox.lower import Lower
 from treegate.model.capture import Entry
 from treegate.model.tree import Kind
@@ -52,6 +52,7 @@ class Teller:
         self.stirred: set[bytes] = set()
         self._case, self._lower, self._upper, self._keeper = case, lower, upper, keeper
         self._since = since
+        self._copies_left = MOST_COPIES
         self._sizes = _by_size(lower, opened)
 
     def path(self, path: bytes) -> str:
@@ -161,9 +162,10 @@ class Teller:
 
     def _copied(self, fd: int, size: int) -> str:
         """The file of the case that has the same content, if it is one that the command opened."""
-        for home in self._sizes.get(size, ()) if size else ():
+        for home in self._sizes.get(size, ()) if size and self._copies_left else ():
             with handles.closing(self._lower.open(home)) as other:
                 if _equal(fd, other):
+                    self._copies_left -= 1
                     return self.path(home)
         return ""
 
