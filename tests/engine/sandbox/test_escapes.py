@@ -46,6 +46,8 @@ class Scene:
             path.write_text(SECRET)
         (bench.case / "file").write_text("content")
         (bench.tools / "tool.py").write_text("print('tool')")
+        for path in (bench.tools, bench.tools / "tool.py"):
+            path.chmod(0o777)  # so that it is not their modes that refuse
         os.mknod(bench.case / "device", 0o20666, os.makedev(1, 5))
         os.mknod(bench.case / "disk", 0o60666, os.makedev(7, 0))
         for name, owner in (("id-of-root", 0), ("id-of-another", 1234)):
