@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.engine.sandbox import escapes, ordinary
 from tests.engine.sandbox.conftest import Bench, Ran, leftovers
 
 from treegate.engine.sandbox import session
-from treegate.engine.sandbox.order import SANDBOX_USER, Captured, Ended, EngineName, Limits
+from treegate.engine.sandbox.order import SANDBOX_USER, Captured, Ended, EngineName, Limits, Output
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what nobody may do anyway would prove nothing")
 
@@ -389,6 +390,17 @@ def test_holes_do_not_become_bytes_of_ours(scene: Scene):
 def test_a_file_that_says_to_be_huge_is_refused(scene: Scene):
     ran = scene.run("attempt(os.truncate, '/case/file', 1 << 42)", written=32 * MIB)
     assert ran.out == "refused OSError\n"
+
+
+def test_the_end_of_the_thread_that_began_it_ends_no_command(scene: Scene):
+    found: list[session.Session] = []
+    other = {"engine": scene.engine, "image": scene.image, "id": f"sb_{secrets.token_hex(8)}"}
+    order = scene.bench.order("sh", "-c", "sleep 1; echo on", **other)
+    thread = threading.Thread(target=lambda: found.append(session.start(order)))
+    thread.start()
+    thread.join()
+    with found[0] as under_way:
+        assert any(isinstance(frame, Output) and frame.data == b"on\n" for frame in under_way)
 
 
 # -- oddities: what is told of them, and that they hold nobody up
