@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from treegate.engine import probe
 from treegate.engine.mounts import mount_of
 from treegate.engine.probe import Finding
+from treegate.engine.sandbox import abilities
 from treegate.engine.workspace import generation
 from treegate.errors import NotVerified
 from treegate.gate import agentuser
@@ -44,7 +45,20 @@ def doctor(core: Core, *, deep: bool = False) -> list[Finding]:
     found += agentuser.findings(core, deep=deep)
     found += folder.findings(core)
     found += lookout.findings(core)
+    found += sandboxes(core)
     return found
+
+
+def sandboxes(core: Core) -> Iterator[Finding]:
+    """What commands run on here, and why not on something better; said once, however many volumes there are."""
+    wanted, seen = core.config.sandbox, set()
+    volumes = {core.workspace.volume(case): case for case in sorted(core.workspace.cases(), reverse=True)}
+    for case in volumes.values():
+        found = abilities.abilities(str(core.workspace.case_path(case)), wanted.image)
+        for finding in abilities.findings(found, wanted.engine):
+            if finding not in seen:
+                seen.add(finding)
+                yield finding
 
 
 def age(core: Core) -> Iterator[Finding]:

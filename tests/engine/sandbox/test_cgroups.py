@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -183,6 +185,88 @@ def test_what_a_crash_left_is_swept_away_and_what_lives_is_not(group: Group):
 def _state(pid: str) -> str:
     with open(f"/proc/{pid}/stat") as file:
         return file.read().rpartition(")")[2].split()[0]
+
+
+def test_makers_in_another_namespace_are_left_alone(group: Group):
+    """Whether they live, nobody here can tell."""
+    name = os.path.basename(os.path.dirname(group.entrances()[0]))
+    assert cgroups._maker_lives(name)
+    pid, started, namespace = name.rpartition(".")[2].split("-")
+    assert cgroups._maker_lives(f"test.{pid}-{int(started) + 1}-{int(namespace) + 1}")
+    assert not cgroups._maker_lives(f"test.{pid}-{int(started) + 1}-{namespace}")
+
+
+FILES = {
+    "memory": ("memory.max", "memory.swap.max", "memory.oom.group", "memory.events"),
+    "pids": ("pids.max",),
+    "cpu": ("cpu.max",),
+}
+
+
+@pytest.fixture
+def unified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tree as version 2 of control groups has it: a folder that is made has its files at once."""
+    mkdir = os.mkdir
+
+    def make(path: str, mode: int) -> None:
+        mkdir(path, mode)
+        names = ["cgroup.procs", "cgroup.kill", "cgroup.subtree_control"]
+        down = Path(path).parent / "cgroup.subtree_control"
+        names += [name for controller, files in FILES.items() if controller in down.read_text() for name in files]
+        for name in names:
+            (Path(path) / name).touch()
+
+    (tmp_path / "cgroup.subtree_control").touch()
+    monkeypatch.setattr(cgroups.os, "mkdir", make)
+    hierarchy = cgroups.Hierarchy(str(tmp_path), ("memory", "pids", "cpu"), True)
+    monkeypatch.setattr(cgroups, "hierarchies", lambda: iter((hierarchy,)))
+    return tmp_path
+
+
+def test_version_2_is_told_the_same_limits(unified: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where this machine has version 1, what would be written."""
+    write = cgroups._Folder.write
+
+    def gather(folder: cgroups._Folder, name: str, text: str) -> None:
+        if name == "cgroup.subtree_control":  # which the kernel adds to what is there
+            text = (Path(folder.path) / name).read_text() + text
+        write(folder, name, text)
+
+    monkeypatch.setattr(cgroups._Folder, "write", gather)
+    group = Group.make("test", Limits(memory=1 << 20, processes=10, processors=0.5))
+    (entrance,) = group.entrances()
+    folder = Path(entrance).parent
+    told = {name: (folder / name).read_text() for files in FILES.values() for name in files}
+    assert told == {
+        "memory.max": "1048576",
+        "memory.swap.max": "0",
+        "memory.oom.group": "1",
+        "memory.events": "",
+        "pids.max": "12",
+        "cpu.max": "50000 100000",
+    }
+    assert group.lacking == {}
+    assert not group.out_of_memory()
+    (folder / "memory.events").write_text("low 0\noom 3\noom_kill 2\noom_group_kill 1\n")
+    assert group.out_of_memory()
+    group.kill_all()
+    assert (folder / "cgroup.kill").read_text() == "1"
+
+
+def test_controllers_that_are_not_handed_down_are_lacking(unified: Path, monkeypatch: pytest.MonkeyPatch):
+    """As in a container, where processes are in the way; the group is still good for ending all in it."""
+    whole = cgroups._Folder.write
+
+    def write(folder: cgroups._Folder, name: str, text: str) -> None:
+        if name == "cgroup.subtree_control":
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        whole(folder, name, text)
+
+    monkeypatch.setattr(cgroups._Folder, "write", write)
+    group = Group.make("test", Limits())
+    assert group
+    assert set(group.lacking.values()) == {"the controller is not handed down"}
+    assert list(group.lacking) == ["memory", "pids", "cpu"]
 
 
 def test_what_cannot_be_kept_is_said(monkeypatch: pytest.MonkeyPatch):

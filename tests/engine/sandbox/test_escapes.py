@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.sandbox import escapes
+from tests.engine.sandbox import escapes, ordinary
 from tests.engine.sandbox.conftest import Bench, Ran, leftovers
 
 from treegate.engine.sandbox import session
-from treegate.engine.sandbox.order import SANDBOX_USER, Captured, Ended, EngineName, Limits
+from treegate.engine.sandbox.order import SANDBOX_USER, Captured, Ended, EngineName, Limits, Output
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what nobody may do anyway would prove nothing")
 
@@ -45,6 +47,8 @@ class Scene:
             path.write_text(SECRET)
         (bench.case / "file").write_text("content")
         (bench.tools / "tool.py").write_text("print('tool')")
+        for path in (bench.tools, bench.tools / "tool.py"):
+            path.chmod(0o777)  # so that it is not their modes that refuse
         os.mknod(bench.case / "device", 0o20666, os.makedev(1, 5))
         os.mknod(bench.case / "disk", 0o60666, os.makedev(7, 0))
         for name, owner in (("id-of-root", 0), ("id-of-another", 1234)):
@@ -121,6 +125,96 @@ def test_a_command_sees(scene: Scene, name: str):
     assert ran.exited.status == 0
 
 
+def test_the_service_s_environment_is_nowhere(scene: Scene):
+    """Not in that of any process that a command can see: neither its own, nor the first one's."""
+    ran = scene.run("""
+for name in os.listdir("/proc"):
+    if name.isdecimal():
+        for file in ("environ", "cmdline"):
+            attempt(read, "/proc/" + name + "/" + file)
+""")
+    assert "DONE" in ran.out
+    assert SECRET not in ran.out
+    assert "TREEGATE_TOKEN" not in ran.out
+
+
+def test_files_of_others_in_a_case_are_theirs_still(scene: Scene):
+    """Whoever owns a case may move what root put there, and not write to it; so may its command, and no more."""
+    case = scene.bench.case
+    for path in (case, case / "folder", *(case / name for name in ("id-of-root", "id-of-another", "device", "disk"))):
+        os.chown(path, 1234, 1234)
+    (case / "closed").write_text(SECRET)
+    (case / "closed").chmod(0o600)
+    ran = scene.run("""
+print(os.stat("/case").st_uid, os.stat("/case/file").st_uid)
+attempt(write, "/case/file"); attempt(read, "/case/closed"); attempt(os.chmod, "/case/file", 0o666)
+os.rename("/case/file", "/case/moved")
+""")
+    assert ran.out.split("\n")[:4] == [f"{SANDBOX_USER} 0", *["refused PermissionError"] * 3]
+    assert ran.brief() == ["move file -> moved"]
+
+
+ORDINARY = """
+import json, sys
+from pathlib import Path
+from tests.engine.sandbox.conftest import Bench
+from treegate.engine.sandbox.order import Limits
+bench = Bench.__new__(Bench)
+bench.place, bench.number = Path(sys.argv[1]), 0
+bench.case, bench.tools, bench.blobs = (bench.place / name for name in ("projects/Case", "Tools", "blobs"))
+limits = Limits(seconds=30, written=16 << 20, copied=16 << 20, entries=2000, processes=40)
+told = {}
+for name, script in json.loads(sys.argv[2]).items():
+    ran = bench.run("python3", "-c", script, limits=limits)
+    told[name] = [ran.out, ran.err, repr(ran.frames[-1])]
+print(json.dumps(told))
+"""
+_NOT_THEIRS = ("disks and other devices", "the case's own place", "marks that an overlay reads")
+
+
+def test_an_ordinary_user_s_sandbox_refuses_the_same(tmp_path: Path):
+    """With namespaces that an ordinary user makes, and whoever that is: each attempt of the table."""
+    if shutil.which("bwrap") is None:
+        pytest.skip("needs bubblewrap (bwrap)")
+    tmp_path.chmod(0o755)
+    for above in tmp_path.parents:
+        above.chmod(above.stat().st_mode | 0o011)
+    bench = Bench(tmp_path)
+    for path in (*tmp_path.rglob("*"), tmp_path):
+        os.chown(path, ordinary.NOBODY, ordinary.NOBODY)
+    for name in ("Other", "state"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "secret").write_text(SECRET)
+        os.chown(tmp_path / name, ordinary.NOBODY, ordinary.NOBODY)
+    (bench.case / "file").write_text("content")
+    os.chown(bench.case / "file", ordinary.NOBODY, ordinary.NOBODY)
+    (bench.tools / "tool.py").write_text("")
+    victim = subprocess.Popen(["sleep", "600"], user=ordinary.NOBODY, group=ordinary.NOBODY, extra_groups=())
+    told: dict[str, Any] = dict.fromkeys(("runner", "victim"), victim.pid) | {"port": 9, "abstract": "none"}
+    told |= {"other": tmp_path / "Other", "state": tmp_path / "state", "place": tmp_path, "user": ordinary.NOBODY}
+    scripts = {
+        name: escapes.PRELUDE + one.script.format(**told)
+        for name, one in escapes.REACHING.items()
+        if name not in _NOT_THEIRS
+    }
+    scripts["forks"] = escapes.PRELUDE + FORKS
+    scripts["handles"] = escapes.PRELUDE + escapes.SEEING["no handle but the three it was given"].script
+    try:
+        ran = ordinary.run(ORDINARY, str(tmp_path), json.dumps(scripts))
+        assert victim.poll() is None
+    finally:
+        victim.kill()
+        victim.wait()
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    assert 20 < int(found.pop("forks")[0].split()[0]) <= 42
+    assert found.pop("handles")[0].startswith("[0, 1, 2]\n")
+    for name, (out, err, last) in found.items():
+        lines = out.splitlines()
+        assert [line for line in lines if not line.startswith("refused")] == [], name
+        assert len(lines) == escapes.REACHING[name].times, (name, out, err, last)
+
+
 # -- hurting the machine, or treegate
 
 
@@ -142,12 +236,20 @@ def test_a_fork_bomb_is_over_when_its_time_is(scene: Scene):
     assert ran.captured.operations == 0
 
 
+FORKS = """
+pids = []
+try:
+    while True:
+        pid = os.fork()
+        if not pid: time.sleep(60)
+        pids.append(pid)
+except OSError as error:
+    print(len(pids), error.errno == errno.EAGAIN)
+"""
+
+
 def test_a_fork_bomb_meets_its_limit(scene: Scene):
-    script = "pids = []\ntry:\n    while True:\n        pid = os.fork()\n        if not pid: time.sleep(60)\n"
-    script += (
-        "        pids.append(pid)\nexcept OSError as error:\n    print(len(pids), error.errno == errno.EAGAIN)\n"
-    )
-    count, again = scene.run(script, processes=40).out.split()
+    count, again = scene.run(FORKS, processes=40).out.split()
     assert 20 < int(count) <= 42
     assert again == "True"
 
@@ -288,6 +390,17 @@ def test_holes_do_not_become_bytes_of_ours(scene: Scene):
 def test_a_file_that_says_to_be_huge_is_refused(scene: Scene):
     ran = scene.run("attempt(os.truncate, '/case/file', 1 << 42)", written=32 * MIB)
     assert ran.out == "refused OSError\n"
+
+
+def test_the_end_of_the_thread_that_began_it_ends_no_command(scene: Scene):
+    found: list[session.Session] = []
+    other = {"engine": scene.engine, "image": scene.image, "id": f"sb_{secrets.token_hex(8)}"}
+    order = scene.bench.order("sh", "-c", "sleep 1; echo on", **other)
+    thread = threading.Thread(target=lambda: found.append(session.start(order)))
+    thread.start()
+    thread.join()
+    with found[0] as under_way:
+        assert any(isinstance(frame, Output) and frame.data == b"on\n" for frame in under_way)
 
 
 # -- oddities: what is told of them, and that they hold nobody up
@@ -502,7 +615,7 @@ def test_a_million_files_are_captured_in_little_memory(scene: Scene):
         with open(f"/proc/{under_way.runner}/status") as file:
             peak = next(int(line.split()[1]) << 10 for line in file if line.startswith("VmHWM"))
     assert isinstance(frames[-1], Captured), frames[-1]
-    assert frames[-1].operations == 1_001_000
+    assert frames[-1].operations == 1_000_000 + 2 * 1000  # each folder is made, and has its time set in the end
     assert peak < 500 * MIB
 
 

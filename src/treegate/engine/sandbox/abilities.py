@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import http.client
 import os
 import shutil
 import socket
@@ -36,6 +35,7 @@ _TRIAL = 30.0  # seconds for a trial
 _REDIRECTS = "/sys/module/overlay/parameters/redirect_max"
 _ENOUGH = 4096  # bytes of a path that the kernel is to remember for a renamed folder
 _OK, _NOT_FOUND = 200, 404
+_LINE = 1024  # bytes of an answer's first line
 
 
 class Lacking(msgspec.Struct, frozen=True):
@@ -193,13 +193,16 @@ def without_docker(image: str) -> Lacking:
     try:
         if _status(path, "/_ping") != _OK:
             return Lacking(f"what answers at {visible(path)} is no Docker daemon", "look at DOCKER_HOST")
-        status = _status(path, f"/images/{quote(image, safe='/:@')}/json")
+        return _without_image(image, _status(path, f"/images/{image}/json"))
     except PermissionError:
         text = f"{visible(path)} may not be used by this user"
         return Lacking(text, "run treegate as root; whoever may use that socket is as good as root")
-    except (OSError, http.client.HTTPException) as error:
-        text = f"no daemon answers at {visible(path)}: {getattr(error, 'strerror', '') or error}"
+    except OSError as error:
+        text = f"no daemon answers at {visible(path)}: {error.strerror or error}"
         return Lacking(text, "start Docker, or use bubblewrap")
+
+
+def _without_image(image: str, status: int) -> Lacking:
     if status == _NOT_FOUND:
         text = f"the daemon has no image {visible(image)} (sandbox.image)"
         return Lacking(text, "treegate sandbox build-image --from-host makes one, without a registry")
@@ -207,15 +210,13 @@ def without_docker(image: str) -> Lacking:
 
 
 def _status(path: str, asked: str) -> int:
-    connection = http.client.HTTPConnection("docker", timeout=_PATIENCE)
-    connection.sock = socket.socket(socket.AF_UNIX)
-    try:
-        connection.sock.settimeout(_PATIENCE)
-        connection.sock.connect(path)
-        connection.request("GET", asked)
-        return connection.getresponse().status
-    finally:
-        connection.close()
+    """What a daemon answers to one question: the number in "HTTP/1.1 200 OK"; 0 for what is no answer."""
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(_PATIENCE)
+        peer.connect(path)
+        peer.sendall(f"GET {quote(asked)} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
+        line = peer.makefile("rb").readline(_LINE).split()
+    return int(line[1]) if len(line) > 1 and line[0].startswith(b"HTTP/") and line[1].isdigit() else 0
 
 
 # -- views

@@ -90,7 +90,7 @@ class Group:
         lacking = dict.fromkeys(_CONTROLLERS, "there is no such controller")
         for hierarchy in hierarchies():
             try:
-                folder = _made(hierarchy, f"{id}.{os.getpid()}-{_started(os.getpid())}")
+                folder = _made(hierarchy, f"{id}.{_maker(os.getpid())}")
             except OSError as error:
                 lacking.update(dict.fromkeys(hierarchy.controllers, error.strerror or str(error)))
                 continue
@@ -98,6 +98,8 @@ class Group:
             for controller in hierarchy.controllers:
                 try:
                     _limit(folder, controller, limits)
+                except FileNotFoundError:
+                    lacking[controller] = "the controller is not handed down"
                 except OSError as error:
                     lacking[controller] = error.strerror or str(error)
                 else:
@@ -256,9 +258,20 @@ def _names(path: str) -> list[str]:
         return []
 
 
+def _maker(pid: int) -> str:
+    """What names a process of this machine once for all: its number, when it started, and its namespace."""
+    return f"{pid}-{_started(pid)}-{_namespace()}"
+
+
 def _maker_lives(name: str) -> bool:
-    pid, _, started = name.rpartition(".")[2].partition("-")
-    return pid.isdecimal() and _started(int(pid)) == started
+    """Whether a maker lives, or may live: whether there is a process in another namespace, nobody here can tell."""
+    pid, _, rest = name.rpartition(".")[2].partition("-")
+    started, _, namespace = rest.partition("-")
+    return namespace != _namespace() or (pid.isdecimal() and _started(int(pid)) == started)
+
+
+def _namespace() -> str:
+    return str(os.stat("/proc/self/ns/pid").st_ino)
 
 
 def _started(pid: int) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from treegate.engine.sandbox import toolbox
-from treegate.engine.sandbox.order import Case, EngineName, Failed, Order
+from treegate.engine.sandbox import abilities, toolbox
+from treegate.engine.sandbox.order import Case, Failed, Order
 from treegate.engine.sandboxes import Sandbox
 from treegate.errors import Denied, Stale, TreegateError, UsageError
 from treegate.gate.core import Core
@@ -30,7 +29,7 @@ def order_of(core: Core, found: Sandbox, folder: Path) -> Order:
         id=found.id,
         command=found.command,
         cases=tuple(_case(core, case) for case in found.cases),
-        engine=engine_of(found.engine),
+        engine=abilities.engine(found.engine, found.image),
         scratch=str(scratch),
         blobs=str(core.state / "blobs"),
         document=str(folder / DOCUMENT),
@@ -59,13 +58,6 @@ def _tools(core: Core, found: Sandbox, target: Path) -> str:
     if script is not None and found.script is not None:
         toolbox.put(target, script.path, found.script)
     return str(target)
-
-
-def engine_of(asked: str) -> EngineName:
-    """The engine that runs what was asked for."""
-    if asked == "auto":
-        return "bwrap" if shutil.which("bwrap") else "docker"
-    return "docker" if asked == "docker" else "bwrap"
 
 
 _KINDS: tuple[tuple[type[TreegateError], Collection[str]], ...] = (

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from treegate.engine import sandboxes
+from treegate.engine.sandbox import abilities
 from treegate.engine.sandbox.session import Ready
 from treegate.engine.sandbox.standby import Standby
+from treegate.errors import UsageError
 from treegate.gate.core import Core
-from treegate.gate.sandboxing import ordering
 
 
 def keep(core: Core) -> None:
@@ -30,9 +31,10 @@ def lent(core: Core) -> Iterator[Ready | None]:
 
 
 def _fill(core: Core) -> None:
+    config = core.config.sandbox
     if core.standby is not None:
-        config = core.config.sandbox
-        core.standby.fill(ordering.engine_of(config.engine), config.limits.of_order())
+        with suppress(UsageError):  # no engine works: whoever runs a command is told
+            core.standby.fill(abilities.engine(config.engine, config.image), config.limits.of_order())
 
 
 def wanted(core: Core) -> bool:
