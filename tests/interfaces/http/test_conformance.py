@@ -99,6 +99,8 @@ ABSENT = {
     ),
     "runs_commands": "of who runs the commands",
     "sandbox_tail": "a file that is open in this process; from afar it is GET /sandboxes/{id}/events",
+    "sandbox_output": "of the pages",
+    "may_end": "of the pages",
     "is_over": "of the service: when a stream ends",
     "to_follow": "what the service does on POST /sandboxes/{id}/run",
     "page_runs": "what `GET /runs` answers; `list_runs` asks for it",

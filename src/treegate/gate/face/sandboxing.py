@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from treegate.gate.face.base import Face
 from treegate.gate.queue import scripts
-from treegate.gate.sandboxing import asking, carrying, deciding, looking, readiness, report, telling
+from treegate.gate.sandboxing import asking, carrying, deciding, looking, output, readiness, report, telling
 from treegate.gate.sandboxing.asking import Asked
 from treegate.gate.sandboxing.events import Event, Finished, Tail
+from treegate.gate.sandboxing.output import Written
 from treegate.gate.sandboxing.telling import Command
 from treegate.model.commands import State
 
@@ -63,6 +64,10 @@ class Sandboxing(Face):
         """What a command did, from the event behind the number `after` on; ends once nothing more can come."""
         return looking.events(self._core, sandbox, after)
 
+    def may_end(self, sandbox: str) -> bool:
+        """Whether whoever acts may have a command end."""
+        return deciding.is_own(self._core, looking.one(self._core, sandbox))
+
     def to_follow(self, sandbox: str) -> Command:
         """A command that may run, or does already; raises Waiting, Denied or WrongState for any other."""
         found = looking.one(self._core, sandbox)
@@ -81,6 +86,10 @@ class Sandboxing(Face):
         """The report of a command: what it was, what it wrote, what came of it; each line is inert."""
         found = looking.one(self._core, sandbox)
         return b"".join(report.text(self._core, found))
+
+    def sandbox_output(self, sandbox: str) -> Written:
+        """What a command wrote last, line by line, as much as a page can show."""
+        return output.newest(self._core, sandbox)
 
     def sandbox_outcome(self, sandbox: str) -> Finished:
         """What came of a command; raises Waiting while that is not said yet."""

@@ -56,6 +56,12 @@ def cancel(core: Core, prefix: str, comment: str = "") -> Sandbox:
     return _decided(core, found, (State.WAITING, State.APPROVED), State.WITHDRAWN, comment)
 
 
+def is_own(core: Core, found: Sandbox) -> bool:
+    """Whether whoever acts may have a command run, or end it."""
+    own = core.actor.name == found.author or core.actor.role in {Role.OPERATOR, Role.ADMIN}
+    return own and core.actor.may(Action.PROPOSE, found.cases)
+
+
 def require_own(core: Core, found: Sandbox) -> None:
     """Raises Denied unless whoever acts may have a command run, or end it."""
     core.actor.require(Action.PROPOSE, found.cases)

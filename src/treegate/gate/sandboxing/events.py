@@ -118,6 +118,18 @@ class Tail:
             return
 
 
+def newest(folder: Path, most: int) -> tuple[list[Event], bool]:
+    """The last events that are kept of a command, as many as fit into so many bytes, and whether that is not all."""
+    try:
+        with (folder / EVENTS).open("rb") as file:
+            start = max(0, file.seek(0, os.SEEK_END) - most)
+            file.seek(start)
+            lines = file.read(most).split(b"\n")[:-1]
+    except FileNotFoundError:
+        return [], False
+    return [_decode(line) for line in (lines[1:] if start else lines)], start > 0
+
+
 def read(folder: Path) -> Iterator[Event]:
     """All that is kept of a command."""
     return Tail(folder).more()

@@ -5,7 +5,6 @@ A projection like any other: a copy of what the state directory knows, written w
 
 from __future__ import annotations
 
-import codecs
 import logging
 from collections.abc import Iterator
 from functools import partial
@@ -18,13 +17,13 @@ from treegate.gate import origins
 from treegate.gate.core import Core
 from treegate.gate.reporting import alone
 from treegate.gate.sandboxing import events, looking
-from treegate.gate.sandboxing.events import Captured, Exited, Failed, Finished, Output, Started
+from treegate.gate.sandboxing import output as written
+from treegate.gate.sandboxing.events import Captured, Exited, Failed, Finished, Started
 from treegate.model.commands import line_of
 from treegate.model.measures import write_size
 from treegate.model.names import visible
 
 _log = logging.getLogger("treegate")
-_LONGEST = 1 << 16  # characters of a line, before it is broken
 _LISTED = 100  # changed paths, and findings
 
 
@@ -50,8 +49,8 @@ def of(core: Core, sandbox: Sandbox) -> Projection:
 
 def output(core: Core, sandbox: Sandbox) -> Iterator[bytes]:
     """What a command wrote, line by line as it came, each inert."""
-    for line in _lines(core, sandbox):
-        yield f"{line.partition('| ')[2]}\n".encode("utf-8", "replace")
+    for line in written.lines(events.read(looking.folder(core, sandbox.id))):
+        yield f"{line.text}\n".encode("utf-8", "replace")
 
 
 def text(core: Core, sandbox: Sandbox) -> Iterator[bytes]:
@@ -59,32 +58,12 @@ def text(core: Core, sandbox: Sandbox) -> Iterator[bytes]:
     for line in _head(sandbox):
         yield f"{line}\n".encode("utf-8", "replace")
     yield b"\n"
-    for line in _lines(core, sandbox):
-        yield f"{line}\n".encode("utf-8", "replace")
+    for stream, said in written.lines(events.read(looking.folder(core, sandbox.id))):
+        yield f"{'out' if stream == 'stdout' else 'err'}| {said}\n".encode("utf-8", "replace")
     yield b"\n"
     for event in events.read(looking.folder(core, sandbox.id)):
         for line in _told(event.what):
             yield f"{line}\n".encode("utf-8", "replace")
-
-
-def _lines(core: Core, sandbox: Sandbox) -> Iterator[str]:
-    """What a command wrote, line by line, each inert and told from ours by the stream that it came by."""
-    readers = {stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in ("stdout", "stderr")}
-    open_ = dict.fromkeys(readers, "")
-    for event in events.read(looking.folder(core, sandbox.id)):
-        if isinstance(event.what, Output):
-            stream = event.what.stream
-            *lines, open_[stream] = (open_[stream] + readers[stream].decode(event.what.data)).split("\n")
-            yield from (_line(stream, line) for line in lines)
-            if len(open_[stream]) > _LONGEST:
-                yield _line(stream, open_[stream])
-                open_[stream] = ""
-    yield from (_line(stream, rest) for stream, rest in open_.items() if rest)
-
-
-def _line(stream: str, text: str) -> str:
-    shown = "\t".join(visible(part) for part in text.rstrip("\r").split("\t"))
-    return f"{'out' if stream == 'stdout' else 'err'}| {shown}"
 
 
 def _head(sandbox: Sandbox) -> Iterator[str]:

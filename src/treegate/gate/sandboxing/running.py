@@ -34,7 +34,8 @@ def carry_out(core: Core, id: str) -> Iterator[Event]:
     asker = core.acting_as(sandboxes.sandbox(core.store, id).asker)
     asker.progress, asker.cancelled = core.progress, core.cancelled
     with passing_lock(core.state / "locks", id), _place(core), readiness.lent(core) as ready:
-        looking.sweep(core)
+        if ready is None:  # else whoever keeps runners ready sweeps, and nobody waits for it
+            looking.sweep(core)
         found = _begun(asker, id)
         run = _Run(asker, found, ready)
         try:

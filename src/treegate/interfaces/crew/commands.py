@@ -13,8 +13,11 @@ from treegate.gate.sandboxing.telling import Command
 from treegate.interfaces.crew.crew import Crew
 from treegate.interfaces.crew.stirring import LONG, Stirring
 from treegate.model.actors import Actor
+from treegate.model.commands import State
+from treegate.model.lifecycle import WrongState
 
 PAUSE = 0.2  # seconds between two looks for commands that were allowed at another door
+SWEEP = 3600.0  # seconds between two looks for what is left, or kept no longer
 _log = logging.getLogger("treegate.commands")
 
 
@@ -27,10 +30,11 @@ class Commands:
         self._channels = frozenset(channels)
         self._stirring = Stirring(self._gate, PAUSE)
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._asked: dict[str, Command] = {}  # by whoever comes from another door
+        self._asked: dict[str, Command] = {}  # and not begun yet
         self._put_off: set[str] = set()  # what could not begin is tried again in a while
         self._served: dict[str, int] = {}  # authors, by when they had their turn last
         self._task: asyncio.Task[None] | None = None
+        self._swept = 0.0
 
     def start(self) -> None:
         """Begins; what a crash left is swept first."""
@@ -41,9 +45,10 @@ class Commands:
         self._stirring.wake()
 
     def ask(self, command: Command) -> None:
-        """Has a command run that was asked for elsewhere."""
-        self._asked[command.id] = command
-        self.wake()
+        """Has a command run that was just asked for, if it may: at once, if there is a place."""
+        if command.state is State.APPROVED and self._task is not None and not self._task.done():
+            self._asked[command.id] = command
+            self._begin([])
 
     @property
     def busy(self) -> bool:
@@ -71,6 +76,8 @@ class Commands:
         if self._gate.runs_commands():
             self._crew.warm(most=1)
         while True:
+            if asyncio.get_running_loop().time() - self._swept > SWEEP:
+                await self._sweep()
             if self._stirring.due():
                 with contextlib.suppress(TreegateError):  # a database that is locked now is asked again
                     self._begin(await asyncio.to_thread(self._gate.sandboxes_from, self._channels))
@@ -78,8 +85,8 @@ class Commands:
 
     def _begin(self, found: list[Command]) -> None:
         """Begins as many as there are workers; the others wait."""
-        due = {one.id: one for one in (*found, *self._asked.values())}
-        waiting = [one for one in due.values() if one.id not in self._running and one.id not in self._put_off]
+        self._asked |= {one.id: one for one in found if one.id not in self._running}
+        waiting = [one for one in self._asked.values() if one.id not in self._running and one.id not in self._put_off]
         while waiting and len(self._running) < self._crew.size:
             first = min(waiting, key=lambda one: (self._served.get(one.author, 0), one.seq))
             waiting.remove(first)
@@ -90,6 +97,8 @@ class Commands:
     async def _run(self, id: str) -> None:
         try:
             await self._crew.call(self._who, "run_sandbox", id)
+        except WrongState:  # it was begun, or taken back, while one looked
+            pass
         except TreegateError as error:
             _log.warning("command %s: %s", id, error.code)
             if error.code == "worker-died":
@@ -106,6 +115,7 @@ class Commands:
 
     async def _sweep(self) -> None:
         """Notes which commands were lost, and clears what is left of them."""
+        self._swept = asyncio.get_running_loop().time()
         try:
             await asyncio.to_thread(self._gate.sweep_sandboxes)
         except TreegateError as error:

@@ -40,6 +40,7 @@ from treegate.interfaces.http.stopping import Stopping
 from treegate.interfaces.http.straight import Straight
 from treegate.interfaces.http.ui import audit as ui_audit
 from treegate.interfaces.http.ui import cases as ui_cases
+from treegate.interfaces.http.ui import commands as ui_commands
 from treegate.interfaces.http.ui import deciding, health, inbox, login, pictures, review
 from treegate.interfaces.http.ui import runs as ui_runs
 
@@ -72,7 +73,7 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
     app.add_exception_handler(RequestValidationError, problems.told_otherwise)
     for subject in (plans, looking, writing, runs, sandboxes, cases, blobs, ending, vault, audit, people, care):
         app.include_router(subject.router)
-    for page in (login, inbox, review, pictures, deciding, ui_runs, ui_cases, ui_audit, health):
+    for page in (login, inbox, review, pictures, deciding, ui_runs, ui_commands, ui_cases, ui_audit, health):
         app.include_router(page.router)
     app.include_router(slackhook.router)
     app.mount("/ui/static", StaticFiles(packages=[("treegate.interfaces.http.ui", "static")]))

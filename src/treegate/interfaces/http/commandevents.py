@@ -17,7 +17,8 @@ from treegate.gate.sandboxing import streaming
 from treegate.interfaces.http.events import QUIET, Event
 from treegate.render import jsons
 
-SHORTEST, LONGEST = 0.01, 0.2  # seconds between two looks for more
+SHORTEST, LONGEST = 0.004, 0.2  # seconds between two looks for more
+LIVELY = 1.0  # seconds after an event, or the beginning, in which more is looked for as often as can be
 STANDING = 0.25  # seconds between two looks at where the command stands, and who may see it
 BATCH = 50  # events that are read at a time
 
@@ -57,7 +58,8 @@ class _Watched:
 
     async def more(self) -> AsyncIterator[Event]:
         """What was kept since one looked last."""
-        self.pause = min(self.pause * 1.5, LONGEST)
+        if time.monotonic() - self._told > LIVELY:
+            self.pause = min(self.pause * 1.5, LONGEST)
         while self._tail.stirred() and (found := await asyncio.to_thread(list, islice(self._tail.more(), BATCH))):
             for event in found:
                 yield self._event(event)

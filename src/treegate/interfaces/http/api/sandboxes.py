@@ -65,7 +65,7 @@ async def ask_sandbox(request: Request, who: Who, service: TheService) -> Respon
     cases, command, tools = ([untagged(one) for one in words] for words in (asked.cases, asked.command, asked.tools))
     how = {"engine": asked.engine, "direct": asked.direct, "timeout": asked.timeout, "reads": asked.reads}
     made = await service.crew.call(who, "ask_sandbox", cases, command, tools, **how)
-    service.commands.wake()
+    service.commands.ask(made)
     return answers.json(made, 201, {"Location": f"/sandboxes/{made.id}"})
 
 
@@ -117,7 +117,7 @@ async def approve_sandbox(id: SandboxId, request: Request, who: Who, service: Th
     asked = await answers.taken(request, Decided)
     gate = service.gate.acting_as(who)
     made = await service.desk.do(gate.approve_sandbox, id, asked.digest, asked.comment)
-    service.commands.wake()
+    service.commands.ask(made)
     return answers.json(made)
 
 

@@ -35,4 +35,6 @@ async def inbox(
     mine = [item for item in found.waiting if item.mine]
     rest = [item for item in found.waiting if not item.mine]
     lists: dict[str, Any] = {"mine": mine, "others": rest, "at": at, "others_at": others}
+    lists |= {"asks": [one for one in found.commands if one.mine]}
+    lists |= {"running": [one for one in found.commands if not one.mine]}
     return pages.render(request, who, "inbox.html", status=found, head=head, page=PAGE, **lists)

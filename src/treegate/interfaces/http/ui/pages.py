@@ -49,6 +49,7 @@ def case_page(case: str) -> str:
 PLACES = (  # where the head of every page leads: the address, its name, the key after `g`; the last not for everybody
     ("/ui/", "Inbox", "i"),
     ("/ui/runs", "Runs", "r"),
+    ("/ui/commands", "Commands", "m"),
     ("/ui/cases", "Cases", "c"),
     ("/ui/audit", "Audit", "a"),
     ("/ui/health", "Health", "h"),
