@@ -23,6 +23,7 @@ class Blobs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._top = str(folder)
+        self._unsettled = False
 
     def path(self, sha256: str) -> Path:
         """Where a blob is, or would be."""
@@ -72,6 +73,7 @@ class Blobs:
 
     def keep(self, fd: int) -> tuple[str, int]:
         """Keeps all that a handle for reading holds, from its start; its SHA-256 and size. Durable after `settle`."""
+        self._unsettled = True
         data = os.pread(fd, CHUNK, 0)
         if len(data) < CHUNK:
             sha256 = hashlib.sha256(data).hexdigest()
@@ -91,8 +93,10 @@ class Blobs:
         return sha256, os.fstat(fd).st_size
 
     def settle(self) -> None:
-        """Makes durable what `keep` kept."""
-        self._sync()
+        """Makes durable what `keep` kept, if anything: a sync of a whole filesystem waits for what others write."""
+        if self._unsettled:
+            self._sync()
+            self._unsettled = False
 
     def _write(self, sha256: str, data: bytes) -> None:
         path = self._place(sha256)
