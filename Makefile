@@ -27,11 +27,12 @@ lint: $(VENV)/ready
 types: $(VENV)/ready
 	$(VENV)/bin/mypy
 
-bench: $(VENV)/ready  ## ratios against a bare loop of renames, interleaved in one run; then the service under readers, and its page in a browser
+bench: $(VENV)/ready  ## ratios against a bare loop of renames, interleaved in one run; then the service under readers, its page in a browser, and commands in sandboxes
 	$(PY) bench/run.py
 	$(PY) bench/serve.py
 	$(PY) bench/page.py
 	$(PY) bench/queue.py
+	$(PY) bench/sandbox.py
 
 docs: $(VENV)/ready  ## the pages that are made from the code's own tables
 	$(PY) docs/generate.py

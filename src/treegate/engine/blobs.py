@@ -22,10 +22,16 @@ class Blobs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._top = str(folder)
+        self._unsettled = False
 
     def path(self, sha256: str) -> Path:
         """Where a blob is, or would be."""
         return self._folder / sha256[:2] / sha256
+
+    def _place(self, sha256: str) -> str:
+        """The same as a string, which is had in a fraction of the time: a command may make a million files."""
+        return f"{self._top}/{sha256[:2]}/{sha256}"
 
     def size(self, sha256: str) -> int | None:
         """The size of a blob in bytes, or None where there is none."""
@@ -59,6 +65,7 @@ class Blobs:
         made = False
         for sha256, data in contents:
             if self.size(sha256) is None:
+                assert hashlib.sha256(data).hexdigest() == sha256
                 self._write(sha256, data)
                 made = True
         if made:
@@ -66,10 +73,11 @@ class Blobs:
 
     def keep(self, fd: int) -> tuple[str, int]:
         """Keeps all that a handle for reading holds, from its start; its SHA-256 and size. Durable after `settle`."""
+        self._unsettled = True
         data = os.pread(fd, CHUNK, 0)
         if len(data) < CHUNK:
             sha256 = hashlib.sha256(data).hexdigest()
-            if self.size(sha256) is None:
+            if not os.path.exists(self._place(sha256)):
                 self._write(sha256, data)
             return sha256, len(data)
         with open(os.dup(fd), "rb") as file:
@@ -85,12 +93,13 @@ class Blobs:
         return sha256, os.fstat(fd).st_size
 
     def settle(self) -> None:
-        """Makes durable what `keep` kept."""
-        self._sync()
+        """Makes durable what `keep` kept, if anything: a sync of a whole filesystem waits for what others write."""
+        if self._unsettled:
+            self._sync()
+            self._unsettled = False
 
     def _write(self, sha256: str, data: bytes) -> None:
-        assert hashlib.sha256(data).hexdigest() == sha256
-        path = self.path(sha256)
+        path = self._place(sha256)
         aside, fd = _beside(path)
         try:
             posix.write(fd, data)
@@ -114,7 +123,8 @@ class Incoming:
         self.size = 0
         self._path, self._sha256 = path, sha256
         self._hasher = hashlib.sha256()
-        self._aside, self._fd = _beside(path)
+        aside, self._fd = _beside(str(path))
+        self._aside = Path(aside)
 
     def write(self, data: bytes) -> None:
         """Takes the next bytes; raises UsageError "disk-full"."""
@@ -145,8 +155,15 @@ class Incoming:
         self._aside.unlink(missing_ok=True)
 
 
-def _beside(path: Path) -> tuple[Path, int]:
+def _beside(place: str) -> tuple[str, int]:
     """A new file beside the place of a blob, and a handle of it."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
-    return aside, os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    aside = f"{place}.{secrets.token_hex(4)}.new"
+    try:
+        return aside, _new(aside)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+        return aside, _new(aside)
+
+
+def _new(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

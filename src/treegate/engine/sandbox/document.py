@@ -84,7 +84,8 @@ class Writer:
                 count += 1
             file.write(b"\n]}\n")
             file.flush()
-            os.fsync(file.fileno())
+            if count:  # else it is nobody's plan
+                os.fsync(file.fileno())
         self._spool.close()
         return Captured(
             operations=count, findings=tuple(self._findings), changed=tuple(self._changed), changed_more=self._more

@@ -22,7 +22,7 @@ from treegate.engine.sandbox.engines import Bubblewrap, Container, Engine
 from treegate.engine.sandbox.keeping import Bounded
 from treegate.engine.sandbox.order import Captured, Ended, Exited, Failed, Order, Started
 from treegate.engine.sandbox.pump import Pump
-from treegate.engine.sandbox.view import Unfit
+from treegate.engine.sandbox.view import Unfit, make_folders
 from treegate.engine.sandbox.views import View, best
 from treegate.engine.sandbox.wire import Line, Prepare, Release, Run
 from treegate.errors import TreegateError
@@ -46,6 +46,7 @@ class Runner:
                 mounting.make_private()
             scratch.make(self._below, prepare.limits)
             self._held.callback(mounting.unmount, self._below, lazily=True)
+            make_folders(self._area, self._below)
         elif prepare.engine == "bwrap":
             userspace.enter(self._below, prepare.limits)
         try:

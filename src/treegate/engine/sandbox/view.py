@@ -45,6 +45,11 @@ class Unfit(Exception):
     """No view of this kind can be had here: why not, in words."""
 
 
+def make_folders(area: str, below: str) -> None:
+    """Makes the folders of a first case beforehand: a new filesystem takes some milliseconds for its first ones."""
+    _folders(area, below, "0")
+
+
 def overlays(cases: Sequence[Case], area: str, below: str) -> tuple[list[Layer], Owner]:
     """Mounts a view of each case, and tells who the command has to be to change it as its owner could.
 
@@ -62,8 +67,7 @@ def overlays(cases: Sequence[Case], area: str, below: str) -> tuple[list[Layer],
 
 
 def _overlay(case: Case, name: str, area: str, below: str) -> tuple[Layer, Owner]:
-    lower, seen = (_folder(area, kind, name) for kind in ("low", "seen"))
-    upper, work = (_folder(below, name, kind) for kind in ("upper", "work"))
+    lower, seen, upper, work = _folders(area, below, name)
     owner = _lower(case.folder, lower)
     facts = os.stat(lower)
     os.chown(upper, facts.st_uid, facts.st_gid)
@@ -89,6 +93,12 @@ def _lower(folder: str, target: str) -> Owner:
             mounting.attach(mounted, target)
     facts = os.stat(target)
     return Owner(facts.st_uid, facts.st_gid)
+
+
+def _folders(area: str, below: str, name: str) -> list[str]:
+    """The folders of a view: where its case is mounted, and it itself; its upper layer, and what goes with that."""
+    parts = ((area, "low", name), (area, "seen", name), (below, name, "upper"), (below, name, "work"))
+    return [_folder(*part) for part in parts]
 
 
 def _folder(*parts: str) -> str:
