@@ -24,7 +24,7 @@ TREEGATE = Path(sys.executable).parent / "treegate"
 LETTERS = 20_000
 PEOPLE = ("Harriet Smith", "Farrow & Lisle", "S. Lefèvre", "Jones Piano Movers", "The Court", "Müller & Söhne")
 
-SCRIPT = '''"""Files letters by what is in them: YEAR/FROM/DATE SUBJECT.txt; what holds the same as another is a duplicate."""
+SCRIPT = '''"""Files letters by what is in them: YEAR/FROM/DATE SUBJECT.txt; sets duplicates aside."""
 
 import argparse
 import hashlib

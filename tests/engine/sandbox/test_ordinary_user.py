@@ -70,8 +70,13 @@ def test_what_a_command_does_is_told_from_a_private_copy(place: Path):
     assert ran["view"] == ["copy"]
     assert ran["out"].split() == [str(ordinary.NOBODY)]
     assert ran["brief"] == [
-        "delete scans/2.txt", "mkdir new", "move a.txt -> old/a.txt", "move scans -> old", "replace b.txt", "symlink l",
-    ]  # fmt: skip
+        "delete scans/2.txt",
+        "mkdir new",
+        "move a.txt -> old/a.txt",
+        "move scans -> old",
+        "replace b.txt",
+        "symlink l",
+    ]
     assert (case / "a.txt").read_text() == "a.txt"
 
 
