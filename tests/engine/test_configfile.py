@@ -131,7 +131,7 @@ def test_the_workspace_itself_may_hold_the_cases(tmp_path: Path) -> None:
         ("policy.deletes = 1", "did you mean policy.limits.deletes?"),
         ("lockwait = '1s'", "did you mean lock_wait?"),
         ("[queues]", "queues: is not a key"),
-        ("sandbox.engine = 'docker'", "sandbox.engine: is not a key"),
+        ("sandbox.engin = 'docker'", "did you mean sandbox.engine?"),
         ("policy = 3", "is a section, [policy]"),
         ("[policy.limits.deletes]", "must be a whole number, 0 or more, not a section"),
         ("policy.limits.deletes.x = 1", "policy.limits.deletes.x: is not a key"),

@@ -228,7 +228,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "half.json": (b'{"version": 1, "oper', "not-json"),
     "latin1.json": (b'{"version": 1, "title": "M\xfcller", "operations": []}', "not-utf-8"),
     "text.json": (b"hello", "not-json"),
-    "script.sh": (b"rm -rf /\n", "scripts-not-taken"),
+    "script.sh": (b"rm -rf /\n", "drop-name"),
     "plan.yaml": (b"version: 1\n", "drop-name"),
 }
 

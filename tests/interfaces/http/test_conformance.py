@@ -40,26 +40,7 @@ ABSENT = {
     "take_up": "of who runs the jobs",
     **dict.fromkeys(
         (
-            "run",
-            "ask_sandbox",
-            "follow_sandbox",
-            "run_sandbox",
-            "sandbox",
-            "sandboxes",
-            "sandbox_events",
-            "sandbox_outcome",
-            "approve_sandbox",
-            "reject_sandbox",
-            "cancel_sandbox",
-            "sweep_sandboxes",
-        ),
-        "commands run where the workspace is",
-    ),
-    **dict.fromkeys(
-        (
             "attended",
-            "due_sandboxes",
-            "settle_scripts",
             "claims",
             "drops",
             "heed",

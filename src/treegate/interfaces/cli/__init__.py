@@ -30,7 +30,7 @@ COMMANDS: dict[str, Entry] = {
     "init": Entry(_SETUP, "setup", "init DIR", "make or adopt a workspace; touches no file"),
     "demo": Entry(_SETUP, "demo", "demo [DIR]", "a sample law office, and the loop told on it"),
     "completion": Entry(_SETUP, "completion", "completion SHELL", "let bash, zsh or fish complete all this"),
-    "new": Entry(_PLANS, "writing", "new CASE --edit|--csv F|--mv A B", "write a plan without writing JSON"),
+    "new": Entry(_PLANS, "writing", "new CASE --edit|--csv F|--mv", "write a plan without writing JSON"),
     "check": Entry(_PLANS, "plans", "check PLAN", "what a plan would do; stored nowhere"),
     "submit": Entry(_PLANS, "plans", "submit PLAN", "hand in a plan for approval"),
     "run": Entry(_PLANS, "sandboxing", "run CASE -- COMMAND", "sandboxed; its effects become a plan"),
@@ -76,7 +76,6 @@ plan; treegate shows exactly what would change; a person approves exactly that;
 treegate carries it out so that no crash loses a byte, and can take it back.
 
 Usage: treegate COMMAND [OPTIONS]
-
 New here? `treegate demo` builds a sample office and tells the whole loop on it.
 """
 

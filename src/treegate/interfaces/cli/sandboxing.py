@@ -29,7 +29,7 @@ MOST = 4 << 20  # bytes of output in the one JSON document
 @click.option("--direct", is_flag=True, help="Apply what it did as soon as it ends, where policy lets that be.")
 @click.option("--timeout", metavar="T", help='How long it may take, such as "5m"; sandbox.limits.time is the most.')
 @click.option("--reads", is_flag=True, help="The plan is stale, too, where others changed what it only read.")
-@common.here
+@common.options
 def run_command(
     case: str,
     command: tuple[str, ...],
@@ -165,7 +165,7 @@ class _Told:
         run = f" by {done.run}" if done.run else ""
         yield f"treegate: what it did is plan {done.plan}, which is {done.plan_state}{run}{waits}"
         if done.warnings:
-            yield f"treegate: {done.warnings} to know of before it is decided on, as `treegate show` has them"
+            yield f"treegate: {done.warnings} to know of before it is decided on, as `treegate show ID` has them"
         yield f"next: {_NEXT.get(done.plan_state, 'treegate show {plan}').format(plan=done.plan, run=done.run)}"
 
 
