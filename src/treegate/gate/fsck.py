@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from treegate.engine import audit, receipts, tablefile, vault
+from treegate.engine import audit, receipts, sandboxes, tablefile, vault
 from treegate.engine import projections as files
 from treegate.engine.probe import Finding
 from treegate.engine.projections import Found, Projection
@@ -17,8 +17,10 @@ from treegate.gate import auditing, health, intact, projections, reporting, stoc
 from treegate.gate.core import Core
 from treegate.gate.queue import shelving
 from treegate.gate.queue.folder import CHANNEL
+from treegate.gate.sandboxing import report
 from treegate.gate.undoing import note_rolled_back
 from treegate.model.actors import Action, Role
+from treegate.model.commands import OVER
 from treegate.model.lifecycle import UNFINISHED, State
 from treegate.model.names import visible
 
@@ -203,6 +205,8 @@ def _batches(core: Core, dry: bool) -> Iterator[tuple[str, Callable[[], Iterable
         yield f"plan {plan.id}", partial(_plan, core, plan.id, plan.id in dropped, dry)
     for run in core.store.runs():
         yield f"run {run.id}", partial(_brought, core, partial(projections.of_ended, core, run.id), dry)
+    for command in sandboxes.listed(core.store, OVER, limit=1 << 30):
+        yield f"the command {command.id}", partial(_brought, core, partial(report.due, core, command), dry)
     yield "plans that left a case", partial(_brought, core, partial(projections.strays, core), dry)
 
 

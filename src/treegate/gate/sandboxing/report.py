@@ -47,6 +47,12 @@ def of(core: Core, sandbox: Sandbox) -> Projection:
     return Projection(origins.places(core, sandbox), partial(text, core, sandbox))
 
 
+def due(core: Core, sandbox: Sandbox) -> Iterator[Projection]:
+    """The report, if what the command wrote is still kept."""
+    if sandbox.started_at is not None and (looking.folder(core, sandbox.id) / events.EVENTS).exists():
+        yield of(core, sandbox)
+
+
 def output(core: Core, sandbox: Sandbox) -> Iterator[bytes]:
     """What a command wrote, line by line as it came, each inert."""
     for line in written.lines(events.read(looking.folder(core, sandbox.id))):
