@@ -118,9 +118,9 @@ class Sandboxing(Face):
         """Ends a command that runs, or takes back one that does not yet."""
         return telling.told(self._core, deciding.cancel(self._core, sandbox, comment))
 
-    def sweep_sandboxes(self) -> None:
-        """Notes commands whose process died, and clears what is left of them."""
-        looking.sweep(self._core)
+    def sweep_sandboxes(self) -> list[str]:
+        """Notes commands whose process died, and clears what is left of them; what that was, in words."""
+        return looking.sweep(self._core)
 
     def settle_scripts(self) -> None:
         """Puts dropped scripts where they belong whose worker died."""

@@ -71,13 +71,16 @@ def clear(core: Core, id: str) -> None:
         leftovers.clear(str(folder(core, id) / SCRATCH))
 
 
-def sweep(core: Core) -> None:
+def sweep(core: Core) -> list[str]:
     """Notes commands whose process died, and clears what is left of them, and of those that ended long ago.
+
+    What runners left that were killed is told, in words.
 
     What a command wrote is kept as long as what runs take away: `vault.keep`.
     """
+    removed: list[str] = []
     with suppress(OSError):
-        leftovers.sweep(str(core.state / "sandboxes"))
+        removed = leftovers.sweep(str(core.state / "sandboxes"))
     for found in sandboxes.in_state(core.store, State.RUNNING):
         settled(core, found)
     standby.sweep(core.state / "sandboxes", core.state / "locks")
@@ -105,6 +108,7 @@ def _let_go(core: Core) -> None:
                 clear(core, found.id)
             if keep is not None and found.ended_at is not None and found.ended_at + keep <= core.clock():
                 _remove(path)
+    return removed
 
 
 def _remove(path: Path) -> None:
