@@ -131,8 +131,7 @@ def overlaid(cases: list[Case], area: Path, told: Story, gate: Gate) -> Iterator
     """Cases through overlays."""
     below = area / "below"
     below.mkdir()
-    time.sleep(0.008)
-    since = time.clock_gettime_ns(_COARSE)
+    since = next_tick()
     layers, owner = view.overlays(cases, str(area), str(below))
     # Where all files count as opened, whatever has the content of one is told as a copy of it.
     opened = [files(case.folder) if told.copies else frozenset[bytes]() for case in cases]
@@ -162,6 +161,14 @@ def copied(cases: list[Case], area: Path, told: Story, gate: Gate) -> Iterator[V
         folders = {case.name: copy.folder(case) for case in cases}
         run_among(told.script, folders, area, owner)
         yield Viewed(folders, [CopyCapture(copy, gate.core.blobs)])
+
+
+def next_tick() -> int:
+    """When the clock that dates changes moved on, so that what was done before is dated before."""
+    before = now = time.clock_gettime_ns(_COARSE)
+    while now == before:
+        now = time.clock_gettime_ns(_COARSE)
+    return now
 
 
 def run_among(program: Program, folders: dict[str, str], area: Path, owner: tuple[int, ...] | None) -> None:
