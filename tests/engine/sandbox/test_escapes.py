@@ -578,6 +578,20 @@ def test_a_full_disk_is_said_before_the_command_begins(
         subprocess.run(["umount", str(small)], check=True)
 
 
+def test_a_full_disk_of_ours_is_said_and_takes_nothing_away(bench: Bench):
+    """What the command wrote has its room; what is to be kept of it may have none, and then nothing is told of it."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(bench.blobs)], check=True)
+    try:
+        ran = bench.sh("head -c 8000000 /dev/urandom > big; head -c 8000 /dev/urandom > small")
+        assert ran.exited.status == 0
+        assert "room" in ran.failed.message or "space" in ran.failed.message
+        assert ran.failed.code in ("disk-full", "sandbox-failed")
+        assert not [path for path in bench.blobs.rglob("*.new")]
+    finally:
+        subprocess.run(["umount", str(bench.blobs)], check=True)
+    assert leftovers(bench.place) == []
+
+
 def test_root_without_the_privilege_is_refused_clearly(bench: Bench):
     """Whoever could not see the marks of an overlay runs nothing on one, and does not guess."""
     code = f"""
