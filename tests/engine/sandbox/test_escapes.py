@@ -20,7 +20,7 @@ from tests.engine.sandbox import escapes, ordinary
 from tests.engine.sandbox.conftest import Bench, Ran, leftovers
 
 from treegate.engine.sandbox import session
-from treegate.engine.sandbox.order import SANDBOX_USER, Captured, Ended, EngineName, Limits, Output
+from treegate.engine.sandbox.order import SANDBOX_USER, Captured, Ended, EngineName, Exited, Limits, Output
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: what nobody may do anyway would prove nothing")
 
@@ -290,6 +290,23 @@ def test_endless_output_ends_the_command(scene: Scene):
     assert (ran.exited.ended, ran.exited.cut) == (Ended.OUTPUT, True)
     assert len(ran.out) + len(ran.err) == MIB
     assert ran.exited.seconds < 20
+
+
+def test_a_command_that_nobody_listens_to_is_ended_in_time(scene: Scene):
+    """Its time passes, whether or not treegate takes what the runner has to say."""
+    mark = f"unheard-{secrets.token_hex(8)}"
+    other = {"engine": scene.engine, "image": scene.image, "id": f"sb_{secrets.token_hex(8)}"}
+    command = ("sh", "-c", "cat /dev/zero & sleep 300", mark)
+    limits = Limits(seconds=2, output=1 << 30, written=16 * MIB, entries=1000)
+    with session.start(scene.bench.order(*command, limits=limits, **other)) as under_way:
+        until = time.monotonic() + 30
+        while not running(mark):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        time.sleep(5)
+        assert running(mark) == []
+        (exited,) = (frame for frame in under_way if isinstance(frame, Exited))
+    assert exited.ended is Ended.TIME
 
 
 DEAF = """
@@ -576,6 +593,20 @@ def test_a_full_disk_is_said_before_the_command_begins(
         assert leftovers(bench.place)[1:] == []
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_full_disk_of_ours_is_said_and_takes_nothing_away(bench: Bench):
+    """What the command wrote has its room; what is to be kept of it may have none, and then nothing is told of it."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(bench.blobs)], check=True)
+    try:
+        ran = bench.sh("head -c 8000000 /dev/urandom > big; head -c 8000 /dev/urandom > small")
+        assert ran.exited.status == 0
+        assert "room" in ran.failed.message or "space" in ran.failed.message
+        assert ran.failed.code in ("disk-full", "sandbox-failed")
+        assert not list(bench.blobs.rglob("*.new"))
+    finally:
+        subprocess.run(["umount", str(bench.blobs)], check=True)
+    assert leftovers(bench.place) == []
 
 
 def test_root_without_the_privilege_is_refused_clearly(bench: Bench):

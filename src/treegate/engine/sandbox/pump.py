@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
@@ -70,6 +71,15 @@ class Pump:
 
     def run(self) -> None:
         """Pumps until the command has ended, and all that holds its pipes. Raises EOFError once nobody listens."""
+        # Whoever does not take what we send holds us up, and yet the command is not to go on beyond its time.
+        signal.signal(signal.SIGALRM, lambda *_: self._child.kill())
+        signal.setitimer(signal.ITIMER_REAL, max(self._deadline - time.monotonic(), 0.0) + _LOOK)
+        try:
+            self._run()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _run(self) -> None:
         for stream, fd in (("stdout", self._child.stdout), ("stderr", self._child.stderr)):
             os.set_blocking(fd, False)
             self._selector.register(fd, selectors.EVENT_READ, stream)
