@@ -32,6 +32,11 @@ PLAN = {
         {"op": "rename", "path": "notes.txt", "name": "Notes on the hearing.txt"},
     ],
 }
+TOOL = """import pathlib
+root = pathlib.Path("/case")
+print(*sorted(str(path.relative_to(root)) for path in root.rglob("scan*.pdf")), sep="\\n")
+(root / "scans.txt").write_text("3 scans\\n")
+"""
 MENDED = PLAN | {"title": "Sort the scans of March, and only those", "operations": PLAN["operations"][:1]}
 
 
@@ -76,6 +81,10 @@ def office() -> Iterator[tuple[TestClient, dict[str, str]]]:
         for number in range(1, 4):
             (case / f"scan{number}.pdf").write_bytes(b"%PDF-1.4\n" * number)
         (case / "notes.txt").write_text("The hearing is on the 14th.\n")
+        tools = root / "Tools"
+        tools.mkdir()
+        (tools / "list_scans.py").write_text(TOOL)
+        environ["TREEGATE_SANDBOX_APPROVE_COMMAND"] = "true"
         Gate.init(root, environ=environ).close()
         with Gate.open(root, environ) as gate:
             tokens = {role: gate.create_token(name, Role(role))[1] for name, role in PEOPLE.items()}
@@ -91,6 +100,7 @@ def told(ask: Scribe) -> None:
     proposed(ask)
     decided(ask)
     carried_out(ask)
+    sandboxed(ask)
     besides(ask)
 
 
@@ -198,6 +208,28 @@ def kept(ask: Scribe) -> None:
     ask("restore", "operator", "POST /vault/restore", {"run": run, "entries": [entry]})
     ask("prune", "operator", "POST /vault/prune", {"dry": True})
     ask("history", "author", "GET /history?path=Smith-v-Jones/notes.txt")
+
+
+def sandboxed(ask: Scribe) -> None:
+    """Commands are asked for, turned down, taken back, allowed, and run."""
+    words = {"cases": ["Smith-v-Jones"], "command": ["python3", "/tools/list_scans.py", "--root", "/case"]}
+    made = ask("ask-sandbox", "author", "POST /sandboxes", words | {"timeout": 30})
+    body = {"digest": made["digest"], "comment": "Ask for one case at a time."}
+    ask("reject-sandbox", "reviewer", f"POST /sandboxes/{made['id']}/reject", body)
+    made = ask("ask-sandbox", "author", "POST /sandboxes", words | {"timeout": 40})
+    ask("cancel-sandbox", "author", f"POST /sandboxes/{made['id']}/cancel", {"comment": "not needed any more"})
+    made = ask("ask-sandbox", "author", "POST /sandboxes", words | {"timeout": 60})
+    body = {"digest": made["digest"], "comment": "It only reads."}
+    ask("approve-sandbox", "reviewer", f"POST /sandboxes/{made['id']}/approve", body)
+    ask("run-sandbox", "author", f"POST /sandboxes/{made['id']}/run")
+    for operation, path in (
+        ("sandbox-events", "/events"),
+        ("sandbox", ""),
+        ("sandbox-outcome", "/outcome"),
+        ("sandbox-log", "/log"),
+    ):
+        ask(operation, "author", f"GET /sandboxes/{made['id']}{path}")
+    ask("sandboxes", "reviewer", "GET /sandboxes")
 
 
 def besides(ask: Scribe) -> None:

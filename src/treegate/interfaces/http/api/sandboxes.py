@@ -29,7 +29,7 @@ ASKS = (400, 404, 409)
 Texts = Annotated[list[Text], Meta(max_length=10_000)]
 
 
-class Wanted(Taken, frozen=True, kw_only=True):
+class ToRun(Taken, frozen=True, kw_only=True):
     """A command, word by word, and the cases that it sees."""
 
     cases: Annotated[list[Text], Meta(min_length=1, max_length=1000, description="One, at /case; or several.")]
@@ -54,14 +54,14 @@ class Sandboxes(msgspec.Struct, frozen=True):
 
 @router.post(
     "/sandboxes",
-    **documented(repeats=True, takes=Wanted, gives=Command, status=201, refuses=ASKS, headers=("Location",)),
+    **documented(repeats=True, takes=ToRun, gives=Command, status=201, refuses=ASKS, headers=("Location",)),
 )
 async def ask_sandbox(request: Request, who: Who, service: TheService) -> Response:
     """Asks for a command to be run on a view of its cases.
 
     It runs as soon as there is a place, or, where policy asks for that, once somebody has approved its digest.
     """
-    asked = await answers.taken(request, Wanted)
+    asked = await answers.taken(request, ToRun)
     cases, command, tools = ([untagged(one) for one in words] for words in (asked.cases, asked.command, asked.tools))
     how = {"engine": asked.engine, "direct": asked.direct, "timeout": asked.timeout, "reads": asked.reads}
     made = await service.crew.call(who, "ask_sandbox", cases, command, tools, **how)
