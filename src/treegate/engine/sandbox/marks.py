@@ -67,6 +67,11 @@ def attributes(path: bytes, names: list[str]) -> dict[str, bytes]:
     return {name: os.getxattr(path, name, follow_symlinks=False) for name in own}
 
 
+def has_others(names: list[str]) -> bool:
+    """Whether there are any such."""
+    return not all(name.startswith(_OTHERS) for name in names)
+
+
 def handle(folder: int, name: bytes) -> bytes | None:
     """The same of an entry as it lies on its filesystem; None where that gives no handles."""
     try:

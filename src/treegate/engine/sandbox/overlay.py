@@ -88,15 +88,14 @@ class OverlayCapture:
                 if _is_whiteout(facts):
                     self._vacate(low, _joined(folder.path, name))
                     continue
-                at = marks.reach(fd, name)
-                found = Found(_joined(folder.path, name), low, facts, marks.names(at), at)
+                found = self._found(marks.reach(fd, name), _joined(folder.path, name), low, facts, folder.home)
                 if st.S_ISDIR(facts.st_mode):
                     home = self._home_of_folder(found, folder.home)
                     below.append(_Folder(found.path, home))
                     self._homes[found.path] = home
                     yield from self._at(found, home)
                 else:
-                    yield from self._leaf(found, folder.home)
+                    yield from self._leaf(found)
         todo.extend(reversed(below))
 
     def _home_of_folder(self, found: Found, above: bytes | None) -> bytes | None:
@@ -108,16 +107,21 @@ class OverlayCapture:
         was = None if found.low is None else self._lower.stat(found.low)
         return found.low if was is not None and st.S_ISDIR(was.st_mode) else None
 
-    def _leaf(self, found: Found, above: bytes | None) -> Iterator[Difference]:
+    def _found(self, at: bytes, path: bytes, low: bytes | None, facts: os.stat_result, above: bytes | None) -> Found:
+        """An entry with all that its marks say, put together once: there may be very many."""
+        names, below, origin = marks.names(at), None, None
+        if st.S_ISREG(facts.st_mode) and marks.has_lower_content(names):
+            redirect = marks.redirect(at, names)
+            below = low if redirect is None else _redirected(redirect, above)
+        elif not st.S_ISDIR(facts.st_mode):
+            origin = marks.origin(at, names)
+        return Found(path, low, facts, names, at, below, origin)
+
+    def _leaf(self, found: Found) -> Iterator[Difference]:
         if not (st.S_ISREG(found.facts.st_mode) or found.is_link):
             yield findings.special(self._tell.path(found.path), found.facts.st_mode)
             self._vacate(found.low, found.path)
             return
-        if not found.is_link and marks.has_lower_content(found.names):
-            redirect = marks.redirect(found.at, found.names)
-            found = found._replace(below=found.low if redirect is None else _redirected(redirect, above))
-        else:
-            found = found._replace(origin=marks.origin(found.at, found.names))
         if found.facts.st_nlink > 1:
             self._groups.setdefault(found.facts.st_ino, []).append(found._replace(at=b""))
         else:

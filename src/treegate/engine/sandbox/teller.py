@@ -92,9 +92,7 @@ class Teller:
     # -- entries that were there
 
     def _kept(self, found: Found, home: bytes, was: os.stat_result, same: bool) -> Iterator[Difference]:
-        entry = self._bare(found)._replace(
-            home=self.path(home), was_mode=st.S_IMODE(was.st_mode), was_mtime=was.st_mtime_ns
-        )
+        entry = self._bare(found, self.path(home), was)
         alone = was.st_nlink == 1 or found.kind is Kind.DIR
         if not same or (not alone and entry.differs(moved=False)):
             entry = self._with_content(found, entry)
@@ -122,10 +120,10 @@ class Teller:
 
     def _attributes(self, found: Found, home: bytes) -> Iterator[Difference]:
         """What cannot be told: attributes other than those of the entry before."""
+        if found.below is not None and not marks.has_others(found.names):
+            return  # what shows a file's content has its attributes, unless all were taken away
         with self._reaching(found) as at:
             mine = marks.attributes(at, found.names)
-        if not mine and found.below is not None:
-            return  # what shows a file's content has its attributes, unless all were taken away
         if mine != self._lower.attributes(home):
             yield findings.attributes(self.path(found.path))
 
@@ -143,9 +141,11 @@ class Teller:
     def _stir(self, found: Found) -> None:
         self.stirred.add(found.path.rpartition(b"/")[0])
 
-    def _bare(self, found: Found) -> Entry:
+    def _bare(self, found: Found, home: str = "", was: os.stat_result | None = None) -> Entry:
         facts = found.facts
-        return Entry(self.path(found.path), found.kind, st.S_IMODE(facts.st_mode), facts.st_mtime_ns)
+        mode, mtime = (0, 0) if was is None else (st.S_IMODE(was.st_mode), was.st_mtime_ns)
+        path = self.path(found.path)
+        return Entry(path, found.kind, st.S_IMODE(facts.st_mode), facts.st_mtime_ns, home, mode, mtime)
 
     def _with_content(self, found: Found, entry: Entry) -> Entry:
         """An entry with what it holds; a file's content is kept."""
