@@ -86,6 +86,7 @@ def sweep(core: Core) -> list[str]:
     standby.sweep(core.state / "sandboxes", core.state / "locks")
     if _is_time(core):
         _let_go(core)
+    return removed
 
 
 def _is_time(core: Core) -> bool:
@@ -108,7 +109,6 @@ def _let_go(core: Core) -> None:
                 clear(core, found.id)
             if keep is not None and found.ended_at is not None and found.ended_at + keep <= core.clock():
                 _remove(path)
-    return removed
 
 
 def _remove(path: Path) -> None:
