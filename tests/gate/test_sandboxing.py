@@ -173,6 +173,27 @@ def test_a_log_that_cannot_be_written_fails_nothing(lab: Office):
     assert sh(lab.gate, "touch x").done.plan is not None
 
 
+def test_names_of_any_bytes_are_told_and_done(lab: Office):
+    """In findings, in what others changed, and on the command line; a case with such a name is refused beforehand."""
+    odd = os.fsdecode(b"z\xff")
+    lab.put(f"Smith/{odd}", "one")
+    events = []
+    for event in lab.gate.run("Smith", ["sh", "-c", 'mkfifo p"$1"; echo go; sleep 1; echo x > "$1"', "sh", odd]):
+        events.append(event)
+        if isinstance(event.what, Output):
+            lab.put(f"Smith/{odd}", "theirs", mtime=time.time_ns())
+    done = events[-1].what
+    assert (done.plan_state, lab.gate.sandbox(done.id).words[-1].raw) == ("stale", "z%FF")
+    problems = lab.gate.show(done.plan).preview.problems
+    assert {one.code for one in problems} >= {"sandbox-special-file", "sandbox-changed"}
+    assert list(lab.open().sandbox_events(done.id))[-1] == events[-1]
+    lab.path(os.fsdecode(b"c\xff")).mkdir()
+    lab.reopen()
+    with pytest.raises(PlanError) as caught:
+        sh(lab.gate, "true", os.fsdecode(b"c\xff"))
+    assert caught.value.code == "case-not-utf8"
+
+
 # --- limits and endings -----------------------------------------------------------------------------------------
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from treegate.engine.sandbox.order import EngineName, Frame, Limits, Order
 
-_LENGTH = struct.Struct("=I")
+_LENGTH = struct.Struct("=I?")  # and whether its texts are spelled byte by byte
 _MOST = 64 << 20  # bytes of one message
 
 
@@ -55,24 +56,30 @@ class Line:
 
     def send(self, message: Frame | Word) -> None:
         """Sends one message."""
-        data = _encode(message)
-        self._end.sendall(_LENGTH.pack(len(data)) + data)
+        try:
+            data, spelled = _encode(message), False
+        except UnicodeEncodeError:  # a name that is not UTF-8
+            data, spelled = _encode(_each_text(msgspec.to_builtins(message, builtin_types=(bytes,)), _spelled)), True
+        self._end.sendall(_LENGTH.pack(len(data), spelled) + data)
 
     def frame(self) -> Frame:
         """The next that a runner tells."""
-        found: Frame = self._next(_frame)
+        found: Frame = self._next(_frame, Frame)
         return found
 
     def word(self) -> Word:
         """The next that a runner is told."""
-        found: Word = self._next(_word)
+        found: Word = self._next(_word, Word)
         return found
 
-    def _next(self, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
-        (length,) = _LENGTH.unpack(self._take(_LENGTH.size))
+    def _next(self, decoder: msgspec.msgpack.Decoder[Any], kind: Any) -> Any:
+        length, spelled = _LENGTH.unpack(self._take(_LENGTH.size))
         if length > _MOST:
             raise EOFError("what comes is no message")
-        return decoder.decode(self._take(length))
+        data = self._take(length)
+        if not spelled:
+            return decoder.decode(data)
+        return msgspec.convert(_each_text(msgspec.msgpack.decode(data), _as_meant), kind)
 
     def _take(self, count: int) -> bytes:
         while len(self._come) < count:
@@ -87,3 +94,21 @@ class Line:
     def close(self) -> None:
         """Hangs up."""
         self._end.close()
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """The same with each of its texts changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: _each_text(inner, change) for key, inner in value.items()}
+    return [_each_text(inner, change) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _spelled(text: str) -> str:
+    """A text whose bytes need not be UTF-8 as one that is: a character for each byte."""
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def _as_meant(text: str) -> str:
+    return text.encode("latin-1").decode("utf-8", "surrogateescape")

@@ -16,6 +16,7 @@ from treegate.gate.core import Core
 from treegate.model import commands
 from treegate.model.actors import Action
 from treegate.model.commands import Refusal, State, Tool
+from treegate.model.effects import check_case
 from treegate.model.names import visible
 
 ENGINES = ("auto", "bwrap", "docker")
@@ -139,6 +140,7 @@ def _check_cases(core: Core, cases: Sequence[str]) -> None:
     core.actor.require(Action.PROPOSE, cases)
     for case in cases:
         core.check_case(case)
+        check_case(case)
     if len(set(cases)) < len(cases):
         raise UsageError("a case is named twice", code="case-twice", hint="name each once")
 
