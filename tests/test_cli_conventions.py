@@ -165,7 +165,7 @@ def test_every_option_is_explained_or_explains_itself(words: str):
 
 @pytest.mark.parametrize("words", LEAVES)
 def test_usage_errors_are_one_json_document_too(words: str, capfd: pytest.CaptureFixture[str]):
-    """An unknown option with --json gives status 2 and a document on stdout; of `run`, whose 2 is a command's, 125."""
+    """An unknown option with --json gives a document and status 2; 125 of `run`, whose 2 is a command's."""
     status = failures.SANDBOX_FAILED if words == "run" else 2
     assert failures.guarded(cli, [*words.split(), "--nonsense", "--json"]) == status
     ended = Ended(2, *capfd.readouterr())
