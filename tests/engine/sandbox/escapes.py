@@ -303,3 +303,14 @@ print(read("/case/file"))
         "{{{user}}}\nb'changed'",
     ),
 }  # fmt: skip
+
+FORKS = """
+pids = []
+try:
+    while True:
+        pid = os.fork()
+        if not pid: time.sleep(60)
+        pids.append(pid)
+except OSError as error:
+    print(len(pids), error.errno == errno.EAGAIN)
+"""

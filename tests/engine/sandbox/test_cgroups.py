@@ -191,9 +191,10 @@ def test_makers_in_another_namespace_are_left_alone(group: Group):
     """Whether they live, nobody here can tell."""
     name = os.path.basename(os.path.dirname(group.entrances()[0]))
     assert cgroups._maker_lives(name)
-    pid, started, namespace = name.rpartition(".")[2].split("-")
-    assert cgroups._maker_lives(f"test.{pid}-{int(started) + 1}-{int(namespace) + 1}")
-    assert not cgroups._maker_lives(f"test.{pid}-{int(started) + 1}-{namespace}")
+    _, namespace, maker = name.split(".")
+    pid, started = maker.split("-")
+    assert cgroups._maker_lives(f"test.{int(namespace) + 1}.{pid}-{int(started) + 1}")
+    assert not cgroups._maker_lives(f"test.{namespace}.{pid}-{int(started) + 1}")
 
 
 FILES = {

@@ -259,15 +259,16 @@ def _names(path: str) -> list[str]:
 
 
 def _maker(pid: int) -> str:
-    """What names a process of this machine once for all: its number, when it started, and its namespace."""
-    return f"{pid}-{_started(pid)}-{_namespace()}"
+    """What names a process of this machine once for all: its namespace, its number there, and when it started."""
+    return f"{_namespace()}.{pid}-{_started(pid)}"
 
 
 def _maker_lives(name: str) -> bool:
     """Whether a maker lives, or may live: whether there is a process in another namespace, nobody here can tell."""
-    pid, _, rest = name.rpartition(".")[2].partition("-")
-    started, _, namespace = rest.partition("-")
-    return namespace != _namespace() or (pid.isdecimal() and _started(int(pid)) == started)
+    rest, _, maker = name.rpartition(".")
+    pid, _, started = maker.partition("-")
+    elsewhere = rest.rpartition(".")[2] != _namespace()
+    return elsewhere or (pid.isdecimal() and _started(int(pid)) == started)
 
 
 def _namespace() -> str:
