@@ -23,8 +23,8 @@ _END = 20.0  # seconds in which a runner lets everything go
 class Ready:
     """A runner started beforehand, for a command that is yet to come."""
 
-    def __init__(self, engine: EngineName, scratch: str, limits: Limits) -> None:
-        self.engine, self.scratch, self.limits = engine, scratch, limits
+    def __init__(self, engine: EngineName, scratch: str, limits: Limits, *, elsewhere: bool = False) -> None:
+        self.engine, self.scratch, self.limits, self.elsewhere = engine, scratch, limits, elsewhere
         ours, its = socket.socketpair()
         with its:
             self.process = subprocess.Popen(
@@ -37,12 +37,13 @@ class Ready:
                 cwd="/",
             )
         self.line = Line(ours)
-        self.line.send(Prepare(engine=engine, scratch=scratch, limits=limits))
+        self.line.send(Prepare(engine=engine, scratch=scratch, limits=limits, elsewhere=elsewhere))
 
     def fits(self, order: Order) -> bool:
         """Whether what was done beforehand is what a command needs; how long it may take matters only later."""
         limits = structs.replace(order.limits, seconds=self.limits.seconds)
-        return (self.engine, self.limits) == (order.engine, limits) and self.process.poll() is None
+        same = (self.engine, self.limits, self.elsewhere) == (order.engine, limits, order.elsewhere)
+        return same and self.process.poll() is None
 
     def close(self) -> None:
         """Lets the runner go, with all that it holds, and clears its folder away."""
@@ -100,10 +101,13 @@ class Session:
             self._ready.line.send(word)
 
 
-def make_ready(engine: EngineName, scratch: str, limits: Limits) -> Ready:
-    """Starts a runner beforehand; `scratch` is an own folder on a local disk, which is made, and goes with it."""
+def make_ready(engine: EngineName, scratch: str, limits: Limits, *, elsewhere: bool = False) -> Ready:
+    """Starts a runner beforehand; `scratch` is an own folder on a local disk, which is made, and goes with it.
+
+    `elsewhere` as the order's: views are made by the Docker daemon.
+    """
     os.makedirs(scratch, mode=0o700, exist_ok=True)
-    return Ready(engine, scratch, limits)
+    return Ready(engine, scratch, limits, elsewhere=elsewhere)
 
 
 def start(order: Order, ready: Ready | None = None) -> Session:
@@ -112,4 +116,4 @@ def start(order: Order, ready: Ready | None = None) -> Session:
         return Session(structs.replace(order, scratch=ready.scratch), ready)
     if ready is not None:
         ready.close()
-    return Session(order, make_ready(order.engine, order.scratch, order.limits))
+    return Session(order, make_ready(order.engine, order.scratch, order.limits, elsewhere=order.elsewhere))

@@ -20,6 +20,7 @@ class Prepare(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     engine: EngineName
     scratch: str
     limits: Limits = Limits()
+    elsewhere: bool = False  # views are made by the Docker daemon, for what is mounted here it does not see
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, tag=True):
