@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from typing import Any
@@ -84,6 +85,11 @@ class Line:
         taken = bytes(self._come[:count])
         del self._come[:count]
         return taken
+
+    def hang_up(self) -> None:
+        """Lets the other end, and whoever waits here, meet the end of it; `close` is still to come."""
+        with contextlib.suppress(OSError):
+            self._end.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Hangs up."""
