@@ -251,7 +251,8 @@ def _mount(one: Mount) -> Any:
     """A mount as the daemon takes it; nothing that is mounted below it comes along."""
     if one.volume:
         return docker.types.Mount(one.inside, one.source, type="volume", read_only=one.read_only, no_copy=True)
-    made = docker.types.Mount(one.inside, one.source, type="bind", read_only=one.read_only, propagation="rprivate")
+    spread = "rslave" if one.inner else "rprivate"  # the daemon insists on it for what is its own
+    made = docker.types.Mount(one.inside, one.source, type="bind", read_only=one.read_only, propagation=spread)
     made["BindOptions"]["NonRecursive"] = True
     return made
 

@@ -36,6 +36,7 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
     inside: str
     read_only: bool = True
     volume: bool = False
+    inner: bool = False  # a folder inside a volume, by where the daemon has it
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +116,11 @@ class Hand:
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    @property
+    def control(self) -> int:
+        """The handle by which a helper of ours is spoken to (`Spec.asked`)."""
+        return self._control.fileno()
 
     def go(self, spec: Spec) -> None:
         """Has a container made and the command run in it; what becomes of that is told."""

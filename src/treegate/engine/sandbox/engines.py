@@ -92,9 +92,6 @@ class Container:
 
     def begin(self, order: Order, view: View) -> None:
         """Has the command run."""
-        accounts = _accounts(self._area, view.user)
-        self._note = leftovers.note(self._area, order.id)
-        seen = [*shown(order, view), *(Shown(f"{accounts}/{name}", f"/etc/{name}") for name in ("passwd", "group"))]
         self._hand.go(
             docker.Spec(
                 name=f"treegate-{order.id}-{secrets.token_hex(4)}",
@@ -102,15 +99,28 @@ class Container:
                 command=order.command,
                 user=f"{view.user.uid}:{view.user.gid}",
                 folder="/case" if len(order.cases) == 1 else "/cases",
-                mounts=tuple(
-                    docker.Mount(source=one.here, inside=one.there, read_only=not one.writable) for one in seen
-                ),
+                mounts=self._mounts(order, view),
                 environment={key: value for key, value in bubblewrap.environment().items() if key != "PATH"},
                 labels={docker.SANDBOX_LABEL: order.id, docker.STATE_LABEL: leftovers.above(self._area)},
                 limits=order.limits,
                 seccomp=seccomp.docker_profile(),
             )
         )
+
+    def _mounts(self, order: Order, view: View) -> tuple[docker.Mount, ...]:
+        if order.elsewhere:
+            return self._of_daemon(view)
+        self._note = leftovers.note(self._area, order.id)
+        accounts = _accounts(self._area, view.user)
+        seen = [*shown(order, view), *(Shown(f"{accounts}/{name}", f"/etc/{name}") for name in ("passwd", "group"))]
+        return tuple(docker.Mount(source=one.here, inside=one.there, read_only=not one.writable) for one in seen)
+
+    def _of_daemon(self, view: View) -> tuple[docker.Mount, ...]:
+        from treegate.engine.sandbox.daemonview import DaemonView
+
+        assert isinstance(view, DaemonView)
+        view.when_full(self.child.kill)
+        return view.mounts()
 
     def out_of_memory(self) -> bool:
         """Whether some of it was killed for want of memory."""

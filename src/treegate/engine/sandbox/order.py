@@ -56,6 +56,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
     reason: str = ""
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the Docker daemon finds the workspace at another place, and nothing of what is mounted here."""
+        return self.engine == "docker" and bool(self.host_workspace[1])
+
 
 class Ended(StrEnum):
     """Why a command ended."""

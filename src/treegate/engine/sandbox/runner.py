@@ -40,7 +40,7 @@ class Runner:
         self._held = ExitStack()
         os.makedirs(self._below, mode=0o711, exist_ok=True)
         self._held.enter_context(leftovers.held(self._area))
-        if os.geteuid() == 0:
+        if os.geteuid() == 0 and not prepare.elsewhere:
             if prepare.engine == "bwrap":
                 mounting.unshare(mounting.NEW_MOUNTS)
                 mounting.make_private()
@@ -58,7 +58,7 @@ class Runner:
     def run(self, order: Order) -> None:
         """Runs the command, and tells what it did. Raises EOFError once nobody listens."""
         engine = self._engine
-        view = self._held.enter_context(closing(best(order.cases, order.view, self._area, self._below, order.limits)))
+        view = self._held.enter_context(closing(self._view(order)))
         since = time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
         began = time.monotonic()
         self._line.send(Started(order.engine, view.name, (*view.warnings, *engine.weaker)))
@@ -70,6 +70,13 @@ class Runner:
             ended = Ended.MEMORY
         self._line.send(Exited(status, ended, time.monotonic() - began, pump.cut))
         self._line.send(self._captured(order, view, since))
+
+    def _view(self, order: Order) -> View:
+        if order.elsewhere:
+            from treegate.engine.sandbox.daemonview import DaemonView
+
+            return DaemonView(order, self._area)
+        return best(order.cases, order.view, self._area, self._below, order.limits)
 
     def _captured(self, order: Order, view: View, since: int) -> Captured:
         began = time.monotonic()

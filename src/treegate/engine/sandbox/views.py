@@ -14,6 +14,7 @@ from treegate.engine.sandbox.difference import Difference, Keeper
 from treegate.engine.sandbox.opened import Opened
 from treegate.engine.sandbox.order import SANDBOX_USER, Case, Limits, ViewName
 from treegate.engine.sandbox.overlay import OverlayCapture
+from treegate.engine.sandbox.pump import Watched
 from treegate.engine.sandbox.recognition import CopyCapture
 from treegate.engine.sandbox.view import Owner, Unfit
 
@@ -29,7 +30,7 @@ class View(Protocol):
         """Where a case is seen, here."""
         ...
 
-    def watched(self) -> Sequence[Opened]:
+    def watched(self) -> Sequence[Watched]:
         """What is to be taken from while the command runs."""
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from collections.abc import Callable
@@ -21,6 +22,7 @@ class Prepare(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     engine: EngineName
     scratch: str
     limits: Limits = Limits()
+    elsewhere: bool = False  # views are made by the Docker daemon, for what is mounted here it does not see
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -90,6 +92,11 @@ class Line:
         taken = bytes(self._come[:count])
         del self._come[:count]
         return taken
+
+    def hang_up(self) -> None:
+        """Lets the other end, and whoever waits here, meet the end of it; `close` is still to come."""
+        with contextlib.suppress(OSError):
+            self._end.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Hangs up."""

@@ -29,7 +29,7 @@ def order_of(core: Core, found: Sandbox, folder: Path) -> Order:
         id=found.id,
         command=found.command,
         cases=tuple(_case(core, case) for case in found.cases),
-        engine=abilities.engine(found.engine, found.image),
+        engine="docker" if config.helper else abilities.engine(found.engine, found.image),
         scratch=str(scratch),
         blobs=str(core.state / "blobs"),
         document=str(folder / DOCUMENT),

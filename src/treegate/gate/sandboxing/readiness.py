@@ -32,7 +32,7 @@ def lent(core: Core) -> Iterator[Ready | None]:
 
 def _fill(core: Core) -> None:
     config = core.config.sandbox
-    if core.standby is not None:
+    if core.standby is not None and not config.helper:
         with suppress(UsageError):  # no engine works: whoever runs a command is told
             core.standby.fill(abilities.engine(config.engine, config.image), config.limits.of_order())
 

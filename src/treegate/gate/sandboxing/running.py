@@ -126,7 +126,7 @@ class _Run:
         config = core.config.sandbox
         asking.refuse(commands.refusal(found.command, found.seen_tools, config.interpreters, config.tools))
         order = ordering.order_of(core, found, self._folder)
-        begun = session.start(order, self._ready)
+        begun = session.start(order, self._ready, config.helper)
         threading.Thread(target=self._watch, args=(begun,), daemon=True).start()
         return begun
 

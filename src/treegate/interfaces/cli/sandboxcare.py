@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from pathlib import Path
+
 import click
 
 from treegate.errors import UsageError
@@ -51,3 +54,26 @@ def sweep(workspace: str | None, state: str | None, as_json: bool) -> None:
         return
     for line in done or ["nothing was left of any"]:
         common.say(line)
+
+
+@sandbox_command.command("helper")
+@click.option("--socket", "path", required=True, metavar="PATH", help="Where it listens; sandbox.helper names it.")
+@common.here
+def helper(path: str, workspace: str | None, state: str | None, as_json: bool) -> None:
+    """Hold Docker's socket for a service that must not have it, and run its commands; Ctrl-C ends it.
+
+    It takes cases by name, and no path, image or limit but those of its own configuration. It runs as the service's
+    user, in the group that may use Docker.
+    """
+    from treegate.engine.sandbox.helper import Helper, Known
+    from treegate.engine.workspace import find
+    from treegate.gate import Gate
+
+    environ = common.environ(state)
+    with Gate.open(Path(workspace) if workspace else find(Path.cwd(), environ), environ) as gate:
+        core = gate.core
+        serving = Helper(Known(core.workspace, core.state, core.config.sandbox), path)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: serving.close())
+        common.emit({"socket": path}) if as_json else common.say(f"commands are taken at {path} (Ctrl-C ends it)")
+        serving.serve()
