@@ -150,3 +150,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # whoever waits for this end need not wait until all modules are taken apart
