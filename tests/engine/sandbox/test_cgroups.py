@@ -50,6 +50,13 @@ def test_memory_is_bounded_and_the_kill_is_told(group: Group):
     assert group.out_of_memory()
 
 
+def test_of_a_group_that_somebody_took_away_no_kill_is_told():
+    group = Group.make("taken", Limits())
+    needs(group, "memory")
+    group.remove()
+    assert not group.out_of_memory()
+
+
 TEN = """
 import os, time
 for _ in range(10):

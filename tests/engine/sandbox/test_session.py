@@ -328,3 +328,16 @@ def test_no_way_leads_from_a_view_to_the_case_itself(bench: Bench):
                     os.rename(f"{lower}/a.txt", f"{lower}/b.txt")
                 under_way.cancel()
     assert (bench.case / "a.txt").read_text() == "a"
+
+
+def test_a_capture_that_nobody_waits_for_ends(bench: Bench):
+    """Whoever asked for the command is gone while what it did is read: the runner goes, too, and writes no plan."""
+    script = "for n in $(seq 6000); do echo $n > $n; done"
+    order = bench.order("sh", "-c", script)
+    ready = session.make_ready(order.engine, order.scratch, order.limits)
+    with session.start(order, ready) as under_way:
+        for frame in under_way:
+            if isinstance(frame, Exited):
+                break
+    assert ready.process.returncode == 0  # by itself
+    assert not Path(order.document).exists()

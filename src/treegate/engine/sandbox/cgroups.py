@@ -159,7 +159,10 @@ class Group:
         folder = self._by_controller.get("memory")
         if folder is None:
             return False
-        told = folder.read("memory.events" if folder.unified else "memory.oom_control")
+        try:
+            told = folder.read("memory.events" if folder.unified else "memory.oom_control")
+        except FileNotFoundError:  # somebody took the group away, who can do that only once it is empty
+            return False
         return any(line.startswith("oom_kill ") and line.split()[1] != "0" for line in told.splitlines())
 
     def remove(self) -> None:

@@ -8,15 +8,18 @@ ends the command and itself. It has one thread, which the command is tied to: no
 from __future__ import annotations
 
 import os
+import select
 import socket
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from treegate.engine.blobs import Blobs
 from treegate.engine.sandbox import leftovers, mounting, scratch, userspace
+from treegate.engine.sandbox.difference import Difference
 from treegate.engine.sandbox.document import Writer
 from treegate.engine.sandbox.engines import Bubblewrap, Container, Engine
 from treegate.engine.sandbox.keeping import Bounded
@@ -28,6 +31,7 @@ from treegate.engine.sandbox.wire import Line, Prepare, Release, Run
 from treegate.errors import TreegateError
 
 _CLOCK_REALTIME_COARSE = 5  # linux/time.h: the clock that dates changes of files
+_LOOK = 64  # differences that are told between two looks whether anybody still waits for them
 
 
 class Runner:
@@ -82,11 +86,21 @@ class Runner:
         began = time.monotonic()
         blobs = Blobs(Path(order.blobs))
         writer = Writer(order.cases[0].name if len(order.cases) == 1 else "", self._area)
-        writer.take(view.capture(Bounded(blobs, order.limits), since, reads=order.reads))
+        writer.take(self._while_wanted(view.capture(Bounded(blobs, order.limits), since, reads=order.reads)))
         blobs.settle()
         captured = writer.write(order.document, order.title, order.reason)
         captured.seconds = time.monotonic() - began
         return captured
+
+    def _while_wanted(self, found: Iterator[Difference]) -> Iterator[Difference]:
+        """Passes on what is found for as long as somebody waits for it. Raises EOFError once nobody does."""
+        for number, difference in enumerate(found):
+            if number % _LOOK == 0 and self._is_released():
+                raise EOFError
+            yield difference
+
+    def _is_released(self) -> bool:
+        return bool(select.select([self._line], [], [], 0)[0]) and isinstance(self._line.word(), Release)
 
     def close(self) -> None:
         """Ends what still runs, and lets everything go: first the command, then what it saw."""
@@ -143,3 +157,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # whoever waits for this end need not wait until all modules are taken apart
