@@ -30,9 +30,7 @@ def state_of(service: Any, who: Headers, id: str) -> str:
     return str(service.get(f"/sandboxes/{id}", headers=who).json()["state"])
 
 
-def test_a_killed_service_loses_what_ran_and_runs_what_waited(
-    office: Path, environ: dict[str, str], author: Headers
-):
+def test_a_killed_service_loses_what_ran_and_runs_what_waited(office: Path, environ: dict[str, str], author: Headers):
     """kill -9 of the service and its workers: nothing of the command goes on, the case is as it was; told as lost.
 
     What was asked for and not begun is begun by the next one.
