@@ -1,4 +1,4 @@
-"""The service stopped, killed and started again while commands run, wait, or are to run; nothing of it stays behind."""
+"""The service stopped, killed and started again while commands run, wait, or are to run; nothing stays behind."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ def without_docker(image: str) -> Lacking:
 def _without_image(image: str, status: int) -> Lacking:
     if status == _NOT_FOUND:
         text = f"the daemon has no image {visible(image)} (sandbox.image)"
-        return Lacking(text, "treegate sandbox build-image --from-host makes one, without a registry")
+        return Lacking(text, "make one without a registry: treegate sandbox build-image --from-host")
     return Lacking() if status == _OK else Lacking(f"asked for its image, it answers with status {status}")
 
 

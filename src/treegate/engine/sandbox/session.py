@@ -80,7 +80,7 @@ def _called(path: str) -> Line:
     except OSError as error:
         connection.close()
         text = f"the helper that has Docker does not answer at {path}: {error.strerror or error}"
-        hint = "start `treegate sandbox helper --socket` with it, as the user of the service"
+        hint = "start the sandbox helper on that socket, as the user of the service"
         raise UsageError(text, code="helper-absent", hint=hint, next="treegate doctor") from None
     return Line(connection)
 
@@ -91,7 +91,11 @@ class Session:
     def __init__(self, order: Order, ready: Ready) -> None:
         self._ready = ready
         self._sending = threading.Lock()
-        self._tell(Run(order=order))
+        try:
+            self._tell(Run(order=order))
+        except BaseException:
+            ready.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

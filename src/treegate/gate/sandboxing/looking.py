@@ -19,7 +19,7 @@ from treegate.model.actors import Action
 from treegate.model.commands import OVER, State
 
 SCRATCH = "scratch"  # in the folder of a command: what does not outlast its run
-_HOUR = 3600.0  # seconds
+_SWEPT, _HOUR = "sandboxes-swept", 3600.0  # seconds
 _SHORTEST, _LONGEST = 0.01, 0.25  # seconds between two looks for more
 
 
@@ -71,12 +71,11 @@ def clear(core: Core, id: str) -> None:
         leftovers.clear(str(folder(core, id) / SCRATCH))
 
 
-def sweep(core: Core) -> list[str]:
+def sweep(core: Core, *, at_leisure: bool = True) -> list[str]:
     """Notes commands whose process died, and clears what is left of them, and of those that ended long ago.
 
-    What runners left that were killed is told, in words.
-
-    What a command wrote is kept as long as what runs take away: `vault.keep`.
+    What runners left that were killed is told, in words. What a command wrote is kept as long as what runs take away
+    (`vault.keep`); all that is kept is looked through `at_leisure`, or once an hour.
     """
     removed: list[str] = []
     with suppress(OSError):
@@ -84,18 +83,16 @@ def sweep(core: Core) -> list[str]:
     for found in sandboxes.in_state(core.store, State.RUNNING):
         settled(core, found)
     standby.sweep(core.state / "sandboxes", core.state / "locks")
-    if _is_time(core):
+    if at_leisure or _is_time(core.state / _SWEPT):
         _let_go(core)
     return removed
 
 
-def _is_time(core: Core) -> bool:
-    """Whether it is a while ago that somebody looked through all that is kept."""
-    stamp = core.state / "sandboxes" / "swept"
+def _is_time(stamp: Path) -> bool:
+    """Whether it is a while ago that somebody looked through all that is kept; noted as done now."""
     with suppress(OSError):
         if stamp.exists() and stamp.stat().st_mtime + _HOUR > time.time():
             return False
-        stamp.parent.mkdir(mode=0o700, exist_ok=True)
         stamp.touch(mode=0o600)
     return True
 

@@ -35,7 +35,7 @@ def carry_out(core: Core, id: str) -> Iterator[Event]:
     asker.progress, asker.cancelled = core.progress, core.cancelled
     with passing_lock(core.state / "locks", id), _place(core), readiness.lent(core) as ready:
         if ready is None:  # else whoever keeps runners ready sweeps, and nobody waits for it
-            looking.sweep(core)
+            looking.sweep(core, at_leisure=False)
         found = _begun(asker, id)
         run = _Run(asker, found, ready)
         try:
