@@ -14,6 +14,10 @@ import pytest
 Headers = dict[str, str]
 PATIENCE = 60  # seconds
 
+SMALL = {  # sandboxes that are made quickly
+    "TREEGATE_SANDBOX_LIMITS_WRITTEN": "32 MiB",
+    "TREEGATE_SANDBOX_LIMITS_ENTRIES": "4000",
+}
 runnable = pytest.mark.skipif(
     shutil.which("bwrap") is None or os.geteuid() != 0, reason="bubblewrap, started by root, is what these run on"
 )

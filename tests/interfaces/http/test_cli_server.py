@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TextIO
 from unittest import mock
 
 import pytest
+from commandwork import SMALL, runnable
 from test_service_killed import Serving
 
 from treegate.gate import Gate
@@ -23,7 +24,7 @@ from treegate.interfaces.cli import COMMANDS, cli, completing, failures
 from treegate.model.actors import Role
 
 ROLES = ("author", "reviewer", "operator", "admin")
-HERE = {"init", "demo", "completion", "serve", "worker", "schema"}  # what makes no sense from afar
+HERE = {"init", "demo", "completion", "serve", "worker", "schema", "sandbox"}  # what makes no sense from afar
 PLAN = [
     {"op": "move", "match": "scan[1-4].pdf", "to": "Scans/"},
     {"op": "replace", "path": "notes.txt", "content": "call the court today\n"},
@@ -31,13 +32,14 @@ PLAN = [
 ]
 # What is never the same twice: ids, digests, keys and signatures, times, durations, the door.
 PARTS = (
-    (r"\b(pl|run|ws|st|tok)_[0-9a-z]{8,16}\b", r"\1_ID"),
+    (r"\b(pl|run|ws|st|tok|sb)_[0-9a-z]{8,16}\b", r"\1_ID"),
     (r"\btg_[0-9A-Za-z_-]+", "tg_TOKEN"),
     (r"\b[0-9a-f]{64}\b", "DIGEST"),
     (r"\b[0-9a-f]{12}\b", "DIGEST"),
     (r"ed25519:[A-Za-z0-9+/=]+", "KEY"),
     (r"\b1[0-9]{12}\b", "MS"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC", "TIME"),
+    (r"\b\d{8}T\d{6}\.\d{3}Z", "STAMP"),
     (r"\d{4}-\d\d-\d\d by age", "DAY by age"),
     (r'"seconds":[0-9.e-]+', '"seconds":S'),
     (r"\d+(\.\d+)? (ms|s)\b", "S"),
@@ -62,6 +64,7 @@ class Shell:
         self.root, self.away = folder / "office", folder / "elsewhere"
         self.away.mkdir(parents=True)
         self._environ = {"TREEGATE_STATE": str(folder / "state"), "PATH": os.environ["PATH"], "COLUMNS": "100"}
+        self._environ |= SMALL
         self._environ["TREEGATE_SERVICE_PORT"] = "0"  # which `serve --port 0` sets, and `config show` tells
         for case in ("Smith", "Jones"):
             (self.root / "projects" / case).mkdir(parents=True)
@@ -263,6 +266,33 @@ def test_every_command_on_a_workspace_takes_a_server(far: Shell):
         for one in getattr(command, "commands", {"": command}).values():
             takes = any("--server" in param.opts for param in one.params)
             assert takes == (name not in HERE), (name, one.name)
+
+
+def commands(shell: Shell) -> Iterator[tuple[str, Ended]]:
+    """What an office types about commands in sandboxes."""
+    sorting = ["run", "Smith", "--timeout", "20s", "--", "sh", "-c", "echo sorted; mv scan0.pdf first.pdf; exit 3"]
+    for who, args in (
+        ("author", sorting),
+        ("author", ["run", "Smith", "--", "sh", "-c", "echo only read; echo so >&2"]),
+        ("author", ["run", "Smith", "--", "cat", "/etc/passwd"]),
+        ("author", ["run", "Smiht", "--", "sh"]),
+        ("reviewer", ["list", "--sandboxes"]),
+        ("author", ["run", "sb_nowhere"]),
+    ):
+        yield f"{who}: {args}", shell.run(who, *args)
+    made = json.loads(shell.run("author", "run", "Jones", "--json", "--", "sh", "-c", "rm scan1.pdf").out)
+    assert (made["status"], made["plan_state"]) == (0, "pending")
+    yield "show", shell.run("reviewer", "show", made["id"])
+    yield "show the plan", shell.run("reviewer", "show", made["plan"])
+
+
+@runnable
+def test_commands_run_alike_near_and_far(near: Shell, far: Shell):
+    """The same output on the same stream, the same status: the command's own, 125 where treegate failed."""
+    for (line, ours), (_, theirs) in zip(commands(near), commands(far), strict=True):
+        for name in ("out", "err"):
+            assert plain(getattr(ours, name), near) == plain(getattr(theirs, name), far), line
+        assert ours.status == theirs.status, (line, ours, theirs)
 
 
 def test_a_server_that_is_not_there(near: Shell):

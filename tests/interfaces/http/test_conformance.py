@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commandwork import SMALL, runnable
 from test_service_killed import Serving
 
 import treegate
 from treegate.client import Client
 from treegate.gate import Gate
+from treegate.gate.sandboxing.events import Captured, Exited, Finished, Output, Started
 from treegate.gate.writing import Pair
 from treegate.model.actors import Role
+from treegate.model.commands import CommandState
+from treegate.model.effects import untagged
 from treegate.model.lifecycle import State
 from treegate.model.names import visible
 from treegate.model.worksheet import sheet
@@ -116,6 +120,14 @@ ABSENT = {
         "of the pages",
     ),
 }
+
+
+@pytest.fixture
+def small(environ: dict[str, str]) -> None:
+    """Sandboxes that are made quickly."""
+    environ |= SMALL
+
+
 ROLES = ("author", "reviewer", "operator", "admin")
 Door = Callable[[str], Any]
 
@@ -358,6 +370,80 @@ def test_a_run_is_proved_by_content(door: Door):
     reviewer.approve(made.id, made.digest)
     operator.resume("Smith")
     assert reviewer.apply(made.id, verify=True).state == "applied"
+
+
+@pytest.fixture
+def careful(environ: dict[str, str]) -> None:
+    """A person has to approve each command."""
+    environ["TREEGATE_SANDBOX_APPROVE_COMMAND"] = "true"
+
+
+@runnable
+def test_a_command_runs_and_is_told_alike(small: None, door: Door):
+    """Byte by byte what it wrote, how it ended, the plan that it became; told again from any event on."""
+    author, reviewer = door("author"), door("reviewer")
+    script = r"printf 'caf\351'; echo no >&2; mv scan0.pdf a.pdf; exit 4"
+    events = list(author.run("Smith", ["sh", "-c", script], timeout=30))
+    assert [type(one.what) for one in events if not isinstance(one.what, Output)] == [
+        *(Started, Exited, Captured, Finished)
+    ]
+    written = {one.what.stream: one.what.data for one in events if isinstance(one.what, Output)}
+    assert written == {"stdout": b"caf\xe9", "stderr": b"no\n"}
+    done = events[-1].what
+    assert (done.status, done.plan_state, done.logs[0][:28]) == (4, "pending", "Reports/Smith/mutation_logs/")
+    assert list(reviewer.sandbox_events(done.id)) == events
+    assert list(reviewer.sandbox_events(done.id[:8], 2)) == events[2:]
+    assert reviewer.sandbox_outcome(done.id) == done
+    found = reviewer.sandbox(done.id)
+    assert (found.plan, found.state, found.limits.seconds) == (done.plan, "ended", 30)
+    assert (reviewer.sandboxes(), reviewer.sandboxes([CommandState.RUNNING])) == ([found], [])
+    assert reviewer.sandboxes((), "Jones") == reviewer.sandboxes(cursor=found.seq) == []
+    assert b"err| no\n" in reviewer.sandbox_log(done.id)
+    assert author.cancel_sandbox(done.id).state == "ended"
+    assert reviewer.show(done.plan).preview.origin.sandbox == done.id
+
+
+@runnable
+def test_a_command_that_has_to_be_approved_waits(small: None, careful: None, door: Door):
+    """Waiting, with what to type; turned down by its digest, or approved and then run by whoever asked."""
+    author, reviewer = door("author"), door("reviewer")
+    with pytest.raises(treegate.Waiting) as waiting:
+        author.run("Smith", ["sh", "-c", "echo hi"])
+    (found,) = reviewer.status().commands
+    assert (waiting.value.code, waiting.value.next) == ("command-waits", f"treegate approve {found.id}")
+    with pytest.raises(treegate.Stale):
+        reviewer.approve_sandbox(found.id, "0" * 64)
+    with pytest.raises(treegate.Denied):
+        author.approve_sandbox(found.id, found.digest)
+    assert reviewer.approve_sandbox(found.id, found.digest[:12], "fine").decided_by == "reviewer"
+    (*_, last) = author.follow_sandbox(found.id)
+    assert (last.what.status, last.what.plan) == (0, None)
+    other = author.ask_sandbox("Smith", ["sh", "-c", "echo ho"])
+    assert reviewer.reject_sandbox(other.id, other.digest, "not today").state == "rejected"
+    with pytest.raises(treegate.Rejected):
+        author.ask_sandbox(["Smith"], ["sh", "-c", "echo ho"])
+
+
+@runnable
+def test_whoever_stops_a_command_keeps_what_it_did(small: None, door: Door):
+    """By `watch`, as Ctrl-C does: it is ended, captured, and told to the end."""
+    author, seen = door("author"), list[Any]()
+    author.watch(lambda done, total: None, lambda: bool(seen))
+    for event in author.run("Smith", ["sh", "-c", "touch new; echo begun; sleep 600"]):
+        if isinstance(event.what, Output):
+            seen.append(event)
+    assert (event.what.why, event.what.plan_state) == ("cancelled", "pending")
+
+
+@runnable
+def test_a_command_of_names_that_are_not_utf8(small: None, door: Door, office: Path):
+    """A word of a command is the bytes that it is; so is what it wrote, and the name of what it made."""
+    name = os.fsdecode(b"caf\xe9.txt")
+    author = door("author")
+    events = list(author.run("Smith", ["sh", "-c", 'touch "$1"; echo "$1"', "sh", name]))
+    assert b"".join(one.what.data for one in events if isinstance(one.what, Output)) == b"caf\xe9.txt\n"
+    (effect,) = author.effects(events[-1].what.plan)
+    assert untagged(effect.path) == f"Smith/{name}"
 
 
 def test_plans_are_written_without_json(door: Door):

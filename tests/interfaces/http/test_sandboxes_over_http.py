@@ -9,11 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commandwork import PATIENCE, Headers, asked, output, runnable, told
+from commandwork import PATIENCE, SMALL, Headers, asked, output, runnable, told
 from conftest import bearer
 from fastapi.testclient import TestClient
 
 pytestmark = runnable
+
+
+@pytest.fixture(autouse=True)
+def small(environ: dict[str, str]) -> None:
+    """Sandboxes that are made quickly."""
+    environ |= SMALL
 
 
 @pytest.fixture
@@ -25,7 +31,7 @@ def careful(environ: dict[str, str]) -> None:
 def test_what_a_command_writes_is_streamed_and_what_it_did_is_a_plan(
     service: TestClient, office: Path, author: Headers, reviewer: Headers
 ):
-    """201 and where it is; then its output as it came, how it ended, and the plan; no file was touched."""
+    """201; then its output as it came, how it ended, and the plan; no file of the case was touched."""
     made = asked(service, author, "sh", "-c", "echo out; echo err >&2; mv scan0.pdf first.pdf; exit 3")
     assert (made["state"], made["line"][:5], made["cases"]) == ("approved", "sh -c", ["Smith"])
     events = told(service, reviewer, made["id"])

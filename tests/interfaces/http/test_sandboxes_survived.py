@@ -1,4 +1,4 @@
-"""The service stopped, killed and started again while commands run, wait, or are to run; nothing stays behind."""
+"""The service stopped, killed, started again while commands run, wait, or are to run; nothing of it stays behind."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from commandwork import PATIENCE, Headers, asked, at, output, runnable, runners_of, told
+import pytest
+from commandwork import PATIENCE, SMALL, Headers, asked, at, output, runnable, runners_of, told
 from test_service_killed import Serving
 
 from treegate.gate import Gate
 
 pytestmark = runnable
+
+
+@pytest.fixture(autouse=True)
+def small(environ: dict[str, str]) -> None:
+    """Sandboxes that are made quickly."""
+    environ |= SMALL
 
 
 def until(true: Callable[[], Any]) -> None:
