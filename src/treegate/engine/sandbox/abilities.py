@@ -106,6 +106,8 @@ def findings(found: Abilities, wanted: str = "auto") -> Iterator[Finding]:
     taken = found.engine if wanted == "auto" else wanted
     if taken is not None and not lacking[taken]:
         yield _best(found, taken)
+        if _is_dockers(taken):
+            return
         if found.overlay:
             yield Finding("note", f"there is no copy-on-write view: {found.overlay.why}", found.overlay.hint)
         yield from found.weaker
@@ -114,8 +116,13 @@ def findings(found: Abilities, wanted: str = "auto") -> Iterator[Finding]:
 def _best(found: Abilities, taken: str) -> Finding:
     other, lacking = ("bwrap", found.bubblewrap) if taken == "docker" else ("docker", found.docker)
     also = "" if lacking else f"; {_NAMES[other]} works, too"
-    seen = "a copy-on-write view" if found.view == "overlay" else "a private copy"
+    seen = "a copy-on-write view" if found.view == "overlay" or _is_dockers(taken) else "a private copy"
     return Finding("note", f"commands run with {_NAMES[taken]}, on {seen} of their case{also}", "")
+
+
+def _is_dockers(taken: str) -> bool:
+    """Whether the daemon makes the views, and keeps all limits: it is root, and whoever asks it is not."""
+    return taken == "docker" and os.geteuid() != 0
 
 
 _NAMES = {"docker": "Docker", "bwrap": "bubblewrap"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Literal
 
@@ -51,6 +52,16 @@ class Sandbox(msgspec.Struct, frozen=True, kw_only=True):
     host_workspace: str = ""
     helper: str = ""
     limits: Limits = Limits()
+
+    def known_to_docker(self, workspace: str) -> tuple[str, str]:
+        """A workspace, and what the Docker daemon knows it as where it makes the views; two empty words elsewhere.
+
+        It makes them where it would not see ours: treegate is in a container, or not root, which alone mounts views
+        for all of a machine.
+        """
+        if self.host_workspace:
+            return workspace, self.host_workspace
+        return ("", "") if os.geteuid() == 0 else (workspace, workspace)
 
 
 def _program(item: str) -> None:

@@ -90,7 +90,7 @@ class Helper:
             raise _refused("it begins with something else than what to prepare")
         limits = _bounded(prepare.limits, self._known.config)
         scratch = self._folder / secrets.token_hex(8) / "scratch"
-        elsewhere = bool(self._known.config.host_workspace)
+        elsewhere = bool(self._known.config.known_to_docker("here")[1])
         ready = session.make_ready("docker", str(scratch), limits, elsewhere=elsewhere)
         try:
             run = line.word()
@@ -136,7 +136,6 @@ def checked(order: Order, known: Known, ready: Ready) -> Order:
     if order.view not in ("", "overlay", "copy"):
         raise _refused("it names a view that there is not")
     folder = known.state / "sandboxes" / order.id
-    host = (str(known.workspace.root), config.host_workspace) if config.host_workspace else ("", "")
     return Order(
         id=order.id,
         command=order.command,
@@ -150,7 +149,7 @@ def checked(order: Order, known: Known, ready: Ready) -> Order:
         tools=_tools(folder / "scratch", Path(ready.scratch)) if order.tools else "",
         limits=_bounded(order.limits, config),
         reads=order.reads,
-        host_workspace=host,
+        host_workspace=config.known_to_docker(os.path.realpath(known.workspace.root)),
         title=order.title,
         reason=order.reason,
     )

@@ -42,7 +42,7 @@ class Standby:
                 ready.close()
                 self._let_go(Path(ready.scratch).parent)
 
-    def fill(self, engine: EngineName, limits: Limits) -> None:
+    def fill(self, engine: EngineName, limits: Limits, *, elsewhere: bool = False) -> None:
         """Has a runner ready for such commands; where none can be had, the next command has to begin without."""
         if self._ready is not None:
             return
@@ -50,7 +50,7 @@ class Standby:
         with contextlib.suppress(OSError, Busy):
             self._held.enter_context(passing_lock(self._locks, place.name))
             place.mkdir(mode=0o700, parents=True)
-            self._ready = session.make_ready(engine, str(place / _SCRATCH), limits)
+            self._ready = session.make_ready(engine, str(place / _SCRATCH), limits, elsewhere=elsewhere)
 
     def _let_go(self, place: Path) -> None:
         with contextlib.suppress(OSError):

@@ -24,7 +24,6 @@ def order_of(core: Core, found: Sandbox, folder: Path) -> Order:
     scratch = folder / SCRATCH
     scratch.mkdir(mode=0o700)
     tools = _tools(core, found, folder / SCRATCH / "tools")
-    host = (str(core.workspace.root), config.host_workspace) if config.host_workspace else ("", "")
     return Order(
         id=found.id,
         command=found.command,
@@ -37,7 +36,7 @@ def order_of(core: Core, found: Sandbox, folder: Path) -> Order:
         tools=tools,
         limits=found.may_use,
         reads=found.reads,
-        host_workspace=host,
+        host_workspace=config.known_to_docker(os.path.realpath(core.workspace.root)),
         title=commands.title_of(found.command),
         reason=f"Run in a sandbox as {found.id}",
     )

@@ -34,7 +34,9 @@ def _fill(core: Core) -> None:
     config = core.config.sandbox
     if core.standby is not None and not config.helper:
         with suppress(UsageError):  # no engine works: whoever runs a command is told
-            core.standby.fill(abilities.engine(config.engine, config.image), config.limits.of_order())
+            engine = abilities.engine(config.engine, config.image)
+            elsewhere = engine == "docker" and bool(config.known_to_docker("here")[1])
+            core.standby.fill(engine, config.limits.of_order(), elsewhere=elsewhere)
 
 
 def wanted(core: Core) -> bool:
