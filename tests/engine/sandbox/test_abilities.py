@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.engine.sandbox import ordinary
 
 from treegate.engine.sandbox import abilities, cgroups, trial, view
 from treegate.engine.sandbox.abilities import Abilities, Lacking
@@ -20,7 +21,6 @@ from treegate.errors import UsageError
 
 needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="needs bubblewrap (bwrap)")
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: an overlay is root's only")
-NOBODY = 65_534
 
 
 @pytest.fixture(autouse=True)
@@ -118,17 +118,10 @@ def test_a_socket_that_others_may_use_is_not_taken_for_an_absent_daemon(tmp_path
     Daemon(tmp_path, {"/_ping": 200})
     os.chmod(tmp_path / "docker.sock", 0o600)
     os.chmod(tmp_path, 0o755)
-    code = "from treegate.engine.sandbox import abilities\nprint(abilities.without_docker('x'))"
-    env = {"DOCKER_HOST": f"unix://{tmp_path}/docker.sock"}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        user=NOBODY,
-        group=NOBODY,
-        extra_groups=(),
-        env=env,
-    )
+    for above in tmp_path.parents:
+        above.chmod(above.stat().st_mode | 0o011)
+    code = "import os, sys\nos.environ['DOCKER_HOST'] = sys.argv[1]\nfrom treegate.engine.sandbox import abilities\n"
+    done = ordinary.run(f"{code}print(abilities.without_docker('x'))", f"unix://{tmp_path}/docker.sock")
     assert "may not be used by this user" in done.stdout, done.stderr
     assert "as good as root" in done.stdout
 
