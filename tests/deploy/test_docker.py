@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 import tomllib
 import urllib.error
@@ -25,6 +26,7 @@ DOCKER = TOP / "deploy/docker"
 LOCKS = [DOCKER / "service.lock", DOCKER / "build.lock"]
 COMPOSE = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
 UID = 1234
+SANDBOX_IMAGE = "treegate-test-sandbox"
 PATIENCE = 60  # seconds
 pytestmark = pytest.mark.timeout(1800)  # making an image takes minutes on a slow disk
 
@@ -63,7 +65,7 @@ def test_what_is_installed_is_all_that_the_units_and_the_image_start():
         re.split(r"[^a-z0-9-]", one)[0]
         for one in (
             *project["dependencies"],
-            *(one for extra in ("service", "queue", "slack") for one in extras[extra]),
+            *(one for extra in ("service", "queue", "sandbox", "slack") for one in extras[extra]),
         )
     ]
     pinned = {one.partition("==")[0].partition("[")[0] for one in rows(DOCKER / "service.lock")}
@@ -100,7 +102,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
     )
     for lock in LOCKS:
         ran(*pip, "-r", str(lock))
-    ran("tar", "-C", str(where), "--append", "-f", str(made), "./opt/wheels")
+    with tarfile.open(made, "a") as archive:  # tar(1) goes on in the old format, which has no long names
+        archive.add(wheels, "./opt/wheels")
     ran(
         "docker",
         "import",
@@ -113,6 +116,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
     return "treegate-test-base"
 
 
+def docker_socket() -> str:
+    return os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
+
+
 class Sidecar:
     """The service as the compose file runs it, beside a workspace on the host."""
 
@@ -123,6 +130,8 @@ class Sidecar:
         self.environ = {
             "TREEGATE_BASE": base, "TREEGATE_WORKSPACE": str(workspace), "TREEGATE_UID": str(UID),
             "TREEGATE_PORT": str(self.port), "COMPOSE_PROJECT_NAME": f"treegate-test-{os.getpid()}",
+            "TREEGATE_DOCKER_SOCKET": docker_socket(), "TREEGATE_SANDBOX_IMAGE": SANDBOX_IMAGE,
+            "TREEGATE_DOCKER_GID": str(os.stat(docker_socket()).st_gid),
         }  # fmt: skip
 
     def compose(self, *arguments: str) -> str:
@@ -132,8 +141,8 @@ class Sidecar:
         """A command typed in the container, and the JSON that it prints."""
         return json.loads(self.compose("exec", "-T", "treegate", "treegate", *arguments, "--json"))
 
-    def docker(self, *arguments: str) -> str:
-        return ran("docker", *arguments, self.compose("ps", "-q", "treegate").strip())
+    def docker(self, *arguments: str, service: str = "treegate") -> str:
+        return ran("docker", *arguments, self.compose("ps", "-q", service).strip())
 
     def ask(self, path: str, token: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -243,3 +252,40 @@ def test_pictures_are_drawn_in_the_container(sidecar: Sidecar):
     """The process that draws is sealed there too."""
     code = "from treegate.engine import confine; print(confine.seal())"
     assert sidecar.compose("exec", "-T", "treegate", "/opt/treegate/bin/python", "-c", code).strip() == "True"
+
+
+@pytest.fixture(scope="module")
+def commands(sidecar: Sidecar) -> Iterator[Sidecar]:
+    """The same, with an image for commands, made of this machine's Python."""
+    from treegate.engine.sandbox import images
+
+    images.build_from_host(SANDBOX_IMAGE)
+    poll(lambda: "helper.sock" in sidecar.compose("exec", "-T", "treegate", "ls", "/run/treegate"))
+    yield sidecar
+    subprocess.run(["docker", "rmi", "--force", SANDBOX_IMAGE], capture_output=True)
+
+
+def test_a_command_runs_in_a_sandbox_although_the_service_cannot_reach_docker(commands: Sidecar):
+    """Its view is the daemon's, on the host's own folder; what it did waits as a plan, and nothing of it is left."""
+    case = Path(commands.environ["TREEGATE_WORKSPACE"]) / "projects/Smith"
+    (case / "letter.txt").write_text("dear")
+    os.chown(case / "letter.txt", UID, UID)
+    script = "id -u; cat letter.txt; mv letter.txt renamed.txt; echo more > new.txt"
+    exec_ = ("exec", "-T", "treegate", "treegate", "run", "Smith", "--json", "--", "sh", "-c", script)
+    told = json.loads(commands.compose(*exec_))
+    assert (told["stdout"], told["status"], told["operations"]) == (f"{UID}\ndear", 0, 2)
+    assert (case / "letter.txt").read_text() == "dear"
+    assert not (case / "new.txt").exists()
+    listed = ran("docker", "ps", "--all", "--quiet", "--filter", "label=treegate.sandbox")
+    volumes = ran("docker", "volume", "ls", "--quiet", "--filter", "label=treegate.sandbox")
+    assert (listed, volumes) == ("", "")
+
+
+def test_docker_is_within_reach_of_the_helper_alone(commands: Sidecar):
+    """The web process has no such socket; who has it has no network, no capability, and no writable workspace."""
+    tried = "import os; print(os.path.exists('/var/run/docker.sock'), os.access('/mnt/workspace', os.W_OK))"
+    for service, found in (("treegate", "False True"), ("sandbox", "True False")):
+        assert commands.compose("exec", "-T", service, "python3", "-c", tried).strip() == found
+    [held] = json.loads(commands.docker("inspect", service="sandbox"))
+    assert held["HostConfig"]["NetworkMode"] == "none"
+    assert held["HostConfig"]["CapDrop"] == ["ALL"]
