@@ -7,6 +7,7 @@ input ends, or on SIGTERM, it ends the container. Its own exit status is the com
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -18,7 +19,7 @@ import msgspec
 
 from treegate.engine.sandbox import daemon as sdk
 from treegate.engine.sandbox.docker import LENGTH, Cleared, Done, Spec, Started, Told, Undone
-from treegate.errors import TreegateError
+from treegate.errors import TreegateError, UsageError
 
 _HEAD, _STDERR = 8, 2  # a frame of the daemon: one byte that says which stream, three empty ones, its length
 _PIECE = 1 << 16
@@ -49,8 +50,9 @@ class Holder:
             return done.status
         finally:
             self._finished.set()
-            self._docker.remove(self._spec.name)
-            tell(self._status, Cleared())
+            with contextlib.suppress(TreegateError):  # what stays is for a sweep, and what happened is told
+                self._docker.remove(self._spec.name)
+                tell(self._status, Cleared())
 
     def _begin(self, name: str, image: str) -> None:
         if self._called_off.is_set():
@@ -59,7 +61,11 @@ class Holder:
         tell(self._status, Started(image))
 
     def _done(self, name: str) -> Done:
-        status = self._docker.wait(name)
+        try:
+            status = self._docker.wait(name)
+        except TreegateError as error:
+            text = f"Docker went away while the command ran: {error.message}"
+            raise UsageError(text, code="docker-lost", hint="run the command again once Docker is back") from None
         return Done(status, status != 0 and self._docker.out_of_memory(name))
 
     def _watch(self) -> None:
