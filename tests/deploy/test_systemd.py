@@ -72,7 +72,7 @@ def test_the_mount_is_that_of_the_workspace(unit: Path):
 def test_no_unit_is_hardened_less_than_another(unit: Path):
     """What is taken away from the service is taken away from the worker."""
     differ = {"Description", "After", "Wants", "Type", "ExecStart", "Restart", "RestartSec", "WantedBy"}
-    differ |= {"StartLimitIntervalSec"}
+    differ |= {"StartLimitIntervalSec", "Requires", "SupplementaryGroups", "RuntimeDirectory", "RuntimeDirectoryMode"}
     first, other = (
         {key: value for key, value in settings(one).items() if key not in differ} for one in (SERVICE, unit)
     )

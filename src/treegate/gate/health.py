@@ -52,6 +52,9 @@ def doctor(core: Core, *, deep: bool = False) -> list[Finding]:
 def sandboxes(core: Core) -> Iterator[Finding]:
     """What commands run on here, and why not on something better; said once, however many volumes there are."""
     wanted, seen = core.config.sandbox, set()
+    if wanted.helper:
+        yield abilities.of_helper(wanted.helper)
+        return
     volumes = {core.workspace.volume(case): case for case in sorted(core.workspace.cases(), reverse=True)}
     for case in volumes.values():
         found = abilities.abilities(str(core.workspace.case_path(case)), wanted.image)

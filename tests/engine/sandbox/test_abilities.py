@@ -239,3 +239,13 @@ def test_what_no_control_group_limits_is_told(case: str, monkeypatch: pytest.Mon
     monkeypatch.setattr(cgroups, "hierarchies", lambda: iter(()))
     _, weaker = abilities._overlay(case)
     assert any("not that of all together" in one.title for one in weaker)
+
+
+def test_a_helper_is_said_to_answer_or_not(tmp_path: Path):
+    """Where commands are left to one, what works here itself does not matter."""
+    path = str(tmp_path / "helper.sock")
+    assert "does not answer" in abilities.of_helper(path).title
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        assert (abilities.of_helper(path).severity, path in abilities.of_helper(path).title) == ("note", True)

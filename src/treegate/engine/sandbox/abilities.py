@@ -113,6 +113,19 @@ def findings(found: Abilities, wanted: str = "auto") -> Iterator[Finding]:
         yield from found.weaker
 
 
+def of_helper(path: str) -> Finding:
+    """What doctor says where a helper has commands run: whether one answers at its socket."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_PATIENCE)
+        try:
+            connection.connect(path)
+        except OSError as error:
+            why = error.strerror or str(error)
+            title = f"commands cannot be run: the helper does not answer at {path}: {why}"
+            return Finding("warning", title, "start the sandbox helper on that socket, as the user of the service")
+    return Finding("note", f"commands are run by the helper that answers at {path}", "")
+
+
 def _best(found: Abilities, taken: str) -> Finding:
     other, lacking = ("bwrap", found.bubblewrap) if taken == "docker" else ("docker", found.docker)
     also = "" if lacking else f"; {_NAMES[other]} works, too"
