@@ -23,6 +23,7 @@ import pytest
 
 TOP = Path(__file__).parents[2]
 DOCKER = TOP / "deploy/docker"
+MUTATOR = TOP / "deploy/mutator"
 LOCKS = [DOCKER / "service.lock", DOCKER / "build.lock"]
 COMPOSE = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
 UID = 1234
@@ -100,7 +101,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
         "-d",
         str(wheels),
     )
-    for lock in LOCKS:
+    for lock in (*LOCKS, MUTATOR / "mutator.lock"):
         ran(*pip, "-r", str(lock))
     with tarfile.open(made, "a") as archive:  # tar(1) goes on in the old format, which has no long names
         archive.add(wheels, "./opt/wheels")
@@ -289,3 +290,14 @@ def test_docker_is_within_reach_of_the_helper_alone(commands: Sidecar):
     [held] = json.loads(commands.docker("inspect", service="sandbox"))
     assert held["HostConfig"]["NetworkMode"] == "none"
     assert held["HostConfig"]["CapDrop"] == ["ALL"]
+
+
+def test_the_image_for_commands_holds_what_scripts_use(base: str):
+    """Whoever runs in it is nobody of the host's, and finds every package, isolated or not, also as `python`."""
+    tag = "treegate-test-mutator"
+    ran("docker", "build", "--network", "none", "--build-arg", f"BASE={base}", "-t", tag, str(MUTATOR))
+    code = "import docx, msgspec, openpyxl, os, PIL.Image, pypdf; print(os.getuid())"
+    for python in (("python3",), ("python", "-I")):
+        made = ran("docker", "run", "--rm", "--network", "none", "--read-only", tag, *python, "-c", code)
+        assert made == "60123\n"
+    ran("docker", "rmi", tag)

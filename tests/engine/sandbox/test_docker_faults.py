@@ -77,6 +77,7 @@ def engine(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Eng
         if made.containers:
             made.docker("rm", "--force", *[name.decode() for name in made.containers])
         made.end()
+        subprocess.run(["umount", "--lazy", str(place / "data")], capture_output=True)  # it mounts that on itself
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
