@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from treegate.engine.locks import file_lock
 from treegate.engine.sandbox import docker, session
 from treegate.engine.sandbox.order import (
     SANDBOX_USER,
@@ -154,12 +156,13 @@ def containers(label: str) -> list[str]:
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    """An image of this machine's Python, made once."""
+    """An image of this machine's Python, made once and kept: `docker rmi` it once that Python is another one."""
     if subprocess.run(["docker", "info"], capture_output=True).returncode:
         pytest.skip("needs a Docker engine that answers (`docker info`)")
-    from treegate.engine.sandbox import images
+    from treegate.engine.sandbox import daemon, images
 
-    return images.build_from_host(TAG).id
+    with file_lock(Path(tempfile.gettempdir()) / "treegate-test-image.lock", wait=120), daemon.connect() as engine:
+        return engine.known(TAG) or images.build_from_host(TAG).id
 
 
 class Ended(NamedTuple):

@@ -161,5 +161,6 @@ def test_an_image_without_msgspec_is_said(elsewhere: Elsewhere, monkeypatch: pyt
         bare = engine.import_image(file, "treegate-test-bare:latest", hostimage.CHANGES)
     elsewhere.owned()
     ran = elsewhere.run("true", image=bare)
+    subprocess.run(["docker", "rmi", "--force", bare], capture_output=True)
     assert (ran.failed.code, "msgspec" in ran.failed.message) == ("image-broken", True)
     assert elsewhere.left == []

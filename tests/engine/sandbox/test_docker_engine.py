@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import Box, Ended  # type: ignore[import-not-found]
 
-from treegate.engine.sandbox import docker
+from treegate.engine.sandbox import docker, images
 from treegate.engine.sandbox.order import SANDBOX_USER, Limits
 from treegate.errors import UsageError
 
@@ -272,3 +272,13 @@ except TreegateError as error: print(error.code, error.hint)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "docker-denied add it to the group docker, or run as root\n", done.stderr
+
+
+def test_an_image_that_is_made_again_takes_the_place_of_the_other(image: str):
+    """Nothing of a hundred megabytes is left without a name."""
+    first, second = (images.build_from_host("treegate-test-again:1").id for _ in range(2))
+    found = {
+        name: subprocess.run(["docker", "image", "inspect", name], capture_output=True) for name in (first, second)
+    }
+    subprocess.run(["docker", "rmi", "--force", second], capture_output=True)
+    assert (found[first].returncode, found[second].returncode) == (1, 0)

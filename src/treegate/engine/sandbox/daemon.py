@@ -63,6 +63,19 @@ class Daemon:
             raise UsageError(text, code="image-volumes", hint="build it without VOLUME")
         return str(found["Id"])
 
+    def known(self, name: str) -> str:
+        """The id of an image; "" where there is none."""
+        try:
+            with _refusals():
+                return str(self._api.inspect_image(name)["Id"])
+        except _Missing:
+            return ""
+
+    def remove_image(self, id: str) -> None:
+        """Removes an image that has no other name; one that some container uses stays."""
+        with contextlib.suppress(TreegateError), _refusals():
+            self._api.remove_image(id)
+
     def create(self, spec: Spec, image: str) -> str:
         """A container, not yet started; its id."""
         if spec.user.partition(":")[0] in ("", "0", "root") and not spec.capabilities:

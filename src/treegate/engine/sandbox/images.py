@@ -24,12 +24,18 @@ class Made(NamedTuple):
 
 
 def build_from_host(tag: str = docker.IMAGE) -> Made:
-    """A small image of this machine's Python; raises UsageError where Docker is not, or nothing runs in it."""
+    """A small image of this machine's Python, in the place of one that was called so.
+
+    Raises UsageError where Docker is not, or nothing runs in it.
+    """
     with daemon.connect() as engine, tempfile.TemporaryFile() as archive:
         hostimage.write(archive)
         size = archive.tell()
         archive.seek(0)
+        before = engine.known(tag)
         made = Made(tag, engine.import_image(archive, tag, hostimage.CHANGES), size)
+        if before and before != made.id:
+            engine.remove_image(before)
     _try_out(made)
     return made
 
