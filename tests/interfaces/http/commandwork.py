@@ -15,6 +15,7 @@ Headers = dict[str, str]
 PATIENCE = 60  # seconds
 
 SMALL = {  # sandboxes that are made quickly
+    "TREEGATE_SANDBOX_ENGINE": "bwrap",
     "TREEGATE_SANDBOX_LIMITS_WRITTEN": "32 MiB",
     "TREEGATE_SANDBOX_LIMITS_ENTRIES": "4000",
 }

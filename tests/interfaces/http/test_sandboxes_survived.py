@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,33 @@ from test_service_killed import Serving
 from treegate.gate import Gate
 
 pytestmark = runnable
+IMAGE = "treegate-mutator"
+with_docker = pytest.mark.skipif(
+    shutil.which("docker") is None
+    or subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True).returncode != 0,
+    reason=f"Docker with the image {IMAGE} is not there",
+)
 
 
 @pytest.fixture(autouse=True)
 def small(environ: dict[str, str]) -> None:
     """Sandboxes that are made quickly."""
     environ |= SMALL
+
+
+@pytest.fixture
+def start(office: Path, environ: dict[str, str]) -> Iterator[Callable[[], Serving]]:
+    """Starts the service; whatever a test leaves of it is ended."""
+    begun: list[Serving] = []
+
+    def one() -> Serving:
+        begun.append(Serving(office, environ))
+        return begun[-1]
+
+    yield one
+    for serving in begun:
+        if serving.process.poll() is None:
+            serving.end(signal.SIGKILL)
 
 
 def until(true: Callable[[], Any]) -> None:
@@ -37,20 +60,22 @@ def state_of(service: Any, who: Headers, id: str) -> str:
     return str(service.get(f"/sandboxes/{id}", headers=who).json()["state"])
 
 
-def test_a_killed_service_loses_what_ran_and_runs_what_waited(office: Path, environ: dict[str, str], author: Headers):
+def test_a_killed_service_loses_what_ran_and_runs_what_waited(
+    start: Callable[[], Serving], office: Path, environ: dict[str, str], author: Headers
+):
     """kill -9 of the service and its workers: nothing of the command goes on, the case is as it was; told as lost.
 
     What was asked for and not begun is begun by the next one.
     """
     environ["TREEGATE_SANDBOX_AT_ONCE"] = "1"
-    first = Serving(office, environ)
+    first = start()
     with at(first.address) as service:
         long = asked(service, author, "sh", "-c", "touch new; sleep 600")
         until(lambda: state_of(service, author, long["id"]) == "running")
         short = asked(service, author, "sh", "-c", "echo hi")
         first.end(signal.SIGKILL)
     until(lambda: not runners_of(environ["TREEGATE_STATE"]))
-    second = Serving(office, environ)
+    second = start()
     with at(second.address) as service:
         (*_, last) = told(service, author, long["id"])
         assert (last.name, last.data["state"], last.data["plan"]) == ("finished", "lost", None)
@@ -59,9 +84,13 @@ def test_a_killed_service_loses_what_ran_and_runs_what_waited(office: Path, envi
     assert second.end(signal.SIGTERM) == 0
 
 
-def test_a_command_ends_with_the_process_that_answers(office: Path, environ: dict[str, str], author: Headers):
+@pytest.mark.parametrize("engine", ["bwrap", pytest.param("docker", marks=with_docker)])
+def test_a_command_ends_with_the_process_that_answers(
+    start: Callable[[], Serving], engine: str, office: Path, environ: dict[str, str], author: Headers
+):
     """kill -9 of that process alone: its workers end the command at once, however long it was to go on."""
-    first = Serving(office, environ)
+    environ["TREEGATE_SANDBOX_ENGINE"] = engine
+    first = start()
     with at(first.address) as service:
         long = asked(service, author, "sh", "-c", "sleep 600")
         until(lambda: state_of(service, author, long["id"]) == "running")
@@ -70,13 +99,20 @@ def test_a_command_ends_with_the_process_that_answers(office: Path, environ: dic
     until(lambda: not runners_of(environ["TREEGATE_STATE"]))
     with Gate.open(office, environ) as gate:
         until(lambda: gate.sandbox(long["id"]).state == "lost")
-        gate.sweep_sandboxes()
-    assert [path.name for path in Path(environ["TREEGATE_STATE"], "sandboxes").iterdir()] == [long["id"]]
+        until(lambda: _swept(gate) == [long["id"]])
 
 
-def test_a_runner_that_is_ready_keeps_nobody_from_stopping(office: Path, environ: dict[str, str], author: Headers):
+def _swept(gate: Gate) -> list[str]:
+    """The folders that are left of commands and runners once one has swept."""
+    gate.sweep_sandboxes()
+    return [path.name for path in (gate.state / "sandboxes").iterdir() if path.name != "docker"]
+
+
+def test_a_runner_that_is_ready_keeps_nobody_from_stopping(
+    start: Callable[[], Serving], office: Path, environ: dict[str, str], author: Headers
+):
     """SIGTERM ends the service within seconds; the runner ends with it, and what it left goes with the next start."""
-    first = Serving(office, environ)
+    first = start()
     with at(first.address) as service:
         made = asked(service, author, "sh", "-c", "echo hi")
         told(service, author, made["id"])
@@ -85,17 +121,17 @@ def test_a_runner_that_is_ready_keeps_nobody_from_stopping(office: Path, environ
     assert first.end(signal.SIGTERM) == 0
     assert time.monotonic() - began < 10
     until(lambda: not runners_of(environ["TREEGATE_STATE"]))
-    second = Serving(office, environ)
+    second = start()
     until(lambda: runners_of(environ["TREEGATE_STATE"]))  # commands are run here, so that one is ready from the start
     assert second.end(signal.SIGTERM) == 0
 
 
 def test_stopping_ends_what_runs_too_long_and_keeps_what_it_did(
-    office: Path, environ: dict[str, str], author: Headers
+    start: Callable[[], Serving], office: Path, environ: dict[str, str], author: Headers
 ):
     """After the grace that there is for everything: what the command did by then is a plan."""
     environ["TREEGATE_SERVICE_SHUTDOWN_GRACE"] = "1s"
-    first = Serving(office, environ)
+    first = start()
     with at(first.address) as service:
         long = asked(service, author, "sh", "-c", "touch new; echo begun; sleep 600")
         until(lambda: "out| begun" in service.get(f"/sandboxes/{long['id']}/log", headers=author).text)
@@ -107,9 +143,11 @@ def test_stopping_ends_what_runs_too_long_and_keeps_what_it_did(
         assert gate.show(found.plan).preview.counts.created == 1
 
 
-def test_a_worker_that_is_killed_loses_only_its_command(office: Path, environ: dict[str, str], author: Headers):
+def test_a_worker_that_is_killed_loses_only_its_command(
+    start: Callable[[], Serving], office: Path, environ: dict[str, str], author: Headers
+):
     """It is told as lost; the next command runs."""
-    first = Serving(office, environ)
+    first = start()
     with at(first.address) as service:
         long = asked(service, author, "sh", "-c", "sleep 600")
         until(lambda: state_of(service, author, long["id"]) == "running")

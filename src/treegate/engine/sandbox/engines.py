@@ -129,7 +129,8 @@ class Container:
     def close(self) -> None:
         """Ends what still runs, and gives everything back."""
         if self._hand.end() and self._note:
-            os.unlink(self._note)
+            with contextlib.suppress(FileNotFoundError):  # a sweep, by others, was quicker
+                os.unlink(self._note)
         self.child.close()
 
 
