@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from mutations import Program, Scene, Seen, Story, shorter, snapshot, story
 
-from treegate.engine.sandbox import mounting, userspace, view
+from treegate.engine.sandbox import dating, mounting, userspace, view
 from treegate.engine.sandbox.copy import PrivateCopy
 from treegate.engine.sandbox.difference import Difference
 from treegate.engine.sandbox.document import Writer
@@ -23,7 +23,6 @@ from treegate.engine.sandbox.overlay import OverlayCapture
 from treegate.engine.sandbox.recognition import CopyCapture
 from treegate.gate import Gate
 
-_COARSE = 5  # CLOCK_REALTIME_COARSE, which dates changes
 CASES = ("Smith", "Jones")
 _SOON = 2_000  # runs after which a workspace is left for a new one
 _MANY = ("deletes", "files", "replacements", "per_day_deletes", "per_day_replacements")
@@ -131,7 +130,7 @@ def overlaid(cases: list[Case], area: Path, told: Story, gate: Gate) -> Iterator
     """Cases through overlays."""
     below = area / "below"
     below.mkdir()
-    since = next_tick()
+    since = dating.after(time.time_ns())
     layers, owner = view.overlays(cases, str(area), str(below))
     # Where all files count as opened, whatever has the content of one is told as a copy of it.
     opened = [files(case.folder) if told.copies else frozenset[bytes]() for case in cases]
@@ -161,14 +160,6 @@ def copied(cases: list[Case], area: Path, told: Story, gate: Gate) -> Iterator[V
         folders = {case.name: copy.folder(case) for case in cases}
         run_among(told.script, folders, area, owner)
         yield Viewed(folders, [CopyCapture(copy, gate.core.blobs)])
-
-
-def next_tick() -> int:
-    """When the clock that dates changes moved on, so that what was done before is dated before."""
-    before = now = time.clock_gettime_ns(_COARSE)
-    while now == before:
-        now = time.clock_gettime_ns(_COARSE)
-    return now
 
 
 def run_among(program: Program, folders: dict[str, str], area: Path, owner: tuple[int, ...] | None) -> None:

@@ -18,7 +18,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from treegate.engine.blobs import Blobs
-from treegate.engine.sandbox import leftovers, mounting, scratch, userspace
+from treegate.engine.sandbox import dating, leftovers, mounting, scratch, userspace
 from treegate.engine.sandbox.difference import Difference
 from treegate.engine.sandbox.document import Writer
 from treegate.engine.sandbox.engines import Bubblewrap, Container, Engine
@@ -30,7 +30,6 @@ from treegate.engine.sandbox.views import View, best
 from treegate.engine.sandbox.wire import Line, Prepare, Release, Run
 from treegate.errors import TreegateError
 
-_CLOCK_REALTIME_COARSE = 5  # linux/time.h: the clock that dates changes of files
 _LOOK = 64  # differences that are told between two looks whether anybody still waits for them
 
 
@@ -61,9 +60,9 @@ class Runner:
 
     def run(self, order: Order) -> None:
         """Runs the command, and tells what it did. Raises EOFError once nobody listens."""
-        engine = self._engine
+        engine, came = self._engine, time.time_ns()
         view = self._held.enter_context(closing(self._view(order)))
-        since = time.clock_gettime_ns(_CLOCK_REALTIME_COARSE)
+        since = dating.after(came)
         began = time.monotonic()
         self._line.send(Started(order.engine, view.name, (*view.warnings, *engine.weaker)))
         engine.begin(order, view)
