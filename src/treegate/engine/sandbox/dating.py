@@ -1,8 +1,8 @@
 """Dates of changes: which of two is the earlier, where one was read from a clock and the other from a file.
 
 The kernel dates changes by a clock that moves on with each of its ticks, every few milliseconds, or, since Linux
-6.13, to the nanosecond where somebody has looked at the last date. A tick can come late: then a change just before it is
-dated after it.
+6.13, to the nanosecond where somebody has looked at the last date. A tick can come late: then a change just before it
+is dated after it.
 """
 
 from __future__ import annotations

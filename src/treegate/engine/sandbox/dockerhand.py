@@ -23,6 +23,7 @@ from treegate.errors import TreegateError, UsageError
 
 _HEAD, _STDERR = 8, 2  # a frame of the daemon: one byte that says which stream, three empty ones, its length
 _PIECE = 1 << 16
+_KILLED = 137  # the status of what was ended before it began, as of what was ended in the midst
 _AGAIN = 0.05  # seconds between two tries to end a container that may not have begun
 
 
@@ -43,9 +44,13 @@ class Holder:
             held = self._docker.attach(name, asked=self._spec.asked)
             self._input = held if self._spec.asked else None
             watch.start()
-            self._begin(name, image)
-            _pass_on(held)
-            done = self._done(name)
+            if self._called_off.is_set():
+                done = Done(_KILLED)
+            else:
+                self._docker.start(name)
+                tell(self._status, Started(image))
+                _pass_on(held)
+                done = self._done(name)
             tell(self._status, done)
             return done.status
         finally:
@@ -53,12 +58,6 @@ class Holder:
             with contextlib.suppress(TreegateError):  # what stays is for a sweep, and what happened is told
                 self._docker.remove(self._spec.name)
                 tell(self._status, Cleared())
-
-    def _begin(self, name: str, image: str) -> None:
-        if self._called_off.is_set():
-            return
-        self._docker.start(name)
-        tell(self._status, Started(image))
 
     def _done(self, name: str) -> Done:
         try:
