@@ -347,6 +347,19 @@ def test_the_approval_of_a_command_runs_out(shared: Office):
     assert anna.sandbox(waits.id).state is State.EXPIRED
 
 
+def test_an_image_that_was_made_anew_is_not_what_was_approved(shared: Office, monkeypatch: pytest.MonkeyPatch):
+    """What is approved is an image by its id, on the engine that would be taken: a name can be given to another."""
+    shared.configure(sandbox_approve_command="true")
+    anna = shared.person("anna", Role.AUTHOR)
+    monkeypatch.setattr(abilities, "engine", lambda wanted, image: "docker")
+    asked = []
+    for id in ("sha256:aa", "sha256:bb"):
+        monkeypatch.setattr(abilities, "image_id", lambda image, id=id: id)
+        asked.append(anna.ask_sandbox("Smith", ["sh", "-c", "true"]))
+    assert [(one.engine, one.image) for one in asked] == [("docker", "sha256:aa"), ("docker", "sha256:bb")]
+    assert asked[0].digest != asked[1].digest
+
+
 def test_a_tool_that_changed_since_is_not_what_was_approved(shared: Office):
     """Nothing runs, and it is said why."""
     shared.configure(sandbox_approve_command="true")

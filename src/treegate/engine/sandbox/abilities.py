@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import shutil
 import socket
@@ -35,7 +36,7 @@ _TRIAL = 30.0  # seconds for a trial
 _REDIRECTS = "/sys/module/overlay/parameters/redirect_max"
 _ENOUGH = 4096  # bytes of a path that the kernel is to remember for a renamed folder
 _OK, _NOT_FOUND = 200, 404
-_LINE = 1024  # bytes of an answer's first line
+_MOST = 1 << 20  # bytes of an answer
 
 
 class Lacking(msgspec.Struct, frozen=True):
@@ -222,6 +223,16 @@ def without_docker(image: str) -> Lacking:
         return Lacking(text, "start Docker, or use bubblewrap")
 
 
+def image_id(image: str) -> str:
+    """What a name of an image stands for by now: its id, which no other image ever has; "" if nobody knows."""
+    path = (os.environ.get("DOCKER_HOST", "") or f"unix://{_SOCKET}").removeprefix("unix://")
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        head, _, body = _answer(path, f"/images/{image}/json").partition(b"\r\n\r\n")
+        if head.split()[1:2] == [str(_OK).encode()]:
+            return str(json.loads(body)["Id"])
+    return ""
+
+
 def _without_image(image: str, status: int) -> Lacking:
     if status == _NOT_FOUND:
         text = f"the daemon has no image {visible(image)} (sandbox.image)"
@@ -231,12 +242,18 @@ def _without_image(image: str, status: int) -> Lacking:
 
 def _status(path: str, asked: str) -> int:
     """What a daemon answers to one question: the number in "HTTP/1.1 200 OK"; 0 for what is no answer."""
+    line = _answer(path, asked).partition(b"\n")[0].split()
+    return int(line[1]) if len(line) > 1 and line[0].startswith(b"HTTP/") and line[1].isdigit() else 0
+
+
+def _answer(path: str, asked: str) -> bytes:
+    """All that a daemon says to one question; of HTTP/1.0, so that it ends with it."""
     with socket.socket(socket.AF_UNIX) as peer:
         peer.settimeout(_PATIENCE)
         peer.connect(path)
         peer.sendall(f"GET {quote(asked)} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
-        line = peer.makefile("rb").readline(_LINE).split()
-    return int(line[1]) if len(line) > 1 and line[0].startswith(b"HTTP/") and line[1].isdigit() else 0
+        with peer.makefile("rb") as answer:
+            return answer.read(_MOST)
 
 
 # -- views

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from treegate.engine import mounts, pauses, sandboxes
-from treegate.engine.sandbox import toolbox
+from treegate.engine.sandbox import abilities, toolbox
 from treegate.engine.sandboxes import Sandbox
 from treegate.errors import Denied, Rejected, UsageError
 from treegate.gate import openplans, runs
@@ -46,17 +46,17 @@ def ask(core: Core, asked: Asked) -> Sandbox:
     """
     _check_cases(core, asked.cases)
     _check_size(asked.command)
-    engine = _engine(core, asked.engine)
+    engine, image = _exactly(core, _engine(core, asked.engine))
     if asked.direct:
         _check_direct(core, asked.cases)
     openplans.refuse_over(core, core.store)
     tools = tools_for(core, asked.tools, asked.script)
     refuse(commands.refusal(asked.command, tools, core.config.sandbox.interpreters, core.config.sandbox.tools))
     _check_mounts(core, asked.cases)
-    return _stored(core, asked, engine, tools)
+    return _stored(core, asked, engine, image, tools)
 
 
-def _stored(core: Core, asked: Asked, engine: str, tools: list[Tool]) -> Sandbox:
+def _stored(core: Core, asked: Asked, engine: str, image: str, tools: list[Tool]) -> Sandbox:
     config, cases = core.config.sandbox, tuple(sorted(asked.cases))
     limits = msgspec.to_builtins(config.limits.of_order(_seconds(asked.timeout)))
     reads, script = asked.reads or config.reads, None if asked.script is None else asked.script[1]
@@ -65,7 +65,7 @@ def _stored(core: Core, asked: Asked, engine: str, tools: list[Tool]) -> Sandbox
         cases,
         tools,
         engine=engine,
-        image=config.image,
+        image=image,
         limits=limits,
         direct=asked.direct,
         reads=reads,
@@ -87,7 +87,7 @@ def _stored(core: Core, asked: Asked, engine: str, tools: list[Tool]) -> Sandbox
             tools=msgspec.json.encode(tools).decode(),
             script=script,
             engine=engine,
-            image=config.image,
+            image=image,
             limits=msgspec.json.encode(limits).decode(),
             direct=asked.direct,
             reads=reads,
@@ -161,6 +161,18 @@ def _engine(core: Core, asked: str) -> str:
         text = f"commands run on {configured} here, and not on {asked}"
         raise Denied(text, code="engine-not-allowed", hint="an admin sets sandbox.engine")
     return configured if asked in {"", "auto"} else asked
+
+
+def _exactly(core: Core, engine: str) -> tuple[str, str]:
+    """The engine and the image of a command: where a person approves it, the very ones that it would run on now.
+
+    A helper's image is its own to name.
+    """
+    config = core.config.sandbox
+    if not config.approve_command or config.helper:
+        return engine, config.image
+    found = abilities.engine(engine, config.image)
+    return found, (abilities.image_id(config.image) or config.image) if found == "docker" else config.image
 
 
 def _check_direct(core: Core, cases: Sequence[str]) -> None:
