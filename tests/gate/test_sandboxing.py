@@ -12,6 +12,7 @@ import pytest
 from gatework import Office
 from sandboxwork import Ran, needs_sandbox, sh, small
 
+from treegate.engine.sandbox import abilities
 from treegate.errors import (
     Busy,
     Denied,
