@@ -13,6 +13,7 @@ from gatework import Office
 from treegate.gate.sandboxing.events import Finished, Output
 
 SMALL = {
+    "sandbox_engine": "bwrap",  # whatever else there is here
     "sandbox_limits_written": "32 MiB",
     "sandbox_limits_entries": "4000",
     "sandbox_limits_time": "30s",

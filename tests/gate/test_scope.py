@@ -56,7 +56,7 @@ def code(kind: type[Exception], act, *args, **more) -> str:
 # --- ids -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("look", ["run", "run_record", "progress", "outcome", "recover", "undo", "restore"])
+@pytest.mark.parametrize("look", ["applied", "run_record", "progress", "outcome", "recover", "undo", "restore"])
 def test_a_run_of_another_case_is_not_there(firm, oz, look):
     """By its id, by the beginning of it, and by one that there is not: the same answer."""
     run = firm.carried_out(delete("scan0.pdf"), case="Jones", title=SECRET).run

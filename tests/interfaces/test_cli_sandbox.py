@@ -29,6 +29,7 @@ class Shell:
         self.environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith("TREEGATE_")},
             "TREEGATE_STATE": str(self.state),
+            "TREEGATE_SANDBOX_ENGINE": "bwrap",
             "TREEGATE_SANDBOX_LIMITS_WRITTEN": "32 MiB",
             "TREEGATE_SANDBOX_LIMITS_ENTRIES": "4000",
         }

@@ -91,7 +91,7 @@ def test_who_goes_while_it_is_done_has_no_other_begun_before_it_is_over(office: 
 
 def test_what_changes_files_is_done_by_the_hands_alone(office: Path, environ: dict[str, str]):
     """Previews and looks may be cut off at any moment; every name that is sorted is a method of the gate."""
-    crews = Crews(office, environ, 5)
+    crews = Crews(office, environ, 5, commands=1)
     names = crews.by_name()
     assert {crews._whose(method, {}) for method in CHANGING} == {names["runs"]}
     assert crews._whose("prune", {"dry": True}) is names["previews"]

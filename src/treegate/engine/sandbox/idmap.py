@@ -37,9 +37,10 @@ def _rows(a: int, b: int) -> Iterator[tuple[int, int, int]]:
 def namespace(owner: tuple[int, int], seen: tuple[int, int]) -> int:
     """A handle of a user namespace whose maps swap a pair of ids, user and group, with another."""
     ready, told = os.pipe()
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
-        _be_namespace(told)
+        _be_namespace(told, parent)
     try:
         handles.close(told)
         os.read(ready, 1)
@@ -53,10 +54,14 @@ def namespace(owner: tuple[int, int], seen: tuple[int, int]) -> int:
         os.waitpid(child, 0)
 
 
-def _be_namespace(told: int) -> None:
-    """Lives in a new user namespace until killed, which is as soon as somebody holds it."""
+def _be_namespace(told: int, parent: int) -> None:
+    """Lives in a new user namespace until killed, which is as soon as somebody holds it, or its maker is gone."""
     try:
+        mounting.die_with_parent()
+        if os.getppid() != parent:  # gone already
+            os._exit(1)
         mounting.unshare(mounting.NEW_USER)
+        mounting.die_with_parent()  # once more: other credentials can have unsaid it
         os.write(told, b"1")
         handles.close(told)
         signal.pause()

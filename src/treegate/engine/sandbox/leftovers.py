@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 
 from treegate.engine import handles, mounts
@@ -18,6 +19,7 @@ from treegate.engine.sandbox import cgroups, mounting
 from treegate.engine.sandbox.docker import SANDBOX_LABEL, STATE_LABEL
 from treegate.errors import TreegateError
 
+_MOMENT, _PAUSE = 3.0, 0.01  # seconds
 LOCK, NOTES = "lock", "docker"  # in an area; in the folder of all: a file for each sandbox that has containers
 
 
@@ -66,11 +68,19 @@ def sweep(folder: str) -> list[str]:
 
 
 def clear(area: str) -> None:
-    """Clears one area away whose runner has ended; fine if there is none, or one that lives. Raises OSError."""
-    if not os.path.isdir(area):
-        return
-    with contextlib.suppress(BlockingIOError), held(area):
-        _cleared(area)
+    """Clears one area away whose runner has ended; fine if there is none, or one that lives on. Raises OSError.
+
+    What a runner has forked outlives it by a moment, and holds what it held.
+    """
+    until = time.monotonic() + _MOMENT
+    while os.path.isdir(area):
+        try:
+            with held(area):
+                _cleared(area)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return
+            time.sleep(_PAUSE)
 
 
 def _cleared(area: str) -> list[str]:

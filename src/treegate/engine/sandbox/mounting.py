@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import struct
 from ctypes import c_char_p, c_int, c_long, c_size_t, c_uint, c_ulong, c_void_p
 
@@ -25,6 +26,7 @@ _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 NEW_MOUNTS, NEW_USER = 0x00020000, 0x10000000  # CLONE_NEWNS, CLONE_NEWUSER
 _BIND, _RECURSIVE, _PRIVATE = 0x1000, 0x4000, 0x40000
 NODEV, NOSUID, NOATIME = 4, 2, 1024
+_PDEATHSIG = 1
 _DETACH = 2  # MNT_DETACH
 _AT_FDCWD, _AT_EMPTY_PATH = -100, 0x1000
 _CLONE, _CLOEXEC = 1, os.O_CLOEXEC  # OPEN_TREE_*
@@ -43,6 +45,11 @@ def _checked(result: int, name: str = "") -> int:
 def unshare(what: int) -> None:
     """Gives this process namespaces of its own."""
     _checked(_libc.unshare(what))
+
+
+def die_with_parent() -> None:
+    """Has this process killed when the one that forked it is gone (prctl(2), PR_SET_PDEATHSIG)."""
+    _checked(_libc.prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
 
 
 def make_private() -> None:
