@@ -24,6 +24,7 @@ from treegate.errors import (
     UsageError,
     Waiting,
 )
+from treegate.gate import origins
 from treegate.gate.sandboxing import landing, running
 from treegate.gate.sandboxing.events import Captured, Exited, Output, Started
 from treegate.model.actors import Role
@@ -555,3 +556,60 @@ def test_what_ended_long_ago_is_swept(lab: Office):
     lab.gate.sweep_sandboxes()
     assert list((lab.state / "sandboxes").iterdir()) == []
     assert lab.gate.sandbox(ran.done.id).status == 0
+
+
+# --- what others change after the command, and before anybody has looked ----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("script", "theirs"),
+    [
+        ("echo mine > a.txt", "a.txt"),
+        ("mv a.txt z.txt", "a.txt"),
+        ("rm -r sub", "sub/b.txt"),
+        ("chmod 600 a.txt", "a.txt"),
+        ("cp a.txt copy.txt", "a.txt"),
+        ("mv sub else; chmod 600 else/b.txt", "sub/b.txt"),
+    ],
+)
+def test_what_others_change_before_the_plan_is_previewed_makes_it_stale(
+    lab: Office, monkeypatch: pytest.MonkeyPatch, script: str, theirs: str
+):
+    """The runner has looked by then; who waits for the case's lock may wait for long."""
+    lab.put("Smith/a.txt", "old")
+    lab.put("Smith/sub/b.txt", "old")
+    lab.put("Smith/left.txt", "old")
+    real = landing._problems
+
+    def meddle(*given):
+        lab.put(f"Smith/{theirs}", "others'")
+        lab.put("Smith/left.txt", "others', and of no matter")
+        return real(*given)
+
+    monkeypatch.setattr(landing, "_problems", meddle)
+    ran = sh(lab.gate, script)
+    shown = lab.gate.show(ran.done.plan)
+    assert shown.plan.state == "stale"
+    assert (lab.root / "projects/Smith" / theirs).read_text() == "others'"
+    monkeypatch.undo()
+    assert f"Smith/{theirs}" in str(lab.gate.refresh(ran.done.plan).problems)
+
+
+def test_nothing_that_others_leave_alone_makes_a_plan_stale(lab: Office):
+    lab.put("Smith/a.txt", "old")
+    assert lab.gate.show(sh(lab.gate, "mv a.txt b.txt; echo new > c.txt").done.plan).plan.state == "pending"
+
+
+def test_what_others_changed_is_not_crowded_out(lab: Office, monkeypatch: pytest.MonkeyPatch):
+    """However much else there is to say of a plan."""
+    monkeypatch.setattr(landing, "_MOST", 3)
+    lab.put("Smith/a.txt", "old")
+    real = landing._problems
+
+    def meddle(*given):
+        lab.put("Smith/a.txt", "others'")
+        return real(*given)
+
+    monkeypatch.setattr(landing, "_problems", meddle)
+    ran = sh(lab.gate, "echo mine > a.txt; for n in 1 2 3 4 5; do mkfifo f$n; done")
+    assert [one.code for one in origins.found(lab.gate.core, ran.done.plan)][0] == "sandbox-changed"

@@ -112,6 +112,7 @@ class Captured(msgspec.Struct, tag=True):
     changed: tuple[str, ...] = ()  # paths, from projects/, that others changed since the command began
     changed_more: int = 0  # and so many that are not listed
     seconds: float = 0.0
+    since: int = 0  # when the command began, as files are dated, in nanoseconds; 0: theirs tell nothing here
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
+from treegate.engine import mounts
 from treegate.engine.blobs import Blobs
 from treegate.engine.sandbox import dating, leftovers, mounting, scratch, userspace
 from treegate.engine.sandbox.difference import Difference
@@ -89,6 +90,7 @@ class Runner:
         blobs.settle()
         captured = writer.write(order.document, order.title, order.reason)
         captured.seconds = time.monotonic() - began
+        captured.since = since if all(mounts.is_local(case.folder) for case in order.cases) else 0
         return captured
 
     def _while_wanted(self, found: Iterator[Difference]) -> Iterator[Difference]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,10 +20,11 @@ from treegate.errors import Busy, Denied, NeedsRecovery, TreegateError
 from treegate.gate import jobs, origins, plans, runs
 from treegate.gate.core import Core
 from treegate.gate.plans import Submitted
-from treegate.gate.sandboxing import direct
+from treegate.gate.sandboxing import direct, meanwhile
 from treegate.gate.sandboxing.events import Finished
 from treegate.gate.sandboxing.ordering import DOCUMENT
 from treegate.model.commands import State
+from treegate.model.effects import Effect
 from treegate.model.lifecycle import Event
 from treegate.model.lifecycle import State as PlanState
 from treegate.model.names import visible
@@ -104,12 +105,13 @@ def _hand_in(core: Core, found: Sandbox, exited: Exited | None, captured: Captur
     id, said, held = found.wanted or core.new_id("pl"), _problems(exited, captured), list[str]()
 
     def then(transaction: Transaction) -> None:
-        told = msgspec.json.encode(said).decode()
+        late = _late(core, transaction, id, captured)
+        told = msgspec.json.encode([*_of_changes(late), *said][:_MOST]).decode()
         _ended(core, transaction, found, exited, plan=id, problems=told)
-        if captured.changed and transaction.plan(id).state in {PlanState.PENDING, PlanState.APPROVED}:
-            changed = [visible(path) for path in captured.changed[:_MOST]]
+        changed = [visible(path) for path in (*captured.changed, *late)[:_MOST]]
+        if changed and transaction.plan(id).state in {PlanState.PENDING, PlanState.APPROVED}:
             transaction.set_state(id, Event.GO_STALE, core.by(), data={"sandbox": found.id, "changed": changed})
-            held.append("others changed what it rests on while it ran")
+            held.append("others changed what it rests on since it began")
         elif found.wanted is not None and not _cut_short(exited):
             jobs.ask_if_enough(core, id, transaction)  # where policy asks for nobody: it was dropped for that
         elif found.direct:
@@ -117,6 +119,17 @@ def _hand_in(core: Core, found: Sandbox, exited: Exited | None, captured: Captur
 
     submitted = _patiently(partial(plans.submit, core, plan, id=id, then=then, found=tuple(said)))
     return _Landing(submitted, held[0] if held else "")
+
+
+def _late(core: Core, transaction: Transaction, id: str, captured: Captured) -> list[str]:
+    """What others changed of what a plan touches after it was captured, and before it was previewed."""
+    stored = transaction.preview(id)
+    if stored is None or not captured.since:
+        return []
+    effects = map(msgspec.json.Decoder(Effect).decode, transaction.effects(stored))
+    with core.world() as world:
+        found = meanwhile.changed(world, effects, captured.since)
+        return list(dict.fromkeys(path for path in found if path not in captured.changed))
 
 
 def _cut_short(exited: Exited | None) -> str:
@@ -156,7 +169,8 @@ def _unlanded(error: Exception, folder: Path) -> TreegateError:
 
 def _problems(exited: Exited | None, captured: Captured) -> list[Problem]:
     """What there is to say of the plan that its operations do not say; sealed with each of its previews."""
-    return [*_of_end(exited), *_of_findings(captured), *_of_changes(captured)][:_MOST]
+    changes = list(_of_changes(captured.changed, captured.changed_more))  # first: none may be crowded out
+    return [*changes, *_of_end(exited), *_of_findings(captured)][:_MOST]
 
 
 def _of_end(exited: Exited | None) -> Iterator[Problem]:
@@ -175,12 +189,12 @@ def _of_findings(captured: Captured) -> Iterator[Problem]:
         yield problem(code, f"{where}{visible(one.text)}", path=one.path or None, severity="warning")
 
 
-def _of_changes(captured: Captured) -> Iterator[Problem]:
-    for path in captured.changed:
+def _of_changes(changed: Sequence[str], more: int = 0) -> Iterator[Problem]:
+    for path in changed:
         text = f"others changed '{visible(path)}' after the command began"
         yield problem("sandbox-changed", text, path=path)
-    if captured.changed_more:
-        yield problem("sandbox-changed", f"others changed {captured.changed_more:,} more that it rests on")
+    if more:
+        yield problem("sandbox-changed", f"others changed {more:,} more that it rests on")
 
 
 # -- applied at once
