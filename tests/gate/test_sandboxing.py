@@ -612,4 +612,15 @@ def test_what_others_changed_is_not_crowded_out(lab: Office, monkeypatch: pytest
 
     monkeypatch.setattr(landing, "_problems", meddle)
     ran = sh(lab.gate, "echo mine > a.txt; for n in 1 2 3 4 5; do mkfifo f$n; done")
-    assert [one.code for one in origins.found(lab.gate.core, ran.done.plan)][0] == "sandbox-changed"
+    assert next(iter(origins.found(lab.gate.core, ran.done.plan))).code == "sandbox-changed"
+
+
+def test_tools_are_seen_whatever_the_umask(lab: Office):
+    """As a service has it: whoever made the copies, the command's user may read them, in folders, too."""
+    (lab.root / "Tools/lib").mkdir(parents=True, exist_ok=True)
+    (lab.root / "Tools/lib/a.sh").write_text("echo deep")
+    before = os.umask(0o077)
+    try:
+        assert sh(lab.gate, "sh /tools/lib/a.sh; cat /etc/passwd | grep -c sandbox").out == "deep\n1\n"
+    finally:
+        os.umask(before)

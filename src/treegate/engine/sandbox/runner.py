@@ -150,6 +150,7 @@ def _serve(line: Line) -> None:
 def main() -> None:
     """Serves the one who holds the other end of the handle that is named."""
     wire = int(sys.argv[1])
+    os.umask(0o022)  # what is made for the command is for another user to see
     os.set_inheritable(wire, False)  # nothing that is started here is to speak in our name
     line = Line(socket.socket(fileno=wire))
     with closing(line), suppress(BrokenPipeError, ConnectionResetError):  # nobody listens any more

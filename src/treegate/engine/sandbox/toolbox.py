@@ -45,16 +45,24 @@ def listed(root: Path, where: Where, only: Collection[str] = ()) -> list[Tool]:
 
 def copy(root: Path, where: Where, tools: Iterable[Tool], target: Path) -> None:
     """Puts tools into a folder that is made; raises Stale "tools-changed" for one that is not what it was."""
-    target.mkdir(mode=0o755)
+    _open_folder(target)
     wanted = list(tools)
     if not wanted:
         return
     with _below(root, where) as fd:
         for tool in wanted:
             place = target / tool.path
-            place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            for above in reversed(place.relative_to(target).parents[:-1]):
+                _open_folder(target / above)
             with _opened(fd, tool.path) as file:
                 _copied(file, place, tool)
+
+
+def _open_folder(place: Path) -> None:
+    """A folder that the command's user may enter, whatever the umask of this process."""
+    if not place.is_dir():
+        place.mkdir()
+        place.chmod(0o755)
 
 
 def tool_of(name: str, data: bytes) -> Tool:
