@@ -22,7 +22,7 @@ from treegate.model.actors import Role
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    return {"TREEGATE_STATE": str(tmp_path / "state"), "PATH": "/usr/bin:/bin"}
+    return {"TREEGATE_STATE": str(tmp_path / "state"), "PATH": "/usr/bin:/bin", "TREEGATE_SANDBOX_ENGINE": "bwrap"}
 
 
 @pytest.fixture

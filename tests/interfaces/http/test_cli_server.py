@@ -64,6 +64,7 @@ class Shell:
         self.root, self.away = folder / "office", folder / "elsewhere"
         self.away.mkdir(parents=True)
         self._environ = {"TREEGATE_STATE": str(folder / "state"), "PATH": os.environ["PATH"], "COLUMNS": "100"}
+        self._environ["TREEGATE_SANDBOX_ENGINE"] = "bwrap"
         self._environ |= SMALL
         self._environ["TREEGATE_SERVICE_PORT"] = "0"  # which `serve --port 0` sets, and `config show` tells
         for case in ("Smith", "Jones"):
