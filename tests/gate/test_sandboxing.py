@@ -624,3 +624,13 @@ def test_tools_are_seen_whatever_the_umask(lab: Office):
         assert sh(lab.gate, "sh /tools/lib/a.sh; cat /etc/passwd | grep -c sandbox").out == "deep\n1\n"
     finally:
         os.umask(before)
+
+
+def test_a_revised_plan_does_not_say_that_it_came_of_the_command(lab: Office):
+    """What stands in it is somebody's own by then; a plan that is only previewed anew still does."""
+    lab.put("Smith/a.txt", "old")
+    made = sh(lab.gate, "mv a.txt b.txt").done.plan
+    lab.gate.refresh(made)
+    assert lab.gate.show(made).preview.origin is not None
+    lab.gate.revise(made, b'{"version":1,"case":"Smith","operations":[{"op":"delete","path":"a.txt"}]}')
+    assert lab.gate.show(made).preview.origin is None

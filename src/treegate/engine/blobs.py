@@ -77,13 +77,13 @@ class Blobs:
         data = os.pread(fd, CHUNK, 0)
         if len(data) < CHUNK:
             sha256 = hashlib.sha256(data).hexdigest()
-            if not os.path.exists(self._place(sha256)):
+            if not self._renewed(sha256):
                 self._write(sha256, data)
             return sha256, len(data)
         with open(os.dup(fd), "rb") as file:
             file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        if self.size(sha256) is None:
+        if not self._renewed(sha256):
             with contextlib.closing(self.receive(sha256)) as incoming:
                 place = 0
                 while data := os.pread(fd, CHUNK, place):
@@ -91,6 +91,14 @@ class Blobs:
                     place += len(data)
                 incoming.keep()
         return sha256, os.fstat(fd).st_size
+
+    def _renewed(self, sha256: str) -> bool:
+        """Whether a blob is there already; then it is as young as a new one, and nobody clears it before its use."""
+        try:
+            os.utime(self._place(sha256))
+        except FileNotFoundError:
+            return False
+        return True
 
     def settle(self) -> None:
         """Makes durable what `keep` kept, if anything: a sync of a whole filesystem waits for what others write."""

@@ -22,9 +22,9 @@ def found(core: Core, plan: str) -> tuple[Problem, ...]:
 
 
 def of(core: Core, plan: str) -> Origin | None:
-    """The command that a plan came of."""
+    """The command that a plan came of; None where somebody has revised it since: what stands in it is theirs."""
     known = sandboxes.of_plan(core.store, plan)
-    if known is None:
+    if known is None or core.store.plan(plan).revision > 1:
         return None
     return Origin(
         sandbox=known.id,

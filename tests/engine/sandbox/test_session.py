@@ -341,3 +341,36 @@ def test_a_capture_that_nobody_waits_for_ends(bench: Bench):
                 break
     assert ready.process.returncode == 0  # by itself
     assert not Path(order.document).exists()
+
+
+@root_only
+@pytest.mark.parametrize("others", ["rm a.txt", "mv a.txt else.txt"])
+def test_what_others_take_away_meanwhile_is_told_and_the_rest_is_kept(bench: Bench, others: str):
+    """The command moved a file that is not there any more: that is said, and what else it did is no less told."""
+    (bench.case / "a.txt").write_text("a")
+    time.sleep(0.05)
+
+    def meddle(frame: Frame) -> None:
+        if isinstance(frame, Output):
+            subprocess.run(["sh", "-c", others], cwd=bench.case, check=True)
+
+    ran = bench.sh("mv a.txt moved.txt; echo new > new.txt; echo begun; sleep 0.3", meanwhile=meddle)
+    assert ran.captured.changed == ("Case/a.txt",)
+    assert ran.brief() == ["create new.txt"]
+
+
+@root_only
+@pytest.mark.parametrize("script", ["mv A/B/x A/B/y", "echo mine > A/B/x", "rm A/B/x", "touch A/B/new"])
+def test_a_folder_that_others_put_in_the_place_of_another_is_told(bench: Bench, script: str):
+    """What is in it has its old dates, and is not what the command saw."""
+    for folder in ("A/B", "C/B"):
+        (bench.case / folder).mkdir(parents=True)
+        (bench.case / folder / "x").write_text(folder)
+    time.sleep(0.05)
+
+    def meddle(frame: Frame) -> None:
+        if isinstance(frame, Output):
+            subprocess.run(["sh", "-c", "mv A T; mv C A; mv T C"], cwd=bench.case, check=True)
+
+    ran = bench.sh(f"{script}; echo begun; sleep 0.3", meanwhile=meddle)
+    assert any(path in ("Case/A", "Case/A/B") for path in ran.captured.changed), ran.captured

@@ -171,7 +171,8 @@ def test_what_one_may_not_see_is_not_told_to_exist(scene: Scene, name: str):
         answer = scene.service.request(method, at, content=body, headers=scene.people["operator"])
         told = answer.json()
         said.add((answer.status_code, told["code"], told["detail"].replace(id, "X")))
-    assert [(status, code) for status, code, _ in said] == [(404, f"{kind[:-1]}-not-found")]
+    what = "sandbox" if path.startswith("/sandboxes") else kind[:-1]
+    assert [(status, code) for status, code, _ in said] == [(404, f"{what}-not-found")]
 
 
 @pytest.mark.parametrize("name", ["/plans", "/runs", "/status", "/cases", "/vault", "/audit"])

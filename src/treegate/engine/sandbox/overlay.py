@@ -93,10 +93,17 @@ class OverlayCapture:
                     home = self._home_of_folder(found, folder.home)
                     below.append(_Folder(found.path, home))
                     self._homes[found.path] = home
+                    yield from self._swapped(found, home)
                     yield from self._at(found, home)
                 else:
                     yield from self._leaf(found)
         todo.extend(reversed(below))
+
+    def _swapped(self, found: Found, home: bytes | None) -> Iterator[Difference]:
+        """Says so, where others have put another folder in the place of one: what is in it is not what was there."""
+        origin = None if home is None else marks.origin(found.at, found.names)
+        if home is not None and origin is not None and self._lower.handle(home) not in (None, origin):
+            yield Changed(self._tell.path(home))
 
     def _home_of_folder(self, found: Found, above: bytes | None) -> bytes | None:
         if marks.is_new_folder(found.at, found.names):

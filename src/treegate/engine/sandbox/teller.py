@@ -62,6 +62,10 @@ class Teller:
     def entry(self, found: Found, home: bytes | None) -> Iterator[Difference]:
         """An entry of the view that was at `home`, or was made."""
         was = None if home is None else self._lower.stat(home)
+        if home is not None and was is None:  # others took it away meanwhile
+            yield Changed(self.path(home))
+            if found.below is not None:
+                return  # and with it its content
         if home is None or was is None:
             yield from self._made(found)
             return

@@ -56,6 +56,7 @@ def land(core: Core, found: Sandbox, exited: Exited | None, captured: Captured, 
     if not captured.operations:
         with core.store.write() as transaction:
             _ended(core, transaction, found, exited)
+        (folder / DOCUMENT).unlink(missing_ok=True)
         return finished(core, found)
     try:
         done = _hand_in(core, found, exited, captured, folder)

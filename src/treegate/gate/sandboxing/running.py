@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from treegate.engine import sandboxes
+from treegate.engine import sandboxes, tokens
 from treegate.engine.locks import passing_lock
 from treegate.engine.sandbox import session
 from treegate.engine.sandbox.order import Captured, Exited, Failed, Frame
 from treegate.engine.sandbox.session import Ready, Session
 from treegate.engine.sandboxes import Sandbox
-from treegate.errors import Busy, Expired, TreegateError, of_system
+from treegate.errors import Busy, Denied, Expired, TreegateError, of_system
 from treegate.gate.core import Core
 from treegate.gate.queue import scripts
 from treegate.gate.sandboxing import asking, deciding, landing, looking, ordering, readiness, report
@@ -33,6 +33,7 @@ def carry_out(core: Core, id: str) -> Iterator[Event]:
     """
     asker = core.acting_as(sandboxes.sandbox(core.store, id).asker)
     asker.progress, asker.cancelled = core.progress, core.cancelled
+    _refuse_ended(asker)
     with passing_lock(core.state / "locks", id), _place(core), readiness.lent(core) as ready:
         if ready is None:  # else whoever keeps runners ready sweeps, and nobody waits for it
             looking.sweep(core, at_leisure=False)
@@ -42,6 +43,17 @@ def carry_out(core: Core, id: str) -> Iterator[Event]:
             yield from run.events()
         finally:
             run.close()
+
+
+def _refuse_ended(asker: Core) -> None:
+    """Raises Denied where whoever asked had a token, and has none that holds: what it allowed ended with it."""
+    actor = asker.actor
+    if actor.via != "token":
+        return
+    given = (one for one in tokens.tokens(asker.store) if one.name == actor.name)
+    if not any(tokens.holds(one, asker.clock()) for one in given):
+        text = f"the token of {actor.name}, who asked for it, was revoked or has expired"
+        raise Denied(text, code="token-ended", hint="ask for the command with a token that holds")
 
 
 @contextmanager

@@ -59,7 +59,7 @@ COMMANDS: dict[str, Entry] = {
     "doctor": Entry(_CARE, "care", "doctor", "what this mount promises; who gets around it"),
     "fsck": Entry(_CARE, "care", "fsck", "whether records, vault and tree tell one story"),
     "policy": Entry(_CARE, "policy", "policy explain PLAN", "which rule asks what of a plan, and why"),
-    "sandbox": Entry(_CARE, "sandboxcare", "sandbox build-image|sweep|helper", "what commands in sandboxes need"),
+    "sandbox": Entry(_CARE, "sandboxcare", "sandbox build-image|sweep|…", "what commands in sandboxes need"),
     "serve": Entry(_CARE, "serving", "serve", "the HTTP API and the review pages"),
     "worker": Entry(_CARE, "working", "worker [--once]", "plans dropped as files, and carried out"),
     "token": Entry(_CARE, "tokens", "token create|list|revoke", "who may propose, decide, carry out"),
