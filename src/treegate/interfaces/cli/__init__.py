@@ -59,7 +59,7 @@ COMMANDS: dict[str, Entry] = {
     "doctor": Entry(_CARE, "care", "doctor", "what this mount promises; who gets around it"),
     "fsck": Entry(_CARE, "care", "fsck", "whether records, vault and tree tell one story"),
     "policy": Entry(_CARE, "policy", "policy explain PLAN", "which rule asks what of a plan, and why"),
-    "sandbox": Entry(_CARE, "sandboxcare", "sandbox build-image|sweep|…", "what commands in sandboxes need"),
+    "sandbox": Entry(_CARE, "sandboxcare", "sandbox build-image|sweep|helper", "what commands in sandboxes need"),
     "serve": Entry(_CARE, "serving", "serve", "the HTTP API and the review pages"),
     "worker": Entry(_CARE, "working", "worker [--once]", "plans dropped as files, and carried out"),
     "token": Entry(_CARE, "tokens", "token create|list|revoke", "who may propose, decide, carry out"),
@@ -72,9 +72,8 @@ COMPLETE = "_TREEGATE_COMPLETE"  # set by the scripts of shells
 WIDTH, _COLUMN = 80, 34  # of the overview: its width, and where it says what a command does
 
 _INTRO = """\
-Treegate stands between an AI agent and people's files. The agent hands in a
-plan; treegate shows exactly what would change; a person approves exactly that;
-treegate carries it out so that no crash loses a byte, and can take it back.
+An AI agent hands in a plan for people's files; a person sees and approves just
+what would change; no crash loses a byte of it, and all can be taken back.
 
 Usage: treegate COMMAND [OPTIONS]
 New here? `treegate demo` builds a sample office and tells the whole loop on it.
