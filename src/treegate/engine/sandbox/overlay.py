@@ -31,8 +31,8 @@ class _Folder(NamedTuple):
 class OverlayCapture:
     """What happened to one case; iterated once, and closed.
 
-    `since` is when the command began, as `dating.after` tells it;
-    `opened` are the files of the case that it opened, where that is known: what was made may be a copy of one.
+    `since` is when the command began, as `dating.after` tells it; `opened` are the files of the case that it opened,
+    where that is known: what was made may be a copy of one.
     """
 
     def __init__(

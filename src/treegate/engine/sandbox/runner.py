@@ -43,7 +43,14 @@ class Runner:
         self._below = os.path.join(self._area, "fs")
         self._held = ExitStack()
         os.makedirs(self._below, mode=0o711, exist_ok=True)
-        self._held.enter_context(leftovers.held(self._area))
+        with self._held:  # what was made is let go where the next thing cannot be made
+            self._held.enter_context(leftovers.held(self._area))
+            self._make_room(prepare)
+            self._engine: Engine = _engine(prepare)
+            self._held = self._held.pop_all()
+
+    def _make_room(self, prepare: Prepare) -> None:
+        """A place of limited size for what the command writes, in namespaces of our own where the engine allows it."""
         if os.geteuid() == 0 and not prepare.elsewhere:
             if prepare.engine == "bwrap":
                 mounting.unshare(mounting.NEW_MOUNTS)
@@ -53,11 +60,6 @@ class Runner:
             make_folders(self._area, self._below)
         elif prepare.engine == "bwrap":
             userspace.enter(self._below, prepare.limits)
-        try:
-            self._engine: Engine = _engine(prepare)
-        except BaseException:
-            self._held.close()
-            raise
 
     def run(self, order: Order) -> None:
         """Runs the command, and tells what it did. Raises EOFError once nobody listens."""
