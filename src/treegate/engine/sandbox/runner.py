@@ -50,7 +50,7 @@ class Runner:
             self._held = self._held.pop_all()
 
     def _make_room(self, prepare: Prepare) -> None:
-        """A place of limited size for what the command writes, in namespaces of our own where the engine allows it."""
+        """A place of limited size for what the command writes, in namespaces of our own where the engine lets us."""
         if os.geteuid() == 0 and not prepare.elsewhere:
             if prepare.engine == "bwrap":
                 mounting.unshare(mounting.NEW_MOUNTS)
