@@ -74,6 +74,12 @@ def mounted() -> Iterator[Mount]:
     return map(parse, _lines())
 
 
+def inside(folder: str) -> list[str]:
+    """The places below a folder at which something is mounted, in the order in which it was; not the folder."""
+    top = os.path.realpath(folder) + "/"
+    return [mount.point for mount in mounted() if mount.point.startswith(top)]
+
+
 def _lines() -> Iterator[str]:
     with (
         contextlib.suppress(FileNotFoundError),

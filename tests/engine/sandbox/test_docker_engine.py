@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Box, Ended  # type: ignore[import-not-found]
+from tests.engine.sandbox.conftest import Box, Ended
 
 from treegate.engine.sandbox import docker, images
 from treegate.engine.sandbox.order import SANDBOX_USER, Limits

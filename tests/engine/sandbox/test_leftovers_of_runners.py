@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bench, containers  # type: ignore[import-not-found]
+from tests.engine.sandbox.conftest import Bench, containers
 
 from treegate.engine.sandbox import docker, leftovers, session
 from treegate.engine.sandbox.order import EngineName, Output, Started

@@ -94,8 +94,7 @@ def _cleared(area: str) -> list[str]:
 
 def _mounted_below(folder: str) -> list[str]:
     """Mount points below a folder, the last one first."""
-    top = os.path.realpath(folder) + "/"
-    return [mount.point for mount in mounts.mounted() if mount.point.startswith(top)][::-1]
+    return mounts.inside(folder)[::-1]
 
 
 def _unmounted(points: Iterator[str] | list[str]) -> list[str]:

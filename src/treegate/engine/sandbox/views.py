@@ -132,10 +132,8 @@ def _opened(seen: str, inside: str) -> Opened | None:
 
 def _refuse_mounts(case: Case) -> None:
     """Raises UsageError "case-has-mount" where something is mounted inside a case."""
-    top = os.path.realpath(case.folder) + "/"
-    for mount in mounts.mounted():
-        if mount.point.startswith(top):
-            raise has_mount(os.fsencode(f"{case.name}/{mount.point.removeprefix(top)}"))
+    for point in mounts.inside(case.folder):
+        raise has_mount(os.fsencode(f"{case.name}/{os.path.relpath(point, os.path.realpath(case.folder))}"))
 
 
 def best(cases: Sequence[Case], wanted: str, area: str, below: str, limits: Limits) -> View:

@@ -189,10 +189,8 @@ def _check_direct(core: Core, cases: Sequence[str]) -> None:
 
 def _check_mounts(core: Core, cases: Sequence[str]) -> None:
     """Raises UsageError where something is mounted inside a case: a view of the case would show it empty."""
-    points = [mount.point for mount in mounts.mounted()]
     for case in cases:
-        folder = os.path.realpath(core.workspace.case_path(case))
-        inside = [point for point in points if point.startswith(f"{folder}/")]
+        inside = mounts.inside(str(core.workspace.case_path(case)))
         if inside:
             raise UsageError(
                 f"'{visible(inside[0])}' is a filesystem of its own inside the case '{visible(case)}'",
