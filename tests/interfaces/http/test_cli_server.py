@@ -65,6 +65,7 @@ class Shell:
         self.away.mkdir(parents=True)
         self._environ = {"TREEGATE_STATE": str(folder / "state"), "PATH": os.environ["PATH"], "COLUMNS": "100"}
         self._environ["TREEGATE_SANDBOX_ENGINE"] = "bwrap"
+        self._environ["DOCKER_HOST"] = "unix:///nowhere"  # whatever answers on this machine: `doctor` tells of it
         self._environ |= SMALL
         self._environ["TREEGATE_SERVICE_PORT"] = "0"  # which `serve --port 0` sets, and `config show` tells
         for case in ("Smith", "Jones"):
