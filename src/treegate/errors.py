@@ -25,6 +25,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+FULL = (errno.ENOSPC, errno.EDQUOT)  # what the system says where a disk is full
+
 
 class TreegateError(Exception):
     """Base of all: `code` is stable and kebab-case, `hint` says what to change, `next` is a command to type."""
@@ -161,7 +163,7 @@ def of_system(error: OSError) -> TreegateError:
     """What the system refused, as an error of ours; 507 (RFC 4918, section 11.5) where a disk is full."""
     path = os.fsdecode(error.filename) if error.filename is not None else ""
     text = error.strerror or str(error)
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno not in FULL:
         return TreegateError(f"{path}: {text}" if path else text, code="system-error", next="treegate doctor")
     where = f" at {path}" if path else ""
     hint = "make room there, or in the state directory, and ask again; nothing of the tree was changed by this"

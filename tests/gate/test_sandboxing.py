@@ -74,6 +74,23 @@ def test_what_a_command_did_is_a_plan_of_its_author_that_does_the_same(lab: Offi
     assert lab.path("Smith/old.txt").read_text() == "two"
 
 
+def test_what_a_command_puts_into_treegates_own_folders_is_left_out_and_the_rest_can_be_approved(tmp_path: Path):
+    """Where the folder itself is the case, Reports/ and others are no part of it: not seen, and not made."""
+    needs_sandbox()
+    root = tmp_path / "Taxes"
+    root.mkdir()
+    (root / "a.txt").write_text("one")
+    office = small(Office(root, tmp_path / "state", single=True))
+    ran = sh(office.gate, "ls; mkdir Reports .treegate && cp a.txt Reports/b.txt && mv a.txt c.txt", "Taxes")
+    assert ran.out == "a.txt\n"
+    assert {problem.code for problem in office.gate.show(ran.done.plan).preview.problems} == {"sandbox-reserved"}
+    office.gate.approve(ran.done.plan, ran.done.digest)
+    office.gate.apply(ran.done.plan)
+    assert (root / "c.txt").read_text() == "one"
+    assert not (root / "Reports/b.txt").exists()
+    office.close()
+
+
 def test_a_command_that_changes_nothing_ends_with_its_output_and_no_plan(lab: Office):
     """Reading is enough."""
     lab.put("Smith/a.txt", "one")
@@ -461,6 +478,20 @@ def test_a_rule_that_asks_for_somebody_is_not_got_around(direct: Office):
     assert ran.done.plan_state == "pending"
     assert "deletions" in ran.done.error["message"]
     assert sh(direct.gate, "touch y", direct=True).done.plan_state == "applied"
+
+
+def test_what_somebody_did_whose_token_ended_meanwhile_is_not_applied(direct: Office):
+    """Begun with one that held: what it did waits, as any other plan."""
+    olga = direct.person("olga", Role.ADMIN)
+    events = []
+    for event in olga.run("Smith", ["sh", "-c", "echo go; sleep 0.5; touch x"], direct=True):
+        events.append(event)
+        if isinstance(event.what, Output):
+            direct.gate.revoke_token("olga")
+    done = events[-1].what
+    assert (done.plan_state, done.error["code"]) == ("pending", "not-applied-directly")
+    assert "token of olga" in done.error["message"]
+    assert not direct.path("Smith/x").exists()
 
 
 def test_a_limit_that_is_passed_keeps_it_from_being_applied(direct: Office):

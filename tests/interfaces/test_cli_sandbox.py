@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -69,6 +70,21 @@ def test_output_goes_where_it_went_and_what_came_of_it_stands_on_stderr(shell: S
     status, out, err = shell.run("run", "Smith", "--", "sh", "-c", "echo out; echo err >&2; exit 7")
     assert (status, out) == (7, "out\n")
     assert err.splitlines() == ["err", "treegate: the command changed nothing, so there is no plan"]
+
+
+def test_at_a_terminal_nothing_that_a_command_writes_steers_it(shell: Shell):
+    """Into a pipe it goes byte by byte; at a terminal escape sequences and bytes that are no UTF-8 are only shown."""
+    script = r"printf 'a\033[2Jb\tc\r\nd\342\200\256\n\303'; sleep 0.1; printf '\274\n\377'"
+    sent = b"a\033[2Jb\tc\r\nd\xe2\x80\xae\n\xc3\xbc\n\xff"
+    piped = shell.begin("run", "Smith", "--", "sh", "-c", script)
+    assert piped.communicate(timeout=60)[0] == sent
+    leader, follower = pty.openpty()
+    with open(leader, "rb", buffering=0) as terminal:
+        process = shell.begin("run", "Smith", "--", "sh", "-c", script, stdout=follower)
+        os.close(follower)
+        process.communicate(timeout=60)
+        shown = os.read(terminal.fileno(), 4096).decode()
+    assert shown.replace("\r\n", "\n") == "a\\x1b[2Jb\tc\r\nd\\u202e\nü\n\\xff"
 
 
 def test_json_is_one_document_with_the_output_in_it(shell: Shell):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import secrets
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from treegate.engine import handles, posix
-from treegate.errors import NotFound, NotVerified, UsageError
+from treegate.errors import FULL, NotFound, NotVerified, UsageError
 
 CHUNK = 1 << 20
 
@@ -139,7 +138,7 @@ class Incoming:
         try:
             posix.write(self._fd, data)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in FULL:
                 raise
             raise UsageError("there is no room for this blob", code="disk-full", hint="ask an operator") from None
         self._hasher.update(data)

@@ -19,14 +19,14 @@ import msgspec
 
 from treegate.engine import handles, posix
 from treegate.engine.mounts import Mount, is_local, mount_of
-from treegate.errors import UsageError
+from treegate.errors import FULL, UsageError
 from treegate.model.capabilities import Capabilities
 
 __all__ = ["Finding", "assume", "findings", "is_local", "probe", "state_findings"]
 
 _UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 # Not "this cannot be done here" but "nothing can be done here now".
-_NO_TRIAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_NO_TRIAL = (*FULL, errno.EROFS)
 _GETFLAGS, _CASEFOLD = 0x80086601, 0x40000000  # ioctl_iflags(2): FS_IOC_GETFLAGS, FS_CASEFOLD_FL
 _MTIME = 1_234_567_890_123_456_789
 _COARSE = 2_000_000_000  # nanoseconds: the coarsest clock there is, vfat's
@@ -119,7 +119,7 @@ def _folds_by_flag(case: str) -> bool:
 
 
 def _no_space(area: str, error: OSError) -> Exception:
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno not in FULL:
         return error
     return UsageError(f"no space left in {area!r}", code="no-space", hint="free some space there, then try again")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat as st
 from collections.abc import Iterator
@@ -18,8 +17,6 @@ from treegate.engine.places import Places
 from treegate.errors import RolledBack, Stale
 from treegate.model.table import Staged
 from treegate.model.tree import Facts, pack, unpack
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Cancelled(RolledBack):

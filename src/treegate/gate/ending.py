@@ -11,10 +11,9 @@ import msgspec
 from treegate.engine import checkpoints, jobs, receipts, touched, vault
 from treegate.engine.context import APPLIED, NOTHING, Result, RunContext
 from treegate.engine.jobs import JobState
-from treegate.engine.staging import FULL
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
-from treegate.errors import RolledBack, TreegateError
+from treegate.errors import FULL, RolledBack, TreegateError
 from treegate.gate import affected, chronicle
 from treegate.gate.accounts import Account
 from treegate.gate.core import Core

@@ -110,7 +110,7 @@ class Stage:
             viewed = {"overlay": overlaid, "copy": copied}[self.way]
             view = held.enter_context(viewed(cases, area, told, self._gate))
             wanted = trees(view.folders.items())
-            writer = Writer(cases[0].name if len(cases) == 1 else "", str(area))
+            writer = Writer(cases, str(area))
             for found in view.captures:
                 writer.take(found)
             captured = writer.write(str(area / "plan.json"), "a script", "")

@@ -44,3 +44,9 @@ def time(path: str) -> Finding:
 def case_folder(case: str) -> Finding:
     """The case itself was given another mode."""
     return Finding("sandbox-case-folder", case, "the command changed the mode of the case folder; that is left out")
+
+
+def reserved(path: str) -> Finding:
+    """Something was put where a name is treegate's own."""
+    text = "the name is treegate's own, and no plan may make it; all that the command put there is left out"
+    return Finding("sandbox-reserved", path, text)

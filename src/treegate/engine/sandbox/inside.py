@@ -53,7 +53,7 @@ class _Overlays:
         if len(owners) > 1 or any(0 in owner for owner in owners):
             raise Unfit("the cases are root's, or belong to several users")
         self.user = owners.pop()
-        self.warnings = tuple(text for case in cases for text in multilinks.warnings(case.name, case.folder))
+        self.warnings = tuple(text for case in cases for text in multilinks.warnings(case))
         self._opened = [_opened(layer.seen, inside(layer.case, cases)) for layer in self._layers]
 
     def watched(self) -> list[Opened]:

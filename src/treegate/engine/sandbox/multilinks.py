@@ -10,15 +10,16 @@ import os
 import time
 
 from treegate.engine import handles
+from treegate.engine.sandbox.order import Case
 
 _PATIENCE = 0.010  # seconds
 _NAMED = 5
 
 
-def warnings(name: str, folder: str) -> tuple[str, ...]:
+def warnings(case: Case) -> tuple[str, ...]:
     """What is to be said of a case before a command sees it."""
-    found, complete = _several_names(folder, time.monotonic() + _PATIENCE)
-    said = []
+    found, complete = _several_names(case, time.monotonic() + _PATIENCE)
+    name, said = case.name, []
     if found:
         more = f" and {len(found) - _NAMED:,} more" * (len(found) > _NAMED)
         shown = ", ".join(repr(path) for path in found[:_NAMED])
@@ -31,15 +32,17 @@ def warnings(name: str, folder: str) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _several_names(folder: str, until: float) -> tuple[list[str], bool]:
+def _several_names(case: Case, until: float) -> tuple[list[str], bool]:
     """Files with several names, and whether all were looked at in time."""
     found: list[str] = []
     todo = [""]
-    with handles.closing(handles.open_root(folder)) as top:
+    with handles.closing(handles.open_root(case.folder)) as top:
         while todo:
             path = todo.pop()
             with handles.closing(handles.open_dir(top, path)) as fd, os.scandir(fd) as entries:
                 for number, entry in enumerate(entries):
+                    if not path and entry.name in case.hidden:
+                        continue
                     if entry.is_dir(follow_symlinks=False):
                         todo.append(os.path.join(path, entry.name))
                     elif entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_nlink > 1:

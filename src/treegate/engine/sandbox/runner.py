@@ -29,7 +29,7 @@ from treegate.engine.sandbox.pump import Pump
 from treegate.engine.sandbox.view import Unfit, make_folders
 from treegate.engine.sandbox.views import View, best
 from treegate.engine.sandbox.wire import Line, Prepare, Release, Run
-from treegate.errors import TreegateError
+from treegate.errors import FULL, TreegateError
 
 _LOOK = 64  # differences that are told between two looks whether anybody still waits for them
 
@@ -42,6 +42,7 @@ class Runner:
         self._area = prepare.scratch
         self._below = os.path.join(self._area, "fs")
         self._held = ExitStack()
+        self.exited = False
         os.makedirs(self._below, mode=0o711, exist_ok=True)
         with self._held:  # what was made is let go where the next thing cannot be made
             self._held.enter_context(leftovers.held(self._area))
@@ -75,6 +76,7 @@ class Runner:
         if ended is Ended.ITSELF and engine.out_of_memory():  # Docker tells of it at the end only
             ended = Ended.MEMORY
         self._line.send(Exited(status, ended, time.monotonic() - began, pump.cut))
+        self.exited = True
         self._line.send(self._captured(order, view, since))
 
     def _view(self, order: Order) -> View:
@@ -87,7 +89,7 @@ class Runner:
     def _captured(self, order: Order, view: View, since: int) -> Captured:
         began = time.monotonic()
         blobs = Blobs(Path(order.blobs))
-        writer = Writer(order.cases[0].name if len(order.cases) == 1 else "", self._area)
+        writer = Writer(order.cases, self._area)
         writer.take(self._while_wanted(view.capture(Bounded(blobs, order.limits), since, reads=order.reads)))
         blobs.settle()
         captured = writer.write(order.document, order.title, order.reason)
@@ -115,15 +117,17 @@ def _engine(prepare: Prepare) -> Engine:
     return Bubblewrap(prepare.scratch, prepare.limits) if prepare.engine == "bwrap" else Container(prepare.scratch)
 
 
-def _failure(error: Exception) -> Failed:
+def _failure(error: Exception, *, exited: bool) -> Failed:
+    what = "what the command did could not be kept" if exited else "the sandbox could not be made"
+    if (isinstance(error, OSError) and error.errno in FULL) or getattr(error, "code", "") == "disk-full":
+        text = f"the disk of treegate's state directory is full, so {what}"
+        return Failed("disk-full", text, "make room there, and run the command again; its cases are as they were")
     if isinstance(error, TreegateError):
         return Failed(error.code, error.message, error.hint)
     if isinstance(error, Unfit):
         return Failed("sandbox-unfit", str(error), "treegate doctor says what works here")
     if isinstance(error, OSError):
-        return Failed(
-            "sandbox-failed", f"the sandbox could not be made: {error}", "treegate doctor says what works here"
-        )
+        return Failed("sandbox-failed", f"{what}: {error}", "treegate doctor says what works here")
     where = traceback.extract_tb(error.__traceback__)[-1]
     text = f"this went wrong here, and not in the command: {type(error).__name__} ({where.name}, line {where.lineno})"
     return Failed("internal", text, "report it")
@@ -143,7 +147,7 @@ def _serve(line: Line) -> None:
     except EOFError:
         pass
     except Exception as error:
-        line.send(_failure(error))
+        line.send(_failure(error, exited=runner is not None and runner.exited))
     finally:
         if runner is not None:
             runner.close()

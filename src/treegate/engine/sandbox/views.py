@@ -54,7 +54,7 @@ class OverlayView:
     def __init__(self, cases: Sequence[Case], area: str, below: str) -> None:
         """`area` is an own folder, `below` one on a filesystem that can hold what is changed; raises Unfit."""
         self._layers, self.user = view.overlays(cases, area, below)
-        self.warnings = tuple(text for case in cases for text in multilinks.warnings(case.name, case.folder))
+        self.warnings = tuple(text for case in cases for text in multilinks.warnings(case))
         if (longest := view.longest_rename()) < view.LONG_ENOUGH:
             self.warnings += (f"what has a path of more than {longest} bytes cannot be renamed here, only copied",)
         self._opened = [_opened(layer.seen, inside(layer.case, cases)) for layer in self._layers]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from treegate.engine import sandboxes
+from treegate.engine import sandboxes, tokens
 from treegate.engine.audit import Json
 from treegate.engine.sandboxes import Sandbox
 from treegate.engine.store import Transaction
@@ -72,6 +72,14 @@ def require_own(core: Core, found: Sandbox) -> None:
             hint="its author, an operator or an admin may run it, or end it",
             next=f"treegate show {found.id}",
         )
+
+
+def still_holds(core: Core) -> bool:
+    """Whether whoever acts, if by a token, has one that holds: a command takes its time, and tokens end meanwhile."""
+    name, now = core.actor.name, core.clock()
+    return core.actor.via != "token" or any(
+        one.name == name and tokens.holds(one, now) for one in tokens.tokens(core.store)
+    )
 
 
 def _decidable(core: Core, prefix: str, digest: str) -> Sandbox:

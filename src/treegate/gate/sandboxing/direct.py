@@ -12,6 +12,7 @@ from treegate.engine.store import Transaction
 from treegate.engine.store.records import By, Verdict
 from treegate.gate import approving, plans, runs
 from treegate.gate.core import Core
+from treegate.gate.sandboxing import deciding
 from treegate.model.approvals import BASE
 from treegate.model.commands import line_of
 from treegate.model.lifecycle import State
@@ -45,6 +46,8 @@ def _refused(core: Core, preview: Preview) -> str:
     """Why what a command did is not applied without anybody."""
     if not core.config.sandbox.direct:
         return "sandbox.direct was taken back meanwhile"
+    if not deciding.still_holds(core):
+        return f"the token of {core.actor.name} was revoked or has expired meanwhile"
     rules = [rule for rule in preview.approvals.rules if rule.required and rule.rule != BASE]
     if rules:
         return f"a rule of policy asks for somebody: {', '.join(rule.rule for rule in rules)}"

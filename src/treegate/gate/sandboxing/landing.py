@@ -138,9 +138,7 @@ def _cut_short(exited: Exited | None) -> str:
     if exited is None:
         return "nobody knows how it ended"
     if exited.ended is not Ended.ITSELF:
-        return (
-            f"it was ended before it was done: {_CUT_SHORT[exited.ended]}" if exited else "nobody knows how it ended"
-        )
+        return f"it was ended before it was done: {_CUT_SHORT[exited.ended]}"
     return f"it ended with exit status {exited.status}" if exited.status else ""
 
 

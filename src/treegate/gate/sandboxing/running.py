@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from treegate.engine import sandboxes, tokens
+from treegate.engine import sandboxes
 from treegate.engine.locks import passing_lock
 from treegate.engine.sandbox import session
 from treegate.engine.sandbox.order import Captured, Exited, Failed, Frame
@@ -47,12 +47,8 @@ def carry_out(core: Core, id: str) -> Iterator[Event]:
 
 def _refuse_ended(asker: Core) -> None:
     """Raises Denied where whoever asked had a token, and has none that holds: what it allowed ended with it."""
-    actor = asker.actor
-    if actor.via != "token":
-        return
-    given = (one for one in tokens.tokens(asker.store) if one.name == actor.name)
-    if not any(tokens.holds(one, asker.clock()) for one in given):
-        text = f"the token of {actor.name}, who asked for it, was revoked or has expired"
+    if not deciding.still_holds(asker):
+        text = f"the token of {asker.actor.name}, who asked for it, was revoked or has expired"
         raise Denied(text, code="token-ended", hint="ask for the command with a token that holds")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ import click
 from treegate.errors import UsageError
 from treegate.interfaces.cli import common
 from treegate.model.names import visible
+from treegate.render import words
 from treegate.render.text import clip, inert
 
 _NEXT = {
@@ -39,10 +41,13 @@ def _lines(found: Any) -> Iterator[str]:
     )
     yield f"  command   {inert(found.line)}"
     yield f"  cases     {', '.join(map(_text, found.cases))}"
-    yield f"  asked by  {visible(found.author)}, {common.moment(found.created_at)}" + (
-        ", to be applied at once" if found.direct else ""
-    )
-    yield f"  limits    {found.limits.seconds:g} s, {found.limits.memory >> 20:,} MiB, on {visible(found.engine)}"
+    yield f"  asked by  {visible(found.author)}, {common.moment(found.created_at)}"
+    yield f"  engine    {_engine(found)}"
+    yield from (f"  {head:<8}  {line}" for head, line in zip_longest(["limits"], _limits(found.limits), fillvalue=""))
+    if found.direct:
+        yield "  at once   what it does is to be applied when it ends, without anybody looking"
+    if found.reads:
+        yield "  reads     its plan is stale, too, once others change what it only read"
     for tool in found.tools:
         yield f"  tool      {visible(tool.path)}  sha256:{tool.sha256}"
     if found.script is not None:
@@ -55,6 +60,20 @@ def _lines(found: Any) -> Iterator[str]:
     yield f"  digest    {found.digest}"
     plan = f"treegate show {found.plan}" if found.plan else "treegate status"
     yield f"next: {_NEXT.get(found.state, plan).format(id=found.id, digest=found.digest[:12])}"
+
+
+def _engine(found: Any) -> str:
+    name = "what works here" if found.engine == "auto" else visible(found.engine)
+    return f"{name}, image {visible(found.image)}" if found.engine == "docker" else name
+
+
+def _limits(limits: Any) -> Iterator[str]:
+    """All of them: whoever approves the command approves these, too."""
+    cores = f"{limits.processors:g} core{'s' * (limits.processors != 1)}"
+    yield f"{words.span(limits.seconds)}, {cores}, {words.size(limits.memory)} of memory"
+    yield f"{words.plural(limits.processes, 'process', 'processes')}, {limits.open_files:,} open files, no network"
+    yield f"{words.size(limits.written)} in {limits.entries:,} entries, {words.size(limits.temporary)} in /tmp"
+    yield f"{words.size(limits.output)} of output"
 
 
 def _ended(found: Any) -> Iterator[str]:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
 from treegate.errors import TreegateError
 from treegate.interfaces.cli import common, failures
 from treegate.interfaces.cli.waiting import seconds
-from treegate.model.names import visible
+from treegate.model.names import restated, visible
 
 MOST = 4 << 20  # bytes of output in the one JSON document
+_LEFT = re.compile("([\n\t\r])")
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False, "allow_interspersed_args": True})
@@ -85,11 +88,14 @@ class _Told:
     def __init__(self, events: Any, as_json: bool) -> None:
         self._as_json = as_json
         self._output = {"stdout": bytearray(), "stderr": bytearray()}
+        self._out = {"stdout": _Out(sys.stdout), "stderr": _Out(sys.stderr)}
         self._cut = False
         self._captured: Any = None
         self._finished: Any = None
         for event in events:
             self._take(event.what)
+        for out in self._out.values():
+            out.write(b"", True)
 
     def _take(self, what: Any) -> None:
         kind = type(what).__name__
@@ -109,12 +115,7 @@ class _Told:
             self._output[stream] += data[:room]
             self._cut = self._cut or len(data) > room
             return
-        file = (sys.stdout if stream == "stdout" else sys.stderr).buffer
-        try:
-            file.write(data)
-            file.flush()
-        except BrokenPipeError:  # nobody reads it: the command goes on, for what it does counts
-            os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
+        self._out[stream].write(data)
 
     @property
     def status(self) -> int:
@@ -167,6 +168,28 @@ class _Told:
         if done.warnings:
             yield f"treegate: {done.warnings} to know of before it is decided on, as `treegate show ID` has them"
         yield f"next: {_NEXT.get(done.plan_state, 'treegate show {plan}').format(plan=done.plan, run=done.run)}"
+
+
+class _Out:
+    """Where what a command writes goes on: byte by byte as it came, but at a terminal nothing that would steer it.
+
+    There whoever types decides about files: no script is to move the cursor over what treegate says of it. Tabs, line
+    ends and the carriage return of a progress bar are left.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._file = stream.buffer
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape") if stream.isatty() else None
+
+    def write(self, data: bytes, last: bool = False) -> None:
+        if self._decoder is not None:
+            parts = _LEFT.split(self._decoder.decode(data, last))
+            data = "".join(part if _LEFT.fullmatch(part) else restated(part) for part in parts).encode()
+        try:
+            self._file.write(data)
+            self._file.flush()
+        except BrokenPipeError:  # nobody reads it: the command goes on, for what it does counts
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._file.fileno())
 
 
 _WHY = {
