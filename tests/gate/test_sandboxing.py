@@ -21,6 +21,7 @@ from treegate.errors import (
     PlanError,
     Rejected,
     Stale,
+    TreegateError,
     UsageError,
     Waiting,
 )
@@ -390,6 +391,21 @@ def test_a_tool_that_changed_since_is_not_what_was_approved(shared: Office):
     (shared.root / "Tools/a.py").write_text("print('another')")
     *_, last = anna.follow_sandbox(waits.id)
     assert (last.what.state, last.what.error["code"]) == ("failed", "tools-changed")
+
+
+def test_a_command_of_somebody_whose_token_ended_never_runs(shared: Office):
+    """It has failed then, so that no service tries it again and again."""
+    shared.configure(sandbox_approve_command="true")
+    shared.put("Smith/a.txt", "one")
+    waits = shared.person("anna", Role.AUTHOR).ask_sandbox("Smith", ["sh", "-c", "rm a.txt"])
+    shared.gate.approve_sandbox(waits.id, waits.digest)
+    shared.gate.revoke_token("anna")
+    for _ in range(2):
+        with pytest.raises(TreegateError):
+            list(shared.gate.follow_sandbox(waits.id))
+    found = shared.gate.sandbox(waits.id)
+    assert (found.state, found.error["code"], found.started_at) == (State.FAILED, "token-ended", None)
+    assert shared.gate.sandboxes_from(["cli", "http"]) == []
 
 
 def test_a_change_of_what_commands_may_do_is_noted(lab: Office):

@@ -33,10 +33,10 @@ def carry_out(core: Core, id: str) -> Iterator[Event]:
     """
     asker = core.acting_as(sandboxes.sandbox(core.store, id).asker)
     asker.progress, asker.cancelled = core.progress, core.cancelled
-    _refuse_ended(asker)
     with passing_lock(core.state / "locks", id), _place(core), readiness.lent(core) as ready:
         if ready is None:  # else whoever keeps runners ready sweeps, and nobody waits for it
             looking.sweep(core, at_leisure=False)
+        _refuse_ended(asker, id)
         found = _begun(asker, id)
         run = _Run(asker, found, ready)
         try:
@@ -45,11 +45,20 @@ def carry_out(core: Core, id: str) -> Iterator[Event]:
             run.close()
 
 
-def _refuse_ended(asker: Core) -> None:
-    """Raises Denied where whoever asked had a token, and has none that holds: what it allowed ended with it."""
-    if not deciding.still_holds(asker):
-        text = f"the token of {asker.actor.name}, who asked for it, was revoked or has expired"
-        raise Denied(text, code="token-ended", hint="ask for the command with a token that holds")
+def _refuse_ended(asker: Core, id: str) -> None:
+    """Raises Denied where whoever asked had a token, and has none that holds: what it allowed ended with it.
+
+    The command has failed then: nobody is to try it again and again.
+    """
+    if deciding.still_holds(asker):
+        return
+    text = f"the token of {asker.actor.name}, who asked for it, was revoked or has expired"
+    error = Denied(text, code="token-ended", hint="ask for the command with a token that holds")
+    found = sandboxes.sandbox(asker.store, id)
+    if found.state is State.APPROVED:
+        landing.fail(asker, found, None, error)
+        scripts.bring(asker, sandboxes.sandbox(asker.store, id))
+    raise error
 
 
 @contextmanager

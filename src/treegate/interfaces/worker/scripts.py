@@ -9,31 +9,29 @@ import logging
 from treegate.errors import TreegateError
 from treegate.gate import Gate
 from treegate.interfaces.crew.crew import Crew
+from treegate.interfaces.crew.stirring import Stirring
 
-LATER = 5.0  # seconds until one that found no place is tried again
 _log = logging.getLogger("treegate.worker")
 
 
 class Scripts:
     """Scripts on their way to be plans; a long one keeps up nobody but those that wait for its place."""
 
-    def __init__(self, gate: Gate, crew: Crew, pauses: float) -> None:
-        """`pauses`: the seconds after which one looks, though nothing tells that there is anything."""
-        self._gate, self._crew, self.pauses = gate, crew, pauses
+    def __init__(self, gate: Gate, crew: Crew, pause: float) -> None:
+        """`pause`: the seconds after which one looks, though nothing tells that there is anything."""
+        self._gate, self._crew = gate, crew
+        self.stirring = Stirring(gate, pause)
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._stirred = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._stamp: int | None = None
         self._looked = False
 
     def start(self) -> None:
         """Begins."""
-        self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._work())
 
     def wake(self) -> None:
         """Something may be due: looks at once."""
-        self._stirred.set()
+        self.stirring.wake()
 
     async def busy(self) -> bool:
         """Whether scripts run, or are due."""
@@ -56,16 +54,11 @@ class Scripts:
         with contextlib.suppress(TreegateError, OSError):
             await asyncio.to_thread(self._gate.settle_scripts)
         while True:
-            self._stirred.clear()
-            stamp = self._gate.core.store.stamp()
-            if stamp is None or stamp != self._stamp:
-                self._stamp = stamp
+            if self.stirring.due():
                 with contextlib.suppress(TreegateError):  # a database that is locked now is asked again
                     await self._begin()
             self._looked = True
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.pauses):
-                    await self._stirred.wait()
+            await self.stirring.rest()
 
     async def _begin(self) -> None:
         for found in await asyncio.to_thread(self._gate.due_sandboxes):
@@ -77,11 +70,8 @@ class Scripts:
             await self._crew.call(self._gate.actor, "run_sandbox", id)
         except TreegateError as error:
             _log.warning("the script %s: %s", id, error.code)
-            self._loop.call_later(LATER, self._again)
+            self.stirring.later()
+        else:
+            self.wake()  # there is a place for another
         finally:
             self._running.pop(id, None)
-            self._again()
-
-    def _again(self) -> None:
-        self._stamp = None
-        self.wake()

@@ -98,7 +98,7 @@ class Worker:
             while not self._ending:
                 changed: set[Path] | None = self._watching.changed()
                 if self._watching.blind:
-                    self._runner.stirring.pause = self._scripts.pauses = PAUSE
+                    self._runner.stirring.pause = self._scripts.stirring.pause = PAUSE
                 every = self._every()
                 if time.monotonic() - self._whole >= every:
                     self._whole, changed = time.monotonic(), None
