@@ -14,7 +14,18 @@ import pytest
 from tests.engine.sandbox.conftest import Bench, leftovers
 
 from treegate.engine.sandbox import session
-from treegate.engine.sandbox.order import SANDBOX_USER, Captured, Case, Ended, Exited, Frame, Limits, Output, Started
+from treegate.engine.sandbox.order import (
+    SANDBOX_USER,
+    Captured,
+    Case,
+    Ended,
+    Exited,
+    Frame,
+    Limits,
+    Output,
+    Started,
+    ViewName,
+)
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: an overlay is root's only")
 
@@ -360,8 +371,9 @@ def test_what_others_take_away_meanwhile_is_told_and_the_rest_is_kept(bench: Ben
 
 
 @root_only
+@pytest.mark.parametrize("view", ["overlay", "copy"])
 @pytest.mark.parametrize("script", ["mv A/B/x A/B/y", "echo mine > A/B/x", "rm A/B/x", "touch A/B/new"])
-def test_a_folder_that_others_put_in_the_place_of_another_is_told(bench: Bench, script: str):
+def test_a_folder_that_others_put_in_the_place_of_another_is_told(bench: Bench, script: str, view: ViewName):
     """What is in it has its old dates, and is not what the command saw."""
     for folder in ("A/B", "C/B"):
         (bench.case / folder).mkdir(parents=True)
@@ -374,5 +386,5 @@ def test_a_folder_that_others_put_in_the_place_of_another_is_told(bench: Bench, 
         if isinstance(frame, Output):
             subprocess.run(["sh", "-c", "mv A T; mv C A; mv T C"], cwd=bench.case, check=True)
 
-    ran = bench.sh(f"{script}; echo begun; sleep 0.3", meanwhile=meddle)
-    assert any(path in ("Case/A", "Case/A/B") for path in ran.captured.changed), ran.captured
+    ran = bench.sh(f"{script}; echo begun; sleep 0.3", meanwhile=meddle, view=view)
+    assert any(path in ("Case/A", "Case/A/B", "Case/A/B/x") for path in ran.captured.changed), ran.captured
