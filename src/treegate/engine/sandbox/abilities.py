@@ -108,6 +108,9 @@ def findings(found: Abilities, wanted: str = "auto") -> Iterator[Finding]:
     if taken is not None and not lacking[taken]:
         yield _best(found, taken)
         if _is_dockers(taken):
+            yield Finding(
+                "note", "of a command: what it writes is counted ten times a second, and held by nothing", _COUNTED
+            )
             return
         if found.overlay:
             yield Finding("note", f"there is no copy-on-write view: {found.overlay.why}", found.overlay.hint)
@@ -135,10 +138,11 @@ def _best(found: Abilities, taken: str) -> Finding:
 
 
 def _is_dockers(taken: str) -> bool:
-    """Whether the daemon makes the views, and keeps all limits: it is root, and whoever asks it is not."""
+    """Whether the daemon makes the views, and keeps the limits: it is root, and whoever asks it is not."""
     return taken == "docker" and os.geteuid() != 0
 
 
+_COUNTED = "as root treegate gives each a filesystem that is no larger than its limit"
 _NAMES = {"docker": "Docker", "bwrap": "bubblewrap"}
 
 
