@@ -15,6 +15,7 @@ class Kind(StrEnum):
     PLAN_WAITING = "plan.waiting"  # somebody has to decide
     PLAN_DECIDED = "plan.decided"  # somebody did
     PLAN_CHANGED = "plan.changed"  # it was revised, withdrawn, is stale or has expired
+    COMMAND_WAITING = "command.waiting"  # somebody has to let it run
     RUN_ENDED = "run.ended"  # applied, rolled back, in need of recovery, undone, or not even begun
     ALERT_RAISED = "alert.raised"
     ALERT_CLEARED = "alert.cleared"
@@ -33,6 +34,7 @@ KINDS: Mapping[str, Kind] = {
     "withdraw": Kind.PLAN_CHANGED,
     "go-stale": Kind.PLAN_CHANGED,
     "expire": Kind.PLAN_CHANGED,
+    "sandbox-asked": Kind.COMMAND_WAITING,
     "run-ended": Kind.RUN_ENDED,
     "run-failed": Kind.RUN_ENDED,
     "undone": Kind.RUN_ENDED,

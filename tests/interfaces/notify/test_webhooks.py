@@ -151,6 +151,26 @@ def test_what_happens_is_told_in_order_and_signed(firm: Firm, serving: TestClien
         assert abs(int(one.headers["webhook-timestamp"]) - time.time()) < 60
 
 
+def test_a_command_that_waits_for_somebody_is_told_and_one_that_does_not_is_not(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    hook = f'[{{ name = "office", url = "{receiver.address}" }}]'
+    environ = {"TREEGATE_STATE": str(tmp_path / "state"), "TREEGATE_WEBHOOKS": hook, "PATH": "/usr/bin:/bin"}
+    environ |= {"TREEGATE_WEBHOOKS_SECRET": SECRET, "TREEGATE_SANDBOX_ENGINE": "bwrap"}
+    firm = Firm(tmp_path / "office", environ)
+    with TestClient(create_app(firm.root, firm.environ), "http://127.0.0.1"):
+        until(lambda: outbox.place(firm.gate.core.store, "office"))
+        firm.gate.cancel_sandbox(firm.gate.ask_sandbox("Smith", ["sh", "-c", "echo free"]).id)
+        with Gate.open(firm.root, {**environ, "TREEGATE_SANDBOX_APPROVE_COMMAND": "true"}) as strict:
+            asked = strict.ask_sandbox("Smith", ["sh", "-c", "echo \x1b[2J"])
+        until(lambda: receiver.sent)
+        until(firm.knows_all)
+    (told,) = [one.told for one in receiver.sent]
+    assert (told["type"], told["data"]["link"]) == ("command.waiting", f"/ui/commands/{asked.id}")
+    assert asked.id in told["data"]["text"]
+    assert "\\x1b[2J" in told["data"]["text"]
+
+
 @pytest.mark.parametrize("status", [500, 503, 404, 401, 302, 429])
 def test_what_is_not_taken_is_sent_again_and_the_rest_waits(
     firm: Firm, serving: TestClient, receiver: Receiver, status: int

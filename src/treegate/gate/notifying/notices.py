@@ -7,19 +7,22 @@ from typing import Any
 
 import msgspec
 
-from treegate.engine import audit, outbox
+from treegate.engine import audit, outbox, sandboxes
 from treegate.engine.audit import AuditRow
 from treegate.engine.outbox import Place, Post
 from treegate.engine.store.records import StoredPlan
 from treegate.errors import NotFound
 from treegate.gate import deciding, plans, standing
 from treegate.gate.core import Core
+from treegate.model import commands
 from treegate.model.lifecycle import State
 from treegate.model.names import visible
 from treegate.model.notification import KINDS, About, Kind, Notification
 from treegate.render import words
+from treegate.render.text import clip, inert
 
 MANY = 1000  # rows of the audit log that tell nothing, and are looked through each time; more are passed for good
+_LINE = 200  # columns of a command that are told
 _GRAVE = {"rolled-back", "needs-recovery"}  # ends of a run that somebody has to see to
 _DECIDED = {
     "approve": "approved",
@@ -133,7 +136,7 @@ def _notification(core: Core, row: AuditRow) -> Notification | None:
         plan=plan,
         run=row.run or "",
         data=data,
-        link=_link(kind, row),
+        link=_link(kind, row, data),
     )
 
 
@@ -158,6 +161,8 @@ def _text(core: Core, row: AuditRow, plan: About | None, data: dict[str, Any]) -
         return f"{named} {_CHANGED[row.event].format(who=visible(row.actor))}"
     if row.event in {"run-ended", "undone"}:
         return _of_run(core, row, data)
+    if row.event == "sandbox-asked":
+        return _of_command(core, str(data["sandbox"]))
     if row.event == "run-failed":
         return f"{named} was to be carried out, and could not be: {data.get('message', '')}"
     if row.event == "alert-raised":
@@ -191,9 +196,23 @@ def _of_run(core: Core, row: AuditRow, data: dict[str, Any]) -> str:
     return standing.run_ended(msgspec.structs.replace(run, state=State(str(data["outcome"]))), core)
 
 
-def _link(kind: Kind, row: AuditRow) -> str:
+def _of_command(core: Core, id: str) -> str:
+    """What is told of a command that was asked for: nothing unless it waits for somebody."""
+    found = sandboxes.sandbox(core.store, id)
+    if found.state is not commands.State.WAITING:
+        return ""
+    cases = ", ".join(map(visible, found.cases))
+    line = clip(inert(commands.line_of(found.command)), _LINE)
+    return (
+        f"{visible(found.author)} asks to run `{line}` on {cases}; it waits for somebody to approve it ({found.id})"
+    )
+
+
+def _link(kind: Kind, row: AuditRow, data: dict[str, Any]) -> str:
     if row.run and kind is Kind.RUN_ENDED and row.event != "run-failed":
         return f"/ui/runs/{row.run}"
     if row.plan:
         return f"/ui/plans/{row.plan}"
+    if kind is Kind.COMMAND_WAITING:
+        return f"/ui/commands/{data['sandbox']}"
     return "/ui/health" if kind in {Kind.ALERT_RAISED, Kind.ALERT_CLEARED} else "/ui/"
