@@ -43,7 +43,9 @@ def test_a_command_is_read_and_let_run_on_its_page(service: TestClient, token: T
     assert f"/ui/plans/{done['plan']}" in text
     assert "exit status 3" in text
     assert "Let it run" not in text
-    assert where in rita.get(f"/ui/plans/{done['plan']}").text
+    text = rita.get(f"/ui/plans/{done['plan']}").text
+    assert where in text
+    assert text.count("read its output first") == 1  # what to do about a warning of its plan
 
 
 def test_what_a_command_writes_is_only_shown(service: TestClient, token: Token, author: Headers):
