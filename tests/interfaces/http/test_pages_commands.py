@@ -46,6 +46,7 @@ def test_a_command_is_read_and_let_run_on_its_page(service: TestClient, token: T
     text = rita.get(f"/ui/plans/{done['plan']}").text
     assert where in text
     assert text.count("read its output first") == 1  # what to do about a warning of its plan
+    assert f'<a href="{where}">{made["id"]}</a>' in rita.get("/ui/audit").text
 
 
 def test_what_a_command_writes_is_only_shown(service: TestClient, token: Token, author: Headers):

@@ -11,6 +11,8 @@ from treegate.engine.audit import AuditRow
 from treegate.gate.searching import LogPage
 from treegate.render import history
 
+_COMMAND = re.compile("sb_[0-9a-z]+")
+
 
 class Piece(NamedTuple):
     """Part of a sentence; `to` is where it leads, if it does."""
@@ -57,8 +59,11 @@ def _time(at: int) -> datetime | None:
 
 
 def _pieces(row: AuditRow) -> Iterator[Piece]:
-    """The sentence, with the plan and the run that it names as links."""
-    links = {id: f"/ui/{place}/{id}" for id, place in ((row.plan, "plans"), (row.run, "runs")) if id}
+    """The sentence, with the plan, the run and the command that it names as links."""
+    command = history.data_of(row).get("sandbox")
+    command = command if isinstance(command, str) and _COMMAND.fullmatch(command) else None  # a row may be edited
+    named = ((row.plan, "plans"), (row.run, "runs"), (command, "commands"))
+    links = {id: f"/ui/{place}/{id}" for id, place in named if id}
     said = history.saying(row)
     parts = re.split("(" + "|".join(map(re.escape, links)) + ")", said) if links else [said]
     yield from (Piece(part, links.get(part, "")) for part in parts if part)
