@@ -6,7 +6,6 @@ problem. Warnings also mark their entry as odd, which brings it to the top.
 
 from __future__ import annotations
 
-import posixpath
 import re
 import struct
 from collections import Counter
@@ -224,12 +223,10 @@ def _links(net: Net) -> Iterable[Notice]:
             target = node.made.target if node.made is not None else net.forest.tree.target(node.home_path())
         except OSError:
             continue  # it went away just now: the run will see it as stale
-        case = net.case(path)
-        inner = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-        if target.startswith("/") or not (inner == case or inner.startswith(case + "/")):
+        if paths.leads_out(path, target):
             if node.made is not None and node.made.effect == "linked":
                 yield Notice("link-outside", node, f"{path!r} would point at {target!r}, outside the case", path)
-        elif not _is_there(net, inner):
+        elif not _is_there(net, paths.pointed_at(path, target)):
             yield Notice("link-will-dangle", node, f"{path!r} points at {target!r}, and nothing will be there", path)
 
 

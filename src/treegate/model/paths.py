@@ -6,6 +6,7 @@ single slashes, bytes that are not UTF-8 as lone surrogates (PEP 383).
 
 from __future__ import annotations
 
+import posixpath
 import re
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -46,6 +47,17 @@ def check(path: str) -> None:
         raise Malformed("path-escapes", f"{path!r} has a `.` or `..` component", better)
     if RESERVED in parts:
         raise Malformed("path-reserved", f"{path!r} leads into `{RESERVED}`")
+
+
+def pointed_at(path: str, target: str) -> str:
+    """Where a link at a path points by its words; an absolute path where it points at one."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+
+
+def leads_out(path: str, target: str) -> bool:
+    """Whether a link at a path, which begins with its case, points out of that case by its words."""
+    case, place = path.partition("/")[0], pointed_at(path, target)
+    return place != case and not place.startswith(f"{case}/")
 
 
 def is_plain_name(name: str) -> bool:

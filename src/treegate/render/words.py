@@ -79,7 +79,7 @@ def _other(other: Other) -> str:
     who = f"{inert(other.plan)}{called}, waiting,"
     if not other.effect:
         return f"{who} works in the same folders"
-    more = f" and {plural(other.count - 1, 'more of these')}" if other.count > 1 else ""
+    more = f" and {number(other.count - 1)} more of these" if other.count > 1 else ""
     return f"{who} also {_DOES[other.effect]} {name(other.path)}{more}"
 
 

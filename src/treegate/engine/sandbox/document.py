@@ -12,8 +12,8 @@ from typing import IO
 
 import msgspec
 
-from treegate.engine.sandbox import findings
 from treegate.engine.sandbox.difference import Changed, Difference
+from treegate.engine.sandbox.leftout import LeftOut
 from treegate.engine.sandbox.order import Captured, Case, Finding
 from treegate.errors import UsageError
 from treegate.model import paths
@@ -24,7 +24,6 @@ from treegate.model.operations import Operation
 from treegate.model.tree import Kind
 
 _MOST_TOLD = 1000  # findings, and changed paths, that are listed
-_RESERVED = f"/{paths.RESERVED}/"
 _MOST_BYTES = 1 << 29  # of operations: a million of them take half of that
 
 
@@ -41,8 +40,8 @@ class Writer:
     def __init__(self, cases: Sequence[Case], folder: str) -> None:
         case = cases[0].name if len(cases) == 1 else ""
         self._case = case if paths.is_utf8(case) else ""  # else no plan can name it
-        self._own = {f"{case.name}/{name}" for case in cases for name in case.hidden}
-        self._left_out: set[str] = set()
+        self._left_out = LeftOut(cases)
+        self._said: set[str] = set()  # of what is left out
         self._spool: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         self._taken = Taken()
         self._findings: list[Finding] = []
@@ -56,10 +55,8 @@ class Writer:
                 self._find(difference)
             elif isinstance(difference, Changed):
                 self._note(difference.path)
-            elif own := self._is_own(difference.path):
-                self._leave_out(own)
-                if isinstance(difference, Entry) and difference.home and not self._is_own(difference.home):
-                    self._do(Gone(difference.home, difference.kind is Kind.DIR, difference.kind is Kind.FILE))
+            elif finding := self._left_out.why(difference):
+                self._leave_out(difference, finding)
             else:
                 _refuse_too_deep(difference.path)
                 self._do(difference)
@@ -69,22 +66,18 @@ class Writer:
             self._spool.write(self._encoded(operation))
         self._refuse_too_much()
 
+    def _leave_out(self, difference: Entry | Gone | Still, finding: Finding) -> None:
+        """Says so, once for each name; what was there before, under whatever name, is there no more."""
+        if finding.path not in self._said:
+            self._find(finding)
+            if len(self._said) < _MOST_TOLD:
+                self._said.add(finding.path)
+        if isinstance(difference, Entry) and difference.home and not self._left_out.own(difference.home):
+            self._do(Gone(difference.home, difference.kind is Kind.DIR, difference.kind is Kind.FILE))
+
     def _find(self, finding: Finding) -> None:
         if len(self._findings) < _MOST_TOLD:
             self._findings.append(finding)
-
-    def _is_own(self, path: str) -> str:
-        """The name of treegate's own that a path leads into, where no plan may make anything; "" for none."""
-        top = "/".join(path.split("/", 2)[:2])
-        if top in self._own:
-            return top
-        at = f"{path}/".find(_RESERVED)
-        return path[: at + len(_RESERVED) - 1] if at >= 0 else ""
-
-    def _leave_out(self, own: str) -> None:
-        if own not in self._left_out and len(self._left_out) < _MOST_TOLD:
-            self._left_out.add(own)
-            self._find(findings.reserved(own))
 
     def _refuse_too_much(self) -> None:
         if self._spool.tell() > _MOST_BYTES:

@@ -50,3 +50,8 @@ def reserved(path: str) -> Finding:
     """Something was put where a name is treegate's own."""
     text = "the name is treegate's own, and no plan may make it; all that the command put there is left out"
     return Finding("sandbox-reserved", path, text)
+
+
+def outside(path: str) -> Finding:
+    """A link was made that leads out of its case."""
+    return Finding("sandbox-link-outside", path, "the command made a link that leads out of its case; it is left out")

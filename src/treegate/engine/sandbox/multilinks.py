@@ -28,7 +28,7 @@ def warnings(case: Case) -> tuple[str, ...]:
             "at that name alone"
         )
     if not complete:
-        said.append(f"{name} is large: not all of it was searched for hard links; those that are changed are told of")
+        said.append(f"not all of {name} was searched for hard links beforehand; those that are changed are told of")
     return tuple(said)
 
 

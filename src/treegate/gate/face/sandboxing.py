@@ -53,7 +53,7 @@ class Sandboxing(Face):
         )
 
     def follow_sandbox(self, sandbox: str) -> Iterator[Event]:
-        """Runs a command that was asked for and may run, and tells what it does."""
+        """Runs a command that was asked for and may run, if it does not yet, and tells what it does."""
         return carrying.follow(self._core, looking.one(self._core, sandbox))
 
     def run_sandbox(self, sandbox: str) -> Finished:

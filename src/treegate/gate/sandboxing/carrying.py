@@ -20,9 +20,31 @@ def run(core: Core, asked: Asked) -> Iterator[Event]:
 
 
 def follow(core: Core, found: Sandbox) -> Iterator[Event]:
-    """Runs a command that was asked for; raises Waiting where somebody has to approve it first."""
+    """Runs a command that was asked for, or tells what one does, or did, that has begun already.
+
+    Raises Waiting where somebody has to approve it first, Denied, and WrongState where it never runs.
+    """
     refuse(core, found)
-    return running.carry_out(core, found.id)
+    return running.carry_out(core, found.id) if found.state is State.APPROVED else _begun_elsewhere(core, found)
+
+
+def _begun_elsewhere(core: Core, found: Sandbox) -> Iterator[Event]:
+    """What a command does, or did; whoever is told to stop meanwhile ends it, as one that they run themselves."""
+    watching, last, asked = core.acting_as(core.actor), None, False
+
+    def is_over() -> bool:
+        nonlocal asked
+        if core.cancelled() and not asked:
+            asked = True
+            deciding.cancel(core, found.id)
+        return False
+
+    watching.cancelled = is_over
+    for last in looking.events(watching, found.id):
+        yield last
+    if last is None or not isinstance(last.what, Finished):  # it never ran, or was lost
+        number = 1 if last is None else last.n + 1
+        yield Event(n=number, at=core.clock(), what=landing.finished(core, found))
 
 
 def refuse(core: Core, found: Sandbox) -> None:

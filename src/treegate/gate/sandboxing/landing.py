@@ -223,6 +223,8 @@ def finished(
     """What there is to say of a command that is over."""
     now = sandboxes.sandbox(core.store, found.id)
     plan = core.store.plan(now.plan) if now.plan is not None else None
+    if error is None and now.error is not None:
+        error = json.loads(now.error)
     return Finished(
         id=now.id,
         state=now.state.value,

@@ -50,6 +50,11 @@ class Commands:
             self._asked[command.id] = command
             self._begin([])
 
+    def allowed(self, command: Command) -> None:
+        """Has a command run that somebody has just approved, if it was asked for at one of our doors."""
+        if command.channel in self._channels:
+            self.ask(command)
+
     @property
     def busy(self) -> bool:
         """Whether commands are under way, or are to be tried again."""

@@ -117,7 +117,7 @@ async def approve_sandbox(id: SandboxId, request: Request, who: Who, service: Th
     asked = await answers.taken(request, Decided)
     gate = service.gate.acting_as(who)
     made = await service.desk.do(gate.approve_sandbox, id, asked.digest, asked.comment)
-    service.commands.ask(made)
+    service.commands.allowed(made)
     return answers.json(made)
 
 

@@ -75,7 +75,7 @@ def _ends(gate: Gate, found: Command) -> bool:
 async def approve(id: str, who: Person, service: TheService, digest: Text = "", comment: Text = "") -> Response:
     """Lets exactly what the page showed run, once."""
     made = await service.desk.do(service.gate.acting_as(who).approve_sandbox, id, digest, comment)
-    service.commands.ask(made)
+    service.commands.allowed(made)
     return _back(made.id)
 
 
