@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from gatework import Office
 from sandboxwork import Ran, needs_sandbox, sh, small
@@ -25,7 +26,7 @@ from treegate.errors import (
     Waiting,
 )
 from treegate.gate import origins
-from treegate.gate.sandboxing import landing, running
+from treegate.gate.sandboxing import landing, ordering, running
 from treegate.gate.sandboxing.events import Captured, Exited, Output, Started
 from treegate.model.actors import Role
 from treegate.model.commands import State
@@ -461,6 +462,30 @@ def test_what_others_changed_meanwhile_makes_the_plan_stale_at_once(lab: Office)
     again = lab.gate.refresh(done.plan)
     assert [one.code for one in again.problems] == ["sandbox-changed"]
     assert again.state == "pending"
+
+
+@pytest.mark.parametrize("view", ["overlay", "copy"])
+@pytest.mark.parametrize(
+    "script",
+    ["echo new >> A/sub/f", "rm A/sub/f", "mv A/sub/f x", "chmod 600 A/sub/f", "touch A/sub/g", "cp -p A/sub/f x"],
+)
+def test_a_folder_that_others_swap_before_the_preview_makes_the_plan_stale(
+    lab: Office, monkeypatch: pytest.MonkeyPatch, script: str, view: str
+):
+    """Further up, so that nothing of what was touched tells of it by its dates; nothing is done to what is there."""
+    lab.configure(sandbox_direct="true")
+    order = ordering.order_of
+    monkeypatch.setattr(ordering, "order_of", lambda *given: msgspec.structs.replace(order(*given), view=view))
+    for name in "AB":
+        lab.put(f"Smith/{name}/sub/f", name * 100)
+    time.sleep(0.05)
+    for event in lab.open().run("Smith", ["sh", "-c", script], direct=True):
+        if isinstance(event.what, Captured):
+            assert event.what.changed == ()
+            for source, target in (("A", "T"), ("B", "A"), ("T", "B")):
+                os.rename(lab.path(f"Smith/{source}"), lab.path(f"Smith/{target}"))
+    assert (event.what.plan_state, event.what.run) == ("stale", "")
+    assert lab.path("Smith/A/sub/f").read_text() == "B" * 100
 
 
 # --- direct -----------------------------------------------------------------------------------------------------

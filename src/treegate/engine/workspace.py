@@ -176,6 +176,11 @@ class Workspace:
         """The folder of a case."""
         return self.projects if case == self.single else self.projects / case
 
+    def place(self, path: str) -> str:
+        """Where a path that begins with its case is."""
+        case, _, rest = path.partition("/")
+        return str(self.case_path(case) / rest) if rest else str(self.case_path(case))
+
     def area(self, volume: str) -> Path:
         """The `.treegate` of a volume."""
         return (self.case_path(volume) if volume else self.root) / AREA

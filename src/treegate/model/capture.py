@@ -88,7 +88,7 @@ class Captured:
 
     def _kept(self, entry: Entry) -> Iterator[Operation]:
         """An entry that was there before: moved, written anew, or with another mode or time."""
-        moved = self._home(entry.path) != entry.home
+        moved = self.home(entry.path) != entry.home
         if moved:
             self._moved.append(entry)
         if entry.kind is Kind.DIR and (moved or entry.home != entry.path):
@@ -120,7 +120,7 @@ class Captured:
         else:
             yield Create(path=path, blob=f"sha256:{entry.sha256}", mode=mode, mtime=mtime, raw=raw)
 
-    def _home(self, path: str) -> str:
+    def home(self, path: str) -> str:
         """Where the entry at a path of the view was, if it was in its folder then; "" if the folder was made."""
         if not self._homes:
             return path
@@ -157,7 +157,7 @@ class Captured:
     def _moves(self) -> Iterator[Change]:
         claimed = {entry.home for entry in self._moved}
         for entry in self._moved:
-            place = self._home(entry.path)
+            place = self.home(entry.path)
             gone = self._gone.get(place)
             taken = gone is not None and gone.is_file and entry.kind is Kind.FILE and place not in claimed
             yield Change("move", entry.home, entry.path, entry.kind is Kind.DIR, replaced=place if taken else "")

@@ -17,6 +17,7 @@ from typing import NamedTuple, Self
 
 from treegate.engine import handles, posix
 from treegate.engine.mounts import mount_of
+from treegate.engine.sandbox import dating
 from treegate.engine.sandbox.filling import Filler, fill_and_hash
 from treegate.engine.sandbox.homes import Homes, Looks
 from treegate.engine.sandbox.identities import by_birth, identifier
@@ -28,7 +29,6 @@ ENTRY = 4096  # bytes that an entry counts for, besides what it holds
 _TICK = 10_000_000  # nanoseconds: no clock that dates changes is coarser
 _UNDATED = ("tmpfs", "ramfs")  # what is written through memory that was read first (mmap(2)) leaves the times alone
 _AWAY = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.EINVAL)
-_COARSE = 5  # CLOCK_REALTIME_COARSE
 
 
 class _Folder(NamedTuple):
@@ -265,7 +265,7 @@ class PrivateCopy:
         began = max((self.homes.looks(n).ctime for n in range(len(self.cases))), default=0)
         fd = handles.open_root(self.folder(self.cases[0]))
         with handles.closing(fd):
-            while time.clock_gettime_ns(_COARSE) <= began + _TICK // 10:
+            while dating.now() <= began + _TICK // 10:
                 time.sleep(0.001)
 
     # -- what is said
@@ -307,7 +307,7 @@ class PrivateCopy:
 def _facts(folder: int, name: bytes) -> bytes:
     """The packed facts of an entry, such that whatever is done to it from now on will change them."""
     facts = posix.packed_as_listed(folder, name)
-    age = time.clock_gettime_ns(_COARSE) - unpack(facts).ctime
+    age = dating.now() - unpack(facts).ctime
     if 0 <= age < _TICK:  # else another change within the same tick could not be seen
         time.sleep(_TICK / 1e9)
         facts = posix.packed_as_listed(folder, name)

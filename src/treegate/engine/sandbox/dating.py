@@ -12,11 +12,16 @@ import time
 _COARSE = 5  # CLOCK_REALTIME_COARSE of linux/time.h
 
 
+def now() -> int:
+    """The time by the clock of changes, in nanoseconds."""
+    return time.clock_gettime_ns(_COARSE)
+
+
 def after(moment: int) -> int:
     """A time, in nanoseconds, once the clock of changes has passed a moment of the real-time clock.
 
     What was changed before that moment is dated before it, and what is changed from now on is dated at it or later.
     """
-    while (now := time.clock_gettime_ns(_COARSE)) <= moment:
+    while (found := now()) <= moment:
         time.sleep(0.0002)
-    return now
+    return found

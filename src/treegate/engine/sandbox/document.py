@@ -12,6 +12,7 @@ from typing import IO
 
 import msgspec
 
+from treegate.engine.sandbox.ancestry import Ancestry
 from treegate.engine.sandbox.difference import Changed, Difference
 from treegate.engine.sandbox.leftout import LeftOut
 from treegate.engine.sandbox.order import Captured, Case, Finding
@@ -40,6 +41,7 @@ class Writer:
     def __init__(self, cases: Sequence[Case], folder: str) -> None:
         case = cases[0].name if len(cases) == 1 else ""
         self._case = case if paths.is_utf8(case) else ""  # else no plan can name it
+        self.ancestry = Ancestry(cases)
         self._left_out = LeftOut(cases)
         self._said: set[str] = set()  # of what is left out
         self._spool: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
@@ -62,9 +64,19 @@ class Writer:
                 self._do(difference)
 
     def _do(self, difference: Entry | Gone | Still) -> None:
+        self._note_folders(difference)
         for operation in self._taken.take(difference):
             self._spool.write(self._encoded(operation))
         self._refuse_too_much()
+
+    def _note_folders(self, difference: Entry | Gone | Still) -> None:
+        """The folders above what it was of the cases, and above its place where that is in one of theirs."""
+        if isinstance(difference, Gone):
+            self.ancestry.note(difference.path)
+            return
+        was = (difference.home, difference.copied) if isinstance(difference, Entry) else ()
+        for path in filter(None, (*was, self._taken.home(difference.path))):
+            self.ancestry.note(path)
 
     def _leave_out(self, difference: Entry | Gone | Still, finding: Finding) -> None:
         """Says so, once for each name; what was there before, under whatever name, is there no more."""

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from treegate.engine import mounts
 from treegate.engine.blobs import Blobs
-from treegate.engine.sandbox import dating, leftovers, mounting, scratch, userspace
-from treegate.engine.sandbox.difference import Difference
+from treegate.engine.sandbox import ancestry, dating, leftovers, mounting, scratch, userspace
+from treegate.engine.sandbox.difference import Changed, Difference
 from treegate.engine.sandbox.document import Writer
 from treegate.engine.sandbox.engines import Bubblewrap, Container, Engine
 from treegate.engine.sandbox.keeping import Bounded
@@ -92,9 +92,12 @@ class Runner:
         writer = Writer(order.cases, self._area)
         writer.take(self._while_wanted(view.capture(Bounded(blobs, order.limits), since, reads=order.reads)))
         blobs.settle()
+        local = all(mounts.is_local(case.folder) for case in order.cases)
+        if local:
+            writer.take(map(Changed, writer.ancestry.write(ancestry.beside(order.document))))
         captured = writer.write(order.document, order.title, order.reason)
         captured.seconds = time.monotonic() - began
-        captured.since = since if all(mounts.is_local(case.folder) for case in order.cases) else 0
+        captured.since = since if local else 0  # elsewhere neither dates nor inodes can be relied on
         return captured
 
     def _while_wanted(self, found: Iterator[Difference]) -> Iterator[Difference]:

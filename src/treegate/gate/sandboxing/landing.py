@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +15,7 @@ import msgspec
 
 from treegate.engine import sandboxes
 from treegate.engine.audit import Json
+from treegate.engine.sandbox import ancestry
 from treegate.engine.sandbox.order import Captured, Ended, Exited
 from treegate.engine.sandboxes import Sandbox
 from treegate.engine.store import Transaction
@@ -56,16 +59,22 @@ def land(core: Core, found: Sandbox, exited: Exited | None, captured: Captured, 
     if not captured.operations:
         with core.store.write() as transaction:
             _ended(core, transaction, found, exited)
-        (folder / DOCUMENT).unlink(missing_ok=True)
+        _clear(folder)
         return finished(core, found)
     try:
         done = _hand_in(core, found, exited, captured, folder)
     except (TreegateError, OSError) as error:
         return fail(core, found, exited, _unlanded(error, folder))
-    (folder / DOCUMENT).unlink(missing_ok=True)
+    _clear(folder)
     if not found.direct:
         return finished(core, found, done.submitted)
     return _applied(core, found, done)
+
+
+def _clear(folder: Path) -> None:
+    for path in (str(folder / DOCUMENT), ancestry.beside(str(folder / DOCUMENT))):
+        with suppress(FileNotFoundError):
+            os.unlink(path)
 
 
 def fail(core: Core, found: Sandbox, exited: Exited | None, error: TreegateError) -> Finished:
@@ -106,7 +115,7 @@ def _hand_in(core: Core, found: Sandbox, exited: Exited | None, captured: Captur
     id, said, held = found.wanted or core.new_id("pl"), _problems(exited, captured), list[str]()
 
     def then(transaction: Transaction) -> None:
-        late = _late(core, transaction, id, captured)
+        late = _late(core, transaction, id, captured, folder)
         told = msgspec.json.encode([*_of_changes(late), *said][:_MOST]).decode()
         _ended(core, transaction, found, exited, plan=id, problems=told)
         changed = [visible(path) for path in (*captured.changed, *late)[:_MOST]]
@@ -122,14 +131,15 @@ def _hand_in(core: Core, found: Sandbox, exited: Exited | None, captured: Captur
     return _Landing(submitted, held[0] if held else "")
 
 
-def _late(core: Core, transaction: Transaction, id: str, captured: Captured) -> list[str]:
-    """What others changed of what a plan touches after it was captured, and before it was previewed."""
+def _late(core: Core, transaction: Transaction, id: str, captured: Captured, folder: Path) -> list[str]:
+    """What others changed of what a plan touches, or above it, after it was captured and before it was previewed."""
     stored = transaction.preview(id)
     if stored is None or not captured.since:
         return []
     effects = map(msgspec.json.Decoder(Effect).decode, transaction.effects(stored))
     with core.world() as world:
-        found = meanwhile.changed(world, effects, captured.since)
+        swapped = ancestry.replaced(ancestry.beside(str(folder / DOCUMENT)), core.workspace.place)
+        found = (*swapped, *meanwhile.changed(world, effects, captured.since))
         return list(dict.fromkeys(path for path in found if path not in captured.changed))
 
 
