@@ -7,14 +7,13 @@ import mmap
 import os
 import stat
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from treegate.engine.blobs import Blobs
-from treegate.engine.sandbox import copy, identities, mounting, originals, recognition
+from treegate.engine.sandbox import copy, dating, identities, mounting, originals, recognition
 from treegate.engine.sandbox.copy import ENTRY, PrivateCopy
 from treegate.engine.sandbox.difference import Changed
 from treegate.engine.sandbox.order import Case, Finding
@@ -113,7 +112,7 @@ def test_what_comes_after_the_copy_is_dated_later(scene):
     scene.put("a/file")
     scene.copy()
     homes = scene.made[-1].homes
-    assert time.clock_gettime_ns(copy._COARSE) > max(homes.looks(number).ctime for number in range(len(homes)))
+    assert dating.now() > max(homes.looks(number).ctime for number in range(len(homes)))
 
 
 def test_what_is_treegates_own_is_not_in_it(scene):

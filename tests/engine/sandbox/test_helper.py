@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import stat as st
+import struct
 import subprocess
 import sys
 import time
@@ -124,6 +127,9 @@ REFUSED = {
     "a link": {"cases": (Case(name="link", folder="/"),)},
     "no case": {"cases": (Case(name="nobody", folder="/"),)},
     "a view": {"view": "whatever"},
+    "no cases": {"cases": ()},
+    "a case twice": {"cases": (Case(name="Smith", folder="/"),) * 2},
+    "nobody's": {"id": "sb_nobodys"},
 }
 
 
@@ -136,6 +142,35 @@ def test_what_is_not_configured_is_refused(served: Service, what: str):
     assert isinstance(frames[0], Failed)
     assert frames[0].code in ("helper-refused", "sandbox-lost")
     assert served.left == []
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\xc1" * 3, b"\xd9\x02\xff\xff", b"\x91" * (1 << 20)], ids=["junk", "text", "deep"]
+)
+def test_what_is_no_message_ends_the_connection_and_nothing_else(served: Service, sent: bytes):
+    with socket.socket(socket.AF_UNIX) as other:
+        other.connect(served.socket)
+        other.sendall(struct.pack("=I?", len(sent), False) + sent)
+        assert other.recv(1 << 16) == b""
+    assert served.run("sh", "-c", "echo fine")["stdout"] == "fine\n"
+
+
+def test_a_helper_that_is_told_to_end_leaves_nothing(image: str, tmp_path: Path):
+    """Nor does one that is killed, once somebody sweeps."""
+    os.chmod(tmp_path, 0o755)
+    service = Service(tmp_path)
+    for end, sweeps in ((signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGKILL, True)):
+        under_way = session.start(service.order("sleep", "300"), helper=service.socket)
+        assert isinstance(next(iter(under_way)), Started)
+        service.helper.send_signal(end)
+        service.helper.wait(20)
+        under_way.close()
+        poll(lambda: service.left == [])
+        if sweeps:
+            service.treegate("sandbox", "sweep")
+        assert list((service.state / "helped").glob("*/*")) == [], end
+        service.helper = service.start()
+    service.stop()
 
 
 def test_the_tools_of_an_order_are_no_way_to_other_files(served: Service):

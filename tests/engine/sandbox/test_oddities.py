@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
@@ -54,6 +55,18 @@ os.mkdir("/case/folder/.treegate"); write("/case/folder/.treegate/two"); write("
     }
     assert made(ran) == {".treegate-not"}
     assert "delete file" in ran.brief()
+
+
+@pytest.mark.parametrize("script", ["mv {}/x out", "cp -p {}/x out", "mv {} plain"])
+def test_what_is_taken_from_where_names_are_treegates_own_is_left_out_and_said(scene: Scene, script: str):
+    """Further down a case may hold such a folder from elsewhere; all else that was done can be decided on."""
+    (scene.bench.case / "folder/.treegate").mkdir()
+    (scene.bench.case / "folder/.treegate/x").write_text("x" * 100)
+    line = script.format("/case/folder/.treegate")
+    ran = scene.run(f"os.chdir('/case'); write('new'); os.system({line!r})")
+    assert ("sandbox-reserved", "Case/folder/.treegate") in ran.findings
+    assert made(ran) == {"new"}
+    assert not any(".treegate" in json.dumps(one) for one in ran.operations)
 
 
 LINKS = """

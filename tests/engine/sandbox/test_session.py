@@ -372,6 +372,50 @@ def test_what_others_take_away_meanwhile_is_told_and_the_rest_is_kept(bench: Ben
 
 @root_only
 @pytest.mark.parametrize("view", ["overlay", "copy"])
+@pytest.mark.parametrize("script", ["mv A/f moved", "chmod 600 A/f", "ln A/f l; mv A/f g", "echo x >> A/f", "rm A/f"])
+@pytest.mark.parametrize("others", ["rm A/f; mkdir A/f", "rm A/f; mkfifo A/f", "rm A/f; ln -s x A/f"])
+def test_what_others_put_in_a_file_s_place_is_told_and_the_rest_is_kept(
+    bench: Bench, view: ViewName, script: str, others: str
+):
+    """Folder, FIFO or link: nothing is lost of what else the command did."""
+    (bench.case / "A").mkdir()
+    (bench.case / "A/f").write_text("one")
+    time.sleep(0.05)
+
+    def meddle(frame: Frame) -> None:
+        if isinstance(frame, Output):
+            subprocess.run(["sh", "-c", others], cwd=bench.case, check=True)
+
+    ran = bench.sh(f"{script}; echo new > other; echo begun; sleep 0.3", meanwhile=meddle, view=view)
+    assert "Case/A/f" in ran.captured.changed
+    assert "create other" in ran.brief()
+
+
+@root_only
+def test_reads_that_cannot_be_told_are_refused_before_the_command_begins(bench: Bench):
+    """On a filesystem that does not date what is read."""
+    ran = bench.sh("echo begun", reads=True, view="copy")
+    assert (ran.out, ran.failed.code) == ("", "sandbox-unfit")
+
+
+@root_only
+def test_what_was_read_in_a_folder_that_others_swapped_is_told(bench: Bench):
+    """Where reads count, and also where the folder is further up."""
+    for folder in ("D/sub", "E/sub"):
+        (bench.case / folder).mkdir(parents=True)
+        (bench.case / folder / "q").write_text(folder)
+    time.sleep(0.05)
+
+    def meddle(frame: Frame) -> None:
+        if isinstance(frame, Output):
+            subprocess.run(["sh", "-c", "mv D T; mv E D; mv T E"], cwd=bench.case, check=True)
+
+    ran = bench.sh("cat D/sub/q > sum; echo begun; sleep 0.3", meanwhile=meddle, reads=True)
+    assert {"Case/D", "Case/D/sub/q"} & set(ran.captured.changed)
+
+
+@root_only
+@pytest.mark.parametrize("view", ["overlay", "copy"])
 @pytest.mark.parametrize("script", ["mv A/B/x A/B/y", "echo mine > A/B/x", "rm A/B/x", "touch A/B/new"])
 def test_a_folder_that_others_put_in_the_place_of_another_is_told(bench: Bench, script: str, view: ViewName):
     """What is in it has its old dates, and is not what the command saw."""

@@ -52,6 +52,12 @@ def reserved(path: str) -> Finding:
     return Finding("sandbox-reserved", path, text)
 
 
+def taken(path: str) -> Finding:
+    """Something was taken from where a name is treegate's own."""
+    text = "the name is treegate's own, and no plan may take from it; what the command made of it is left out"
+    return Finding("sandbox-reserved", path, text)
+
+
 def outside(path: str) -> Finding:
     """A link was made that leads out of its case."""
     return Finding("sandbox-link-outside", path, "the command made a link that leads out of its case; it is left out")

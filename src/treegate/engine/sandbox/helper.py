@@ -30,7 +30,7 @@ from treegate.errors import Denied, TreegateError, UsageError
 from treegate.model.names import visible
 
 _ID = re.compile(r"sb_[A-Za-z0-9]{1,64}")
-_OURS = "helped"  # in the state directory: the areas of runners that this process has started
+_PATIENCE = 10.0  # seconds in which what runs has to be gone
 _MORE = 4  # connections besides those of commands that may run: runners that are ready
 
 
@@ -49,10 +49,11 @@ class Helper:
         """Raises UsageError where another helper is listening there already, OSError."""
         self._known, self._path = known, path
         self._places = threading.BoundedSemaphore(known.config.at_once + _MORE)
-        self._folder = known.state / _OURS
+        self._folder = known.state / leftovers.HELPED
         self._folder.mkdir(mode=0o700, exist_ok=True)
         leftovers.sweep(str(self._folder))
         self._listening = _listen(path)
+        self._serving: dict[threading.Thread, Line] = {}
 
     def serve(self) -> None:
         """Takes connections until it is closed."""
@@ -61,18 +62,30 @@ class Helper:
                 connection, _ = self._listening.accept()
             except OSError:  # closed
                 return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            line = Line(connection)
+            thread = threading.Thread(target=self._serve, args=(line,), daemon=True)
+            self._serving[thread] = line
+            thread.start()
 
     def close(self) -> None:
-        """Takes no more; commands under way end with this process."""
+        """Takes no more; ends commands under way, and what is left of them."""
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
+        for line in list(self._serving.values()):
+            line.hang_up()
+        for thread in list(self._serving):
+            thread.join(_PATIENCE)
 
-    def _serve(self, connection: socket.socket) -> None:
-        line = Line(connection)
+    def _serve(self, line: Line) -> None:
+        try:
+            self._run_for(line)
+        finally:
+            self._serving.pop(threading.current_thread(), None)
+
+    def _run_for(self, line: Line) -> None:
         with contextlib.closing(line), contextlib.suppress(EOFError, OSError):
             if not self._places.acquire(blocking=False):
                 line.send(Failed("too-many-sandboxes", "the helper runs as many commands as it may", "ask again"))
@@ -135,7 +148,11 @@ def checked(order: Order, known: Known, ready: Ready) -> Order:
         raise _refused(f"it names another engine or image than {config.image}")
     if order.view not in ("", "overlay", "copy"):
         raise _refused("it names a view that there is not")
+    if not order.cases or len({one.name for one in order.cases}) < len(order.cases):
+        raise _refused("it names no case, or one twice")
     folder = known.state / "sandboxes" / order.id
+    if folder.is_symlink() or not folder.is_dir():
+        raise _refused(f"nobody asked for {order.id} in its workspace")
     return Order(
         id=order.id,
         command=order.command,

@@ -24,6 +24,10 @@ class LeftOut:
         own = self.own(difference.path)
         if own:
             return findings.reserved(own)
+        if isinstance(difference, Entry):
+            taken = next(filter(None, map(self.own, (difference.home, difference.copied))), "")
+            if taken:
+                return findings.taken(taken)
         link = isinstance(difference, Entry) and difference.kind is Kind.LINK and difference.target
         return findings.outside(difference.path) if link and paths.leads_out(difference.path, link) else None
 

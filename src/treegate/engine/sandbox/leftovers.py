@@ -20,6 +20,7 @@ from treegate.engine.sandbox.docker import SANDBOX_LABEL, STATE_LABEL
 from treegate.errors import TreegateError
 
 _MOMENT, _PAUSE = 3.0, 0.01  # seconds
+HELPED = "helped"  # in the state directory: the folder of all that a helper had run
 LOCK, NOTES = "lock", "docker"  # in an area; in the folder of all: a file for each sandbox that has containers
 
 
@@ -89,6 +90,8 @@ def _cleared(area: str) -> list[str]:
     above, name = os.path.split(area)
     with handles.closing(handles.open_root(above)) as folder:
         clear_tree(folder, os.fsencode(name))
+        with contextlib.suppress(OSError):  # more is kept in it
+            os.rmdir(above)
     return [*done, f"folder {area}"]
 
 

@@ -68,9 +68,20 @@ class OverlayCapture:
             yield from self._written_over(found)
         yield from self._gone()
         yield from self._still()
+        yield from self._of_reads()
+
+    def _of_reads(self) -> Iterator[Difference]:
+        """What others changed of what was only read; a folder above it, too, for then it may be another's content."""
+        above: set[bytes] = set()
         for path in sorted(self._read):
-            if self._lower.stat(path) is not None:  # else it was made by the command, or has another place there
-                yield from self._tell.changed(path)
+            if self._lower.stat(path) is None:  # it was made by the command, or has another place there
+                continue
+            yield from self._tell.changed(path)
+            folder = path.rpartition(b"/")[0]
+            while folder and folder not in above:
+                above.add(folder)
+                yield from self._tell.changed(folder)
+                folder = folder.rpartition(b"/")[0]
 
     # -- the walk
 

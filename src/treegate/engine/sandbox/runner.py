@@ -84,7 +84,7 @@ class Runner:
             from treegate.engine.sandbox.daemonview import DaemonView
 
             return DaemonView(order, self._area)
-        return best(order.cases, order.view, self._area, self._below, order.limits)
+        return best(order.cases, order.view, self._area, self._below, order.limits, reads=order.reads)
 
     def _captured(self, order: Order, view: View, since: int) -> Captured:
         began = time.monotonic()

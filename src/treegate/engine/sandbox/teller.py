@@ -62,7 +62,9 @@ class Teller:
     def entry(self, found: Found, home: bytes | None) -> Iterator[Difference]:
         """An entry of the view that was at `home`, or was made."""
         was = None if home is None else self._lower.stat(home)
-        if home is not None and was is None:  # others took it away meanwhile
+        if was is not None and st.S_IFMT(was.st_mode) != st.S_IFMT(found.facts.st_mode):
+            was = None
+        if home is not None and was is None:  # others took it away meanwhile, or put something else in its place
             yield Changed(self.path(home))
             if found.below is not None:
                 return  # and with it its content

@@ -90,14 +90,16 @@ class CopyView:
 
     name: ViewName = "copy"
 
-    def __init__(self, cases: Sequence[Case], area: str, limits: Limits) -> None:
-        """`area` is an own folder with room; raises UsageError, Denied."""
+    def __init__(self, cases: Sequence[Case], area: str, limits: Limits, *, reads: bool = False) -> None:
+        """`area` is an own folder with room; raises UsageError, Denied, and Unfit where `reads` cannot be told."""
         into = os.path.join(area, "copies")
         os.makedirs(into, mode=0o755, exist_ok=True)
         root = os.geteuid() == 0
         self.user = Owner(SANDBOX_USER, SANDBOX_USER) if root else Owner(os.geteuid(), os.getegid())
         self._copy = PrivateCopy(cases, into, limits.copied, owner=self.user if root else None)
         self.warnings = tuple(f"{one.path}: {one.text}" for one in self._copy.findings)
+        if reads:
+            self._refuse_reads()
 
     def folder(self, case: Case) -> str:
         """Where a case is seen, here."""
@@ -109,9 +111,13 @@ class CopyView:
 
     def capture(self, keeper: Keeper, since: int, *, reads: bool = False) -> Iterator[Difference]:
         """What became of the cases; raises Unfit where `reads` count and are not known."""
-        if reads and not self._copy.tells_reads:
-            raise Unfit("this filesystem does not date what is read, so what the command read cannot be asked")
+        if reads:
+            self._refuse_reads()
         yield from CopyCapture(self._copy, keeper, reads=reads)
+
+    def _refuse_reads(self) -> None:
+        if not self._copy.tells_reads:
+            raise Unfit("the filesystem of a private copy does not date what is read here, so reads cannot count")
 
     def close(self) -> None:
         """Gives the handles back."""
@@ -136,17 +142,17 @@ def _refuse_mounts(case: Case) -> None:
         raise has_mount(os.fsencode(f"{case.name}/{os.path.relpath(point, os.path.realpath(case.folder))}"))
 
 
-def best(cases: Sequence[Case], wanted: str, area: str, below: str, limits: Limits) -> View:
+def best(cases: Sequence[Case], wanted: str, area: str, below: str, limits: Limits, *, reads: bool) -> View:
     """The view that is wanted, or the best that can be had; raises Unfit, UsageError, Denied."""
     for case in cases:
         _refuse_mounts(case)
     if wanted == "copy" or os.geteuid() != 0:
-        return CopyView(cases, below, limits)
+        return CopyView(cases, below, limits, reads=reads)
     try:
         return OverlayView(cases, area, below)
     except Unfit as error:
         if wanted == "overlay":
             raise
-        found = CopyView(cases, below, limits)
+        found = CopyView(cases, below, limits, reads=reads)
         found.warnings = (f"this works on a private copy: {error}", *found.warnings)
         return found

@@ -79,9 +79,12 @@ class Line:
         if length > _MOST:
             raise EOFError("what comes is no message")
         data = self._take(length)
-        if not spelled:
-            return decoder.decode(data)
-        return msgspec.convert(_each_text(msgspec.msgpack.decode(data), _as_meant), kind)
+        try:
+            if not spelled:
+                return decoder.decode(data)
+            return msgspec.convert(_each_text(msgspec.msgpack.decode(data), _as_meant), kind)
+        except (msgspec.MsgspecError, ValueError, RecursionError):  # a helper's wire is anybody's of its group
+            raise EOFError("what comes is no message") from None
 
     def _take(self, count: int) -> bytes:
         while len(self._come) < count:

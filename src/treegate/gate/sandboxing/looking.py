@@ -78,8 +78,9 @@ def sweep(core: Core, *, at_leisure: bool = True) -> list[str]:
     (`vault.keep`); all that is kept is looked through `at_leisure`, or once an hour.
     """
     removed: list[str] = []
-    with suppress(OSError):
-        removed = leftovers.sweep(str(core.state / "sandboxes"))
+    for name in ("sandboxes", leftovers.HELPED):
+        with suppress(OSError):
+            removed += leftovers.sweep(str(core.state / name))
     for found in sandboxes.in_state(core.store, State.RUNNING):
         settled(core, found)
     standby.sweep(core.state / "sandboxes", core.state / "locks")
