@@ -386,6 +386,15 @@ def test_the_approval_of_a_command_runs_out(shared: Office):
     assert anna.sandbox(waits.id).state is State.EXPIRED
 
 
+def test_a_command_that_nobody_begins_runs_out_as_well(lab: Office):
+    """One whose process died before it began, say: it is not to stand in the way of others for good."""
+    asked = lab.gate.ask_sandbox("Smith", ["sh", "-c", "true"])
+    assert lab.gate.sandbox(asked.id).state is State.APPROVED
+    lab.clock.now += 73 * 3_600_000
+    lab.gate.sweep_sandboxes()
+    assert [one.id for one in lab.gate.sandboxes([State.EXPIRED])] == [asked.id]
+
+
 def test_an_image_that_was_made_anew_is_not_what_was_approved(shared: Office, monkeypatch: pytest.MonkeyPatch):
     """What is approved is an image by its id, on the engine that would be taken: a name can be given to another."""
     shared.configure(sandbox_approve_command="true")

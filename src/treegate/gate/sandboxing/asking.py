@@ -93,6 +93,7 @@ def _stored(core: Core, asked: Asked, engine: str, image: str, tools: list[Tool]
             reads=reads,
             digest=digest,
             state=(State.WAITING if config.approve_command else State.APPROVED).value,
+            expires_at=None if config.approve_command else core.clock() + core.config.policy.approval.expires,
             wanted=asked.wanted or None,
         )
 

@@ -7,8 +7,7 @@ from typing import Any
 from treegate.engine import sandboxes, tokens
 from treegate.engine.audit import Json
 from treegate.engine.sandboxes import Sandbox
-from treegate.engine.store import Transaction
-from treegate.errors import Denied, PlanError, Stale
+from treegate.errors import Denied, Expired, PlanError, Stale, TreegateError
 from treegate.gate.core import Core
 from treegate.gate.queue import scripts
 from treegate.gate.sandboxing import looking
@@ -116,16 +115,10 @@ def _decided(
     return now
 
 
-def not_in_state(found: Sandbox) -> WrongState:
+def not_in_state(found: Sandbox) -> TreegateError:
     """What is said of a command that is past what was asked."""
+    if found.state is State.EXPIRED:
+        text = f"the approval of the command {found.id} ran out before it ran"
+        return Expired(text, code="approval-expired", hint="ask for it again", next=f"treegate show {found.id}")
     text = f"the command {found.id} is {found.state.value}"
     return WrongState(text, code=f"sandbox-{found.state.value}", next=f"treegate show {found.id}")
-
-
-def refuse_expired(core: Core, transaction: Transaction, found: Sandbox) -> bool:
-    """Whether the approval of a command has run out, which is noted then."""
-    if found.state is not State.APPROVED or found.expires_at is None or found.expires_at > core.clock():
-        return False
-    sandboxes.change(transaction, found.id, state=State.EXPIRED.value, ended_at=core.clock())
-    sandboxes.log(transaction, "sandbox-expired", core.by(), found.id, {"expired": found.expires_at})
-    return True

@@ -12,6 +12,7 @@ from treegate.engine.clearing import clear_tree
 from treegate.engine.locks import passing_lock
 from treegate.engine.sandbox import leftovers, standby
 from treegate.engine.sandboxes import Sandbox
+from treegate.engine.store import Transaction
 from treegate.errors import Busy, TreegateError
 from treegate.gate.core import Core
 from treegate.gate.sandboxing.events import Event, Finished, Tail
@@ -45,7 +46,9 @@ def listed(
 
 
 def settled(core: Core, found: Sandbox) -> Sandbox:
-    """The command, noted as lost if the process that ran it has died."""
+    """The command, noted as lost if the process that ran it has died, or as expired."""
+    if found.state is State.APPROVED:
+        return _expired(core, found)
     if found.state is not State.RUNNING:
         return found
     try:
@@ -54,6 +57,27 @@ def settled(core: Core, found: Sandbox) -> Sandbox:
             return _lost(core, now) if now.state is State.RUNNING else now
     except Busy:  # somebody is at it
         return found
+
+
+def _expired(core: Core, found: Sandbox) -> Sandbox:
+    if not _has_expired(core, found):
+        return found
+    with core.store.write() as transaction:
+        expire(core, transaction, sandboxes.sandbox(transaction, found.id))
+    return sandboxes.sandbox(core.store, found.id)
+
+
+def expire(core: Core, transaction: Transaction, found: Sandbox) -> bool:
+    """Whether the approval of a command has run out, which is noted then."""
+    if found.state is not State.APPROVED or not _has_expired(core, found):
+        return False
+    sandboxes.change(transaction, found.id, state=State.EXPIRED.value, ended_at=core.clock())
+    sandboxes.log(transaction, "sandbox-expired", core.by(), found.id, {"expired": found.expires_at})
+    return True
+
+
+def _has_expired(core: Core, found: Sandbox) -> bool:
+    return found.expires_at is not None and found.expires_at <= core.clock()
 
 
 def _lost(core: Core, found: Sandbox) -> Sandbox:
@@ -81,8 +105,9 @@ def sweep(core: Core, *, at_leisure: bool = True) -> list[str]:
     for name in ("sandboxes", leftovers.HELPED):
         with suppress(OSError):
             removed += leftovers.sweep(str(core.state / name))
-    for found in sandboxes.in_state(core.store, State.RUNNING):
-        settled(core, found)
+    for state in (State.RUNNING, State.APPROVED):
+        for found in sandboxes.in_state(core.store, state):
+            settled(core, found)
     standby.sweep(core.state / "sandboxes", core.state / "locks")
     if at_leisure or _is_time(core.state / _SWEPT):
         _let_go(core)

@@ -13,7 +13,7 @@ from treegate.engine.sandbox import session
 from treegate.engine.sandbox.order import Captured, Exited, Failed, Frame
 from treegate.engine.sandbox.session import Ready, Session
 from treegate.engine.sandboxes import Sandbox
-from treegate.errors import Busy, Denied, Expired, TreegateError, of_system
+from treegate.errors import Busy, Denied, TreegateError, of_system
 from treegate.gate.core import Core
 from treegate.gate.queue import scripts
 from treegate.gate.sandboxing import asking, deciding, landing, looking, ordering, readiness, report
@@ -85,15 +85,12 @@ def _place(core: Core) -> Iterator[None]:
 def _begun(core: Core, id: str) -> Sandbox:
     """The command, noted as running; raises what keeps it from that."""
     with core.store.write() as transaction:
+        looking.expire(core, transaction, sandboxes.sandbox(transaction, id))
         found = sandboxes.sandbox(transaction, id)
-        expired = deciding.refuse_expired(core, transaction, found)
-        if not expired and found.state is State.APPROVED:
+        if found.state is State.APPROVED:
             started_at = max(core.clock(), sandboxes.last_begun(transaction) + 1)  # it names the report
             sandboxes.change(transaction, id, state=State.RUNNING.value, started_at=started_at)
             sandboxes.log(transaction, "sandbox-begun", core.by(), id, {"digest": found.digest})
-    if expired:
-        text = f"the approval of the command {id} ran out before it ran"
-        raise Expired(text, code="approval-expired", hint="ask for it again", next=f"treegate show {id}")
     if found.state is not State.APPROVED:
         raise deciding.not_in_state(found)
     return sandboxes.sandbox(core.store, id)
