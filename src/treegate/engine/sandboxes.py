@@ -129,7 +129,7 @@ def sandbox(reader: Reader, id: str) -> Sandbox:
 def missing(id: str) -> NotFound:
     """What is said where there is no such command, or none that may be seen."""
     text = f"there is no sandbox {id}"
-    return NotFound(text, code="sandbox-not-found", hint="see what there is", next="treegate status")
+    return NotFound(text, code="sandbox-not-found", hint="see what there is", next="treegate list --sandboxes")
 
 
 def find(reader: Reader, prefix: str, within: Collection[str] | None = None) -> Sandbox:

@@ -115,7 +115,7 @@ def _risk(preview: Preview) -> Risk:
         replaced=counts.replaced,
         crossing=counts.crossing,
         errors=preview.errors,
-        odd=preview.oddity_count,
+        odd=preview.oddity_count + sum(one.code.startswith("sandbox-") for one in preview.problems),
     )
 
 

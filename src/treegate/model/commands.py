@@ -41,6 +41,17 @@ State = CommandState  # among commands
 OVER = frozenset(State) - {State.WAITING, State.APPROVED, State.RUNNING}
 """States after which nothing more comes of a command."""
 
+BEGIN_BY_THEMSELVES = frozenset({"http", "web", "queue"})
+"""Channels by which commands are asked for that a service or a worker begins; others are begun by whoever asked."""
+
+CUT_SHORT: Mapping[str, str] = {
+    "time": "its time ran out",
+    "output": "it wrote more than it may",
+    "memory": "it needed more memory than it may have",
+    "cancelled": "it was cancelled",
+}
+"""Why a command was ended before it was done, by what its runner says of that."""
+
 
 class Tool(msgspec.Struct, frozen=True):
     """A file of the tools folder, by its path there, and what it holds."""

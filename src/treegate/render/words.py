@@ -38,6 +38,15 @@ _SHORT = {
     "unicode-collision": "unicode clash",
     "name-discouraged": "name",
     "nothing-to-do": "nothing to do",
+    "sandbox-changed": "changed by others since the command began",
+    "sandbox-failed-command": "command failed",
+    "sandbox-ended": "command cut short",
+    "sandbox-hard-link": "hard links",
+    "sandbox-special-file": "no file",
+    "sandbox-setuid": "set-user-ID",
+    "sandbox-xattr": "attributes",
+    "sandbox-link-outside": "link leads out",
+    "sandbox-reserved": "treegate's own",
 }
 
 

@@ -30,6 +30,14 @@ from treegate.engine.sandbox.order import (
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: an overlay is root's only")
 
 
+def test_a_command_that_is_cancelled_before_its_runner_looks_ends(bench: Bench):
+    """Order and cancellation come in one piece then."""
+    with session.start(bench.order("sh", "-c", "sleep 60")) as under_way:
+        under_way.cancel()
+        exited = next(frame for frame in under_way if isinstance(frame, Exited))
+    assert (exited.ended, exited.seconds < 30) == (Ended.CANCELLED, True)
+
+
 def test_output_comes_as_it_is_written(bench: Bench):
     """A line is told while the command still runs, and each stream as what it is."""
     seen: dict[str, float] = {}

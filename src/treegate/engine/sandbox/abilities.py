@@ -24,6 +24,7 @@ from treegate.engine import handles
 from treegate.engine.probe import Finding
 from treegate.engine.sandbox import bounds, bubblewrap, seccomp
 from treegate.engine.sandbox.cgroups import Group
+from treegate.engine.sandbox.docker import BUILD, IMAGE
 from treegate.engine.sandbox.order import SANDBOX_USER, EngineName, Limits, ViewName
 from treegate.engine.sandbox.trial import Found
 from treegate.engine.sandbox.view import Owner
@@ -240,7 +241,8 @@ def image_id(image: str) -> str:
 def _without_image(image: str, status: int) -> Lacking:
     if status == _NOT_FOUND:
         text = f"the daemon has no image {visible(image)} (sandbox.image)"
-        return Lacking(text, "make one without a registry: treegate sandbox build-image --from-host")
+        tag = "" if image == IMAGE else f" --tag {visible(image)}"
+        return Lacking(text, f"make one without a registry: {BUILD}{tag}")
     return Lacking() if status == _OK else Lacking(f"asked for its image, it answers with status {status}")
 
 

@@ -88,6 +88,8 @@ class Pump:
         self._selector.register(self._line, selectors.EVENT_READ, "line")
         for one in self._watched:
             self._selector.register(one, selectors.EVENT_READ, one)
+        if self._line.has_come():  # with the order
+            self._hear()
         alive = True
         while alive or self._open:
             ready = self._selector.select(max(0.0, min(_LOOK, self._deadline - time.monotonic())))
@@ -115,8 +117,11 @@ class Pump:
         self._selector.close()
 
     def _hear(self) -> None:
-        if isinstance(self._line.word(), Cancel):
-            self._end(Ended.CANCELLED)
+        while True:
+            if isinstance(self._line.word(), Cancel):
+                self._end(Ended.CANCELLED)
+            if not self._line.has_come():
+                return
 
     def _end(self, why: Ended) -> None:
         if self.ended is Ended.ITSELF:

@@ -108,7 +108,10 @@ class Runner:
             yield difference
 
     def _is_released(self) -> bool:
-        return bool(select.select([self._line], [], [], 0)[0]) and isinstance(self._line.word(), Release)
+        while self._line.has_come() or select.select([self._line], [], [], 0)[0]:
+            if isinstance(self._line.word(), Release):
+                return True
+        return False
 
     def close(self) -> None:
         """Ends what still runs, and lets everything go: first the command, then what it saw."""

@@ -74,6 +74,12 @@ class Line:
         found: Word = self._next(_word, Word)
         return found
 
+    def has_come(self) -> bool:
+        """Whether a message lies here already, of which the handle says nothing any more."""
+        if len(self._come) < _LENGTH.size:
+            return False
+        return len(self._come) >= _LENGTH.size + int(_LENGTH.unpack_from(self._come)[0])
+
     def _next(self, decoder: msgspec.msgpack.Decoder[Any], kind: Any) -> Any:
         length, spelled = _LENGTH.unpack(self._take(_LENGTH.size))
         if length > _MOST:

@@ -148,7 +148,9 @@ def _hand_in(core: Core, box: Dropbox, id: str, drop: Drop) -> bool:
     is_script = drop.name.endswith(".sh")
     if not is_script and not drop.name.endswith(".json"):
         text = "only names that end in .json are taken for plans, and in .sh for scripts"
-        raise UsageError(text, code="drop-name", hint="name it {timestamp}-{case}.json, and drop it again")
+        raise UsageError(
+            text, code="drop-name", hint="name it {timestamp}-{case}.json, or .sh for a script, and drop it again"
+        )
     if drop.size > (scripts.MOST_BYTES if is_script else plans.MOST_BYTES):
         raise scripts.too_large() if is_script else plans.too_large()
     try:

@@ -1,7 +1,7 @@
 """Scripts that were dropped: which case each is of, and what lies beside the plan that it becomes.
 
 Until there is a plan, the folder under the plan's id in `pending/` holds the script and says how far it is; one that
-changed nothing comes to lie in `done/`, one that failed or was turned down in `failed/`.
+changed nothing comes to lie in `done/`, one that failed, was cut short or turned down in `failed/`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from treegate.errors import NotFound, TreegateError, UsageError
 from treegate.gate.core import Core
 from treegate.gate.queue.folder import dropbox
 from treegate.gate.sandboxing import looking, report
-from treegate.model.commands import OVER, State
+from treegate.model.commands import CUT_SHORT, OVER, State
 from treegate.model.names import visible
 
 COMMAND, OUTPUT = "command", "output.txt"
@@ -79,7 +79,7 @@ def _bring(core: Core, found: Sandbox, id: str) -> None:
         for _ in projections.bring(core.workspace.root, projection):
             pass
     if found.plan is None and found.state in OVER:
-        wanted = DONE if found.state is State.ENDED else FAILED
+        wanted = DONE if found.state is State.ENDED and found.status == 0 and found.why not in CUT_SHORT else FAILED
         if shelf != wanted:
             box.move(id, shelf, wanted)
 
@@ -118,6 +118,8 @@ def _says(found: Sandbox) -> str:
     if found.state is State.APPROVED:
         return "it runs as soon as there is a place"
     if found.state is State.ENDED:
-        return f"exit status {found.status}; {'what it did is the plan here' if found.plan else 'it changed nothing'}"
+        cut = f"{CUT_SHORT[str(found.why)]}; " if found.why in CUT_SHORT else ""
+        came = "what it did is the plan here" if found.plan else "it changed nothing"
+        return f"{cut}exit status {found.status}; {came}"
     comment = f" ({visible(found.comment)})" if found.comment else ""
     return f"nothing came of it{comment}; treegate show {found.id}" if found.state in OVER else "it runs"

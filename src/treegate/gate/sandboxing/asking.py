@@ -20,6 +20,7 @@ from treegate.model.effects import check_case
 from treegate.model.names import visible
 
 ENGINES = ("auto", "bwrap", "docker")
+_HELP = "treegate run --help"
 MOST_WORDS, MOST_BYTES = 10_000, 128 << 10  # of a command line
 _OPEN = (State.WAITING, State.APPROVED, State.RUNNING)
 
@@ -103,7 +104,8 @@ def refuse(found: Refusal | None) -> None:
     if found is None:
         return
     kind = UsageError if found.code in {"command-missing", "command-invalid", "no-such-tool"} else Denied
-    raise kind(found.sentence, code=found.code, hint=found.hint)
+    next = _HELP if kind is UsageError else "treegate config show"
+    raise kind(found.sentence, code=found.code, hint=found.hint, next=next)
 
 
 def tools_for(core: Core, named: Iterable[str], script: tuple[str, bytes] | None = None) -> list[Tool]:
@@ -122,6 +124,7 @@ def tools_for(core: Core, named: Iterable[str], script: tuple[str, bytes] | None
                 f"policy does not list '{visible(tool.path)}' as it is (SHA-256 {tool.sha256})",
                 code="tool-not-listed",
                 hint="ask an admin to look at it, and about sandbox.tools",
+                next="treegate config show",
             )
     return [tool for tool in found if tool.sha256 in listed]
 
@@ -143,7 +146,7 @@ def _check_cases(core: Core, cases: Sequence[str]) -> None:
         core.check_case(case)
         check_case(case)
     if len(set(cases)) < len(cases):
-        raise UsageError("a case is named twice", code="case-twice", hint="name each once")
+        raise UsageError("a case is named twice", code="case-twice", hint="name each once", next=_HELP)
 
 
 def _check_size(command: Sequence[str]) -> None:
@@ -183,6 +186,7 @@ def _check_direct(core: Core, cases: Sequence[str]) -> None:
             "policy does not let a command take effect when it ends",
             code="direct-not-allowed",
             hint="leave out --direct: what it did becomes a plan; or ask an admin about sandbox.direct",
+            next="treegate config show",
         )
     runs.require_for(core, cases)
     pauses.refuse(core.store, cases)
@@ -202,7 +206,7 @@ def _check_mounts(core: Core, cases: Sequence[str]) -> None:
 
 def _seconds(timeout: float | None) -> float | None:
     if timeout is not None and not 0 < timeout < 1e9:
-        raise UsageError("a timeout is a number of seconds above 0", code="timeout-invalid")
+        raise UsageError("a timeout is a number of seconds above 0", code="timeout-invalid", next=_HELP)
     return timeout
 
 

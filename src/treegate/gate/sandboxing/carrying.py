@@ -11,7 +11,7 @@ from treegate.gate.core import Core
 from treegate.gate.sandboxing import asking, deciding, events, landing, looking, running
 from treegate.gate.sandboxing.asking import Asked
 from treegate.gate.sandboxing.events import Event, Finished
-from treegate.model.commands import State
+from treegate.model.commands import BEGIN_BY_THEMSELVES, State
 
 
 def run(core: Core, asked: Asked) -> Iterator[Event]:
@@ -51,11 +51,12 @@ def refuse(core: Core, found: Sandbox) -> None:
     """Raises what keeps whoever acts from having a command run, or watching it: Denied, Waiting, WrongState."""
     deciding.require_own(core, found)
     if found.state is State.WAITING:
+        begins = "it begins by itself" if found.channel in BEGIN_BY_THEMSELVES else f"treegate run {found.id}"
         raise Waiting(
             f"the command {found.id} waits for somebody to approve it",
             code="command-waits",
-            hint=f"its digest is {found.digest[:12]}; once it is approved, it runs as it was asked for",
-            next=f"treegate approve {found.id}",
+            hint=f"once somebody has: {begins}",
+            next=f"treegate approve {found.id} --digest {found.digest[:12]}",
         )
     if found.state in {State.REJECTED, State.EXPIRED, State.WITHDRAWN}:
         raise deciding.not_in_state(found)

@@ -26,7 +26,7 @@ from treegate.gate.plans import Submitted
 from treegate.gate.sandboxing import direct, meanwhile
 from treegate.gate.sandboxing.events import Finished
 from treegate.gate.sandboxing.ordering import DOCUMENT
-from treegate.model.commands import State
+from treegate.model.commands import CUT_SHORT, State
 from treegate.model.effects import Effect
 from treegate.model.lifecycle import Event
 from treegate.model.lifecycle import State as PlanState
@@ -36,12 +36,6 @@ from treegate.model.problems import CODES, Problem, problem
 _PATIENCE = 60.0  # seconds in which a case that others have is tried again: what a command did is not done again
 _PAUSE = 0.5
 _MOST = 1000  # problems, and changed paths in the audit log, that are kept
-_CUT_SHORT = {
-    Ended.TIME: "its time ran out",
-    Ended.OUTPUT: "it wrote more than it may",
-    Ended.MEMORY: "it needed more memory than it may have",
-    Ended.CANCELLED: "somebody cancelled it",
-}
 
 
 class _Landing(NamedTuple):
@@ -148,7 +142,7 @@ def _cut_short(exited: Exited | None) -> str:
     if exited is None:
         return "nobody knows how it ended"
     if exited.ended is not Ended.ITSELF:
-        return f"it was ended before it was done: {_CUT_SHORT[exited.ended]}"
+        return f"it was ended before it was done: {CUT_SHORT[exited.ended]}"
     return f"it ended with exit status {exited.status}" if exited.status else ""
 
 
@@ -186,7 +180,7 @@ def _of_end(exited: Exited | None) -> Iterator[Problem]:
     if exited is None:
         return
     if exited.ended is not Ended.ITSELF:
-        yield problem("sandbox-ended", f"the command was ended before it was done: {_CUT_SHORT[exited.ended]}")
+        yield problem("sandbox-ended", f"the command was ended before it was done: {CUT_SHORT[exited.ended]}")
     elif exited.status:
         yield problem("sandbox-failed-command", f"the command ended with exit status {exited.status}")
 

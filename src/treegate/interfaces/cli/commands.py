@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 
 from treegate.errors import UsageError
 from treegate.interfaces.cli import common
+from treegate.model.commands import BEGIN_BY_THEMSELVES, State
 from treegate.model.names import visible
 from treegate.render import words
 from treegate.render.text import clip, inert
@@ -58,8 +60,17 @@ def _lines(found: Any) -> Iterator[str]:
         yield f"  decided   by {visible(found.decided_by)}, {common.moment(found.decided_at)}{comment}"
     yield from _ended(found)
     yield f"  digest    {found.digest}"
+    yield f"next: {_next(found)}"
+
+
+def _next(found: Any) -> str:
+    if found.state == "approved" and found.channel in BEGIN_BY_THEMSELVES:
+        return f"treegate show {found.id}"
+    if found.state == "lost" and found.script is None:
+        others = "".join(f" --case {shlex.quote(_text(case))}" for case in found.cases[1:])
+        return f"treegate run {shlex.quote(_text(found.cases[0]))}{others} -- {inert(found.line)}"
     plan = f"treegate show {found.plan}" if found.plan else "treegate status"
-    yield f"next: {_NEXT.get(found.state, plan).format(id=found.id, digest=found.digest[:12])}"
+    return _NEXT.get(found.state, plan).format(id=found.id, digest=found.digest[:12])
 
 
 def _engine(found: Any) -> str:
@@ -98,9 +109,11 @@ def row(found: Any) -> str:
     return clip(f"{found.id}  {found.state:<9}  {cases}: {inert(found.line)}{waits}", common.width())
 
 
-def listing(gate: Any, case: str | None, limit: int, cursor: int | None, as_json: bool) -> None:
+def listing(
+    gate: Any, states: Sequence[State], case: str | None, limit: int, cursor: int | None, as_json: bool
+) -> None:
     """Commands, newest first."""
-    found = gate.sandboxes((), case, limit + 1, cursor)
+    found = gate.sandboxes(states, case, limit + 1, cursor)
     shown, after = found[:limit], found[limit - 1].seq if len(found) > limit else None
     if as_json:
         common.emit({"sandboxes": shown, "cursor": after})
@@ -108,7 +121,7 @@ def listing(gate: Any, case: str | None, limit: int, cursor: int | None, as_json
     for one in shown:
         common.say(row(one))
     if not shown:
-        common.say("no commands; next: treegate run CASE -- COMMAND")
+        common.say("no commands" + (" like that" if states or case else "; next: treegate run CASE -- COMMAND"))
     if after is not None:
         common.say(f"more: treegate list --sandboxes --cursor {after}")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from treegate.errors import PlanError, UsageError
 from treegate.interfaces.cli import commands, common, running
+from treegate.model.commands import CommandState
 from treegate.model.lifecycle import State
 from treegate.model.names import restated, visible
 from treegate.model.operations import Operation
@@ -147,9 +148,13 @@ def tell_submitted(gate: Any, done: Any) -> None:
         common.say(f"{done.id} is {done.state} and waits for {visible(done.waiting_for)}.")
 
 
+STATES = list(dict.fromkeys([*State, *CommandState]))
+_State = TypeVar("_State", State, CommandState)
+
+
 @click.command("list")
 @click.option("--case", help="Only plans that touch this case.")
-@click.option("--in-state", "states", multiple=True, type=click.Choice([s.value for s in State]), help="Only these.")
+@click.option("--in-state", "states", multiple=True, type=click.Choice(STATES), help="Only these.")
 @click.option("--sandboxes", is_flag=True, help="Commands in sandboxes instead of plans.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--cursor", type=click.IntRange(0, 2**63 - 1), help="Where the next page begins.")
@@ -167,9 +172,9 @@ def list_command(
     """Plans, newest first, and where they stand."""
     gate = common.open_gate(workspace, state)
     if sandboxes:
-        commands.listing(gate, case, limit, cursor, as_json)
+        commands.listing(gate, [_state(CommandState, one) for one in states], case, limit, cursor, as_json)
         return
-    plans, after = gate.list_plans([State(one) for one in states], case, limit, cursor)
+    plans, after = gate.list_plans([_state(State, one) for one in states], case, limit, cursor)
     if as_json:
         common.emit({"plans": [row(plan) for plan in plans], "cursor": after})
         return
@@ -181,6 +186,15 @@ def list_command(
         common.say("no plans" + (" like that" if states or case else "; next: treegate submit PLAN"))
     if after is not None:
         common.say(f"more: treegate list --cursor {after}")
+
+
+def _state(kind: type[_State], given: str) -> _State:
+    """A state as it is typed: plans and commands have different ones."""
+    try:
+        return kind(given)
+    except ValueError:
+        what, known = "commands" if kind is CommandState else "plans", ", ".join(kind)
+        raise UsageError(f"no {what} are ever {given}", code="state-unknown", hint=f"there are {known}") from None
 
 
 def row(plan: Any) -> dict[str, Any]:

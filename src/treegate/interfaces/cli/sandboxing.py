@@ -17,6 +17,7 @@ import click
 from treegate.errors import TreegateError
 from treegate.interfaces.cli import common, failures
 from treegate.interfaces.cli.waiting import seconds
+from treegate.model.commands import CUT_SHORT
 from treegate.model.names import restated, visible
 
 MOST = 4 << 20  # bytes of output in the one JSON document
@@ -152,7 +153,7 @@ class _Told:
     def _lines(self) -> Iterator[str]:
         done = self._finished
         if done.why not in (None, "itself"):
-            yield f"treegate: the command was ended: {_WHY.get(done.why, done.why)}"
+            yield f"treegate: the command was ended: {CUT_SHORT.get(done.why, done.why)}"
         if done.error is not None:
             yield from _error(done.error)
         if done.state == "failed":
@@ -192,15 +193,8 @@ class _Out:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._file.fileno())
 
 
-_WHY = {
-    "time": "its time ran out",
-    "output": "it wrote more than it may",
-    "memory": "it needed more memory than it may have",
-    "cancelled": "it was cancelled",
-}
 _NEXT = {
     "approved": "treegate apply {plan}",
-    "stale": "treegate refresh {plan}",
     "applied": "treegate undo {run}",
 }
 

@@ -46,6 +46,8 @@ def status_command(case: str | None, workspace: str | None, state: str | None, a
         common.say("no plan waits for anybody")
     elif any(item.plan.state == "pending" for item in mine):
         common.say("next: treegate review")
+    elif asks := [one for one in found.commands if one.mine]:
+        common.say(f"next: treegate show {asks[0].id}")
 
 
 def document(found: Any) -> dict[str, Any]:

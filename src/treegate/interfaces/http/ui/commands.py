@@ -15,7 +15,7 @@ from treegate.interfaces.http.identity import Person
 from treegate.interfaces.http.service import TheService
 from treegate.interfaces.http.ui import pages
 from treegate.model.actors import Action
-from treegate.model.commands import OVER, State
+from treegate.model.commands import BEGIN_BY_THEMSELVES, CUT_SHORT, OVER, State
 from treegate.model.effects import untagged
 from treegate.model.names import visible
 
@@ -47,7 +47,10 @@ async def command(id: str, request: Request, who: Person, service: TheService) -
     gate = service.gate.acting_as(who)
     found = gate.sandbox(id)
     written = await service.crew.call(who, "sandbox_output", found.id)
+    plan = None if found.plan is None else gate.plan(found.plan)
     values: dict[str, Any] = {"written": written, "outcome": _outcome(gate, found), "over": found.state in OVER}
+    values |= {"plan": plan, "waits": "" if plan is None else gate.waiting_for(plan.id), "cut_short": CUT_SHORT}
+    values |= {"begins": BEGIN_BY_THEMSELVES}
     values |= {"decides": _decides(gate, found), "ends": _ends(gate, found), "most": TOOLS}
     values |= {"cases": [untagged(case) for case in found.cases]}
     return pages.render(request, who, "command.html", found=found, **values)
