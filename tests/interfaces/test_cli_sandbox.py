@@ -166,15 +166,18 @@ def test_commands_are_shown_listed_and_approved_by_their_ids(shell: Shell):
     asked = shell.document("run", "Smith", "--json", "--", "sh", "-c", "touch x")
     assert (asked["exit"], asked["error"]["code"]) == (125, "command-waits")
     (waits,) = shell.document("status", "--json")["commands"]
-    assert asked["error"]["next"] == f"treegate approve {waits['id']}"
+    assert asked["error"]["next"] == f"treegate approve {waits['id']} --digest {waits['digest'][:12]}"
     token = shell.document("token", "create", "--name", "rita", "--role", "reviewer", "--json")["token"]
     assert shell.run("approve", waits["id"], "--digest", waits["digest"][:12])[0] == 4
     shell.environ["TREEGATE_TOKEN"] = token
     said = shell.run("approve", waits["id"], "--digest", waits["digest"][:12])[1]
     assert said.splitlines()[-1] == f"next: treegate run {waits['id']}"
     del shell.environ["TREEGATE_TOKEN"]
-    assert shell.run("run", waits["id"])[0] == 0
-    assert shell.run("run", waits["id"])[0] == 125
+    first = shell.run("run", waits["id"])
+    assert first[0] == 0
+    assert shell.run("run", waits["id"]) == first  # what came of it is told again
     shown = shell.document("show", waits["id"], "--json")
     assert (shown["state"], shown["decided_by"], shown["status"]) == ("ended", "rita", 0)
-    assert waits["id"] in shell.run("list", "--sandboxes")[1]
+    for states, found in ((), True), (("--in-state", "ended"), True), (("--in-state", "waiting"), False):
+        assert (waits["id"] in shell.run("list", "--sandboxes", *states)[1]) == found
+    assert "no commands are ever pending" in shell.run("list", "--sandboxes", "--in-state", "pending")[2]

@@ -410,7 +410,8 @@ def test_a_command_that_has_to_be_approved_waits(small: None, careful: None, doo
     with pytest.raises(treegate.Waiting) as waiting:
         author.run("Smith", ["sh", "-c", "echo hi"])
     (found,) = reviewer.status().commands
-    assert (waiting.value.code, waiting.value.next) == ("command-waits", f"treegate approve {found.id}")
+    line = f"treegate approve {found.id} --digest {found.digest[:12]}"
+    assert (waiting.value.code, waiting.value.next) == ("command-waits", line)
     with pytest.raises(treegate.Stale):
         reviewer.approve_sandbox(found.id, "0" * 64)
     with pytest.raises(treegate.Denied):

@@ -148,7 +148,7 @@ def tell_submitted(gate: Any, done: Any) -> None:
         common.say(f"{done.id} is {done.state} and waits for {visible(done.waiting_for)}.")
 
 
-STATES = list(dict.fromkeys([*State, *CommandState]))
+STATES = list(dict.fromkeys(one.value for one in (*State, *CommandState)))
 _State = TypeVar("_State", State, CommandState)
 
 
