@@ -611,6 +611,7 @@ def test_a_command_whose_process_died_is_lost_and_nothing_is_left(lab: Office):
     lab.crash(lambda gate: sh(gate, "rm a.txt; echo go; sleep 30"), (running._Run, "_note", _dies_at_output))
     assert lost(lab) is State.LOST
     assert lab.tree("Smith") == before
+    assert "ran on:    bwrap" in report(lab)
     (folder,) = (lab.state / "sandboxes").iterdir()
     assert not (folder / "scratch").exists()
     mounts = Path("/proc/self/mountinfo").read_text()

@@ -86,7 +86,11 @@ def _lost(core: Core, found: Sandbox) -> Sandbox:
         sandboxes.change(transaction, found.id, state=State.LOST.value, ended_at=by.at)
         sandboxes.log(transaction, "sandbox-lost", by, found.id, {"began": found.started_at})
     clear(core, found.id)
-    return sandboxes.sandbox(core.store, found.id)
+    now = sandboxes.sandbox(core.store, found.id)
+    from treegate.gate.sandboxing import report  # which looks for what it tells of here
+
+    report.bring(core, now)
+    return now
 
 
 def clear(core: Core, id: str) -> None:
