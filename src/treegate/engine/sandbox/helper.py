@@ -52,6 +52,9 @@ class Helper:
         self._folder = known.state / leftovers.HELPED
         self._folder.mkdir(mode=0o700, exist_ok=True)
         leftovers.sweep(str(self._folder))
+        for empty in self._folder.glob("[0-9a-f]*"):
+            with contextlib.suppress(OSError):
+                empty.rmdir()
         self._listening = _listen(path)
         self._serving: dict[threading.Thread, Line] = {}
 

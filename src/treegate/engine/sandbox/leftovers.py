@@ -90,8 +90,6 @@ def _cleared(area: str) -> list[str]:
     above, name = os.path.split(area)
     with handles.closing(handles.open_root(above)) as folder:
         clear_tree(folder, os.fsencode(name))
-        with contextlib.suppress(OSError):  # more is kept in it
-            os.rmdir(above)
     return [*done, f"folder {area}"]
 
 
