@@ -12,7 +12,6 @@ from contextlib import suppress
 
 from treegate.engine.sandbox import dating
 from treegate.engine.sandbox.order import Case
-from treegate.model.paths import split
 
 
 def beside(document: str) -> str:
@@ -30,10 +29,10 @@ class Ancestry:
 
     def note(self, path: str) -> None:
         """Something at this path of the cases, as they were, was touched, or put there."""
-        above, _ = split(path)
+        above = path.rpartition("/")[0]
         while above and above not in self._folders:
             self._folders.add(above)
-            above, _ = split(above)
+            above = above.rpartition("/")[0]
 
     def write(self, path: str) -> Iterator[str]:
         """Keeps which folders they are; tells of those that others have changed since this looks."""

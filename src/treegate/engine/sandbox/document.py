@@ -71,12 +71,14 @@ class Writer:
 
     def _note_folders(self, difference: Entry | Gone | Still) -> None:
         """The folders above what it was of the cases, and above its place where that is in one of theirs."""
+        note = self.ancestry.note
         if isinstance(difference, Gone):
-            self.ancestry.note(difference.path)
+            note(difference.path)
             return
-        was = (difference.home, difference.copied) if isinstance(difference, Entry) else ()
-        for path in filter(None, (*was, self._taken.home(difference.path))):
-            self.ancestry.note(path)
+        note(self._taken.home(difference.path))
+        if isinstance(difference, Entry):
+            note(difference.home)
+            note(difference.copied)
 
     def _leave_out(self, difference: Entry | Gone | Still, finding: Finding) -> None:
         """Says so, once for each name; what was there before, under whatever name, is there no more."""

@@ -17,24 +17,25 @@ class LeftOut:
     """Which differences are left out, for some cases."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
-        self._own = {f"{case.name}/{name}" for case in cases for name in case.hidden}
+        self._tops = {f"{case.name}/{name}" for case in cases for name in case.hidden if name != paths.RESERVED}
 
     def why(self, difference: Entry | Gone | Still) -> Finding | None:
         """Why one is; None for what a plan may do."""
-        own = self.own(difference.path)
-        if own:
+        if own := self.own(difference.path):
             return findings.reserved(own)
-        if isinstance(difference, Entry):
-            taken = next(filter(None, map(self.own, (difference.home, difference.copied))), "")
-            if taken:
-                return findings.taken(taken)
-        link = isinstance(difference, Entry) and difference.kind is Kind.LINK and difference.target
-        return findings.outside(difference.path) if link and paths.leads_out(difference.path, link) else None
+        if not isinstance(difference, Entry):
+            return None
+        if difference.home != difference.path and (own := self.own(difference.home) or self.own(difference.copied)):
+            return findings.taken(own)
+        if difference.kind is Kind.LINK and difference.target and paths.leads_out(difference.path, difference.target):
+            return findings.outside(difference.path)
+        return None
 
     def own(self, path: str) -> str:
         """The name of treegate's own that a path leads into; "" for none."""
-        top = "/".join(path.split("/", 2)[:2])
-        if top in self._own:
+        if self._tops and (top := "/".join(path.split("/", 2)[:2])) in self._tops:
             return top
+        if paths.RESERVED not in path:  # as nearly all
+            return ""
         at = f"{path}/".find(_RESERVED)
         return path[: at + len(_RESERVED) - 1] if at >= 0 else ""
