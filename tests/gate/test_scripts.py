@@ -62,6 +62,18 @@ def test_until_it_has_run_its_folder_says_how_far_it_is(queue: Queue):
     assert queue.shelf(id) == "failed"
 
 
+@pytest.mark.parametrize(
+    ("script", "says"), [("echo bad; exit 4", "exit status 4"), ("sleep 60", "its time ran out; exit status 137")]
+)
+def test_a_script_that_failed_without_a_change_lies_among_what_failed(queue: Queue, script: str, says: str):
+    """Whoever watches that folder learns of it, and why."""
+    queue.office.configure(sandbox_limits_time="1s")
+    queue.office.reopen()
+    id = ran(queue, script)
+    assert queue.shelf(id) == "failed"
+    assert says in queue.at(id, "command").read_text()
+
+
 def test_a_script_that_changed_nothing_is_done(queue: Queue):
     """With its output; there is no plan."""
     id = ran(queue, "ls")

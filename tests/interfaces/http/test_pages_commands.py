@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from browsing import log_in as in_a_browser
 from commandwork import SMALL, Headers, asked, at, runnable, told
 from fastapi.testclient import TestClient
 from pagework import Token, log_in, send
+
+from treegate.gate import Gate
 
 pytestmark = runnable
 SAYS = r"echo '<script>alert(1)</script>'; printf 'a\033[31mred\007\n'; echo '<b>no</b>' >&2"
@@ -47,6 +51,36 @@ def test_a_command_is_read_and_let_run_on_its_page(service: TestClient, token: T
     assert where in text
     assert text.count("read its output first") == 1  # what to do about a warning of its plan
     assert f'<a href="{where}">{made["id"]}</a>' in rita.get("/ui/audit").text
+
+
+def test_what_was_asked_for_at_a_shell_is_begun_there(
+    service: TestClient, token: Token, office: Path, environ: dict[str, str]
+):
+    """Approving it on its page lets it run, and says by what; the service does not begin it."""
+    with Gate.open(office, environ) as gate:
+        waits = gate.ask_sandbox("Smith", ["sh", "-c", "touch x"])
+        rita, where = page(service, token), f"/ui/commands/{waits.id}"
+        send(rita, f"{where}/approve", digest=waits.digest)
+        time.sleep(1)
+        assert gate.sandbox(waits.id).state == "approved"
+        assert f"treegate run {waits.id}" in rita.get(where).text
+
+
+def test_a_command_that_failed_shows_in_the_inbox_and_its_page_tells_its_plan_as_it_is_now(
+    service: TestClient, token: Token, author: Headers
+):
+    made, rita = asked(service, author, "sh", "-c", "touch x; exit 3"), page(service, token)
+    where = f"/ui/commands/{made['id']}"
+    send(rita, f"{where}/approve", digest=made["digest"])
+    plan = told(service, author, made["id"])[-1].data["plan"]
+    inbox = rita.get("/ui/").text
+    assert "1 oddity" in inbox
+    assert "nothing odd" not in inbox
+    assert "It waits for" in rita.get(where).text
+    assert service.post(f"/plans/{plan}/withdraw", headers=author).status_code == 200
+    text = rita.get(where).text
+    assert "withdrawn" in text
+    assert "It waits for" not in text
 
 
 def test_what_a_command_writes_is_only_shown(service: TestClient, token: Token, author: Headers):
