@@ -10,7 +10,9 @@ import msgspec
 
 from treegate.errors import Denied
 
-WEB = "web"  # the channel of people on the pages
+HTTP = "http"  # the channel of whoever asks the service with a token
+WEB = "web"  # that of people on the pages
+QUEUE = "queue"  # that of what lies in the folder
 SLACK = "slack"
 LONGEST_NAME = 200  # characters
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from treegate.model.actors import HTTP, QUEUE, WEB
 from treegate.model.effects import Raw, tagged
 from treegate.model.names import visible
 
@@ -41,8 +42,11 @@ State = CommandState  # among commands
 OVER = frozenset(State) - {State.WAITING, State.APPROVED, State.RUNNING}
 """States after which nothing more comes of a command."""
 
-BEGIN_BY_THEMSELVES = frozenset({"http", "web", "queue"})
-"""Channels by which commands are asked for that a service or a worker begins; others are begun by whoever asked."""
+SERVED = frozenset({HTTP, WEB})
+"""Channels by which commands are asked for that a service begins."""
+
+BEGIN_BY_THEMSELVES = SERVED | {QUEUE}
+"""Those that a service or a worker begins; others are begun by whoever asked."""
 
 CUT_SHORT: Mapping[str, str] = {
     "time": "its time ran out",

@@ -133,7 +133,7 @@ CODES: dict[str, Code] = {
     "sandbox-xattr": Code(W, "The command changed extended attributes, which no plan changes.", "set them by hand, if they are meant"),
     "sandbox-time": Code(W, "The command gave something a time in a year that has not four digits.", "set the time that is meant"),
     "sandbox-link-outside": Code(W, "The command made a link that leads out of its case, which no plan makes.", "have it point at something in the case, by a relative path"),
-    "sandbox-reserved": Code(W, "The command put something where a name is treegate's own; it is left out.", "have it use another name"),
+    "sandbox-reserved": Code(W, "The command touched what has a name of treegate's own; that is left out.", "have it use another name"),
     "sandbox-case-folder": Code(W, "The command changed the folder of the case itself, which no plan touches.", "nothing, if that was not meant"),
     "sandbox-weak-identities": Code(W, "This filesystem does not tell entries apart for certain, so a rename may have been taken for a deletion and a new file.", "look at the deletions with care"),
     "sandbox-changed": Code(W, "Others changed this after the command began: what it did rests on what was there before.", "look at both, or run the command again"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +53,16 @@ def test_a_command_is_read_and_let_run_on_its_page(service: TestClient, token: T
 
 
 def test_what_was_asked_for_at_a_shell_is_begun_there(
-    service: TestClient, token: Token, office: Path, environ: dict[str, str]
+    service: TestClient, token: Token, author: Headers, office: Path, environ: dict[str, str]
 ):
     """Approving it on its page lets it run, and says by what; the service does not begin it."""
     with Gate.open(office, environ) as gate:
         waits = gate.ask_sandbox("Smith", ["sh", "-c", "touch x"])
         rita, where = page(service, token), f"/ui/commands/{waits.id}"
         send(rita, f"{where}/approve", digest=waits.digest)
-        time.sleep(1)
+        later = asked(service, author, "sh", "-c", "true")
+        send(rita, f"/ui/commands/{later['id']}/approve", digest=later["digest"])
+        told(service, author, later["id"])  # until its end: one that was approved before it would have begun
         assert gate.sandbox(waits.id).state == "approved"
         assert f"treegate run {waits.id}" in rita.get(where).text
 

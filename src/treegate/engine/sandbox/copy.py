@@ -68,13 +68,11 @@ class PrivateCopy:
         self._attributes_said = False
         self._filler = Filler()
         self._held = ExitStack()
-        try:
+        with self._held:  # what is held is let go where the copy cannot be made
             self.top = self._hold(into)
-            self.roots = [self._held.enter_context(handles.closing(handles.open_root(case.folder))) for case in cases]
+            self.roots = [self._hold(case.folder) for case in cases]
             self._make()
-        except BaseException:
-            self._held.close()
-            raise
+            self._held = self._held.pop_all()
 
     def _hold(self, folder: str) -> int:
         return self._held.enter_context(handles.closing(handles.open_root(folder)))

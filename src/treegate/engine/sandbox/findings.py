@@ -47,14 +47,8 @@ def case_folder(case: str) -> Finding:
 
 
 def reserved(path: str) -> Finding:
-    """Something was put where a name is treegate's own."""
-    text = "the name is treegate's own, and no plan may make it; all that the command put there is left out"
-    return Finding("sandbox-reserved", path, text)
-
-
-def taken(path: str) -> Finding:
-    """Something was taken from where a name is treegate's own."""
-    text = "the name is treegate's own, and no plan may take from it; what the command made of it is left out"
+    """Something was put where a name is treegate's own, or taken from there."""
+    text = "the name is treegate's own, which no plan touches; what the command did there, or took there, is left out"
     return Finding("sandbox-reserved", path, text)
 
 

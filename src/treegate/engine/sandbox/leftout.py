@@ -26,7 +26,7 @@ class LeftOut:
         if not isinstance(difference, Entry):
             return None
         if difference.home != difference.path and (own := self.own(difference.home) or self.own(difference.copied)):
-            return findings.taken(own)
+            return findings.reserved(own)
         if difference.kind is Kind.LINK and difference.target and paths.leads_out(difference.path, difference.target):
             return findings.outside(difference.path)
         return None

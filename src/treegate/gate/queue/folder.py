@@ -9,9 +9,10 @@ from treegate.engine.dropbox import Drop, Dropbox
 from treegate.engine.locks import anybody, presence
 from treegate.engine.probe import Finding
 from treegate.gate.core import Core
+from treegate.model.actors import QUEUE
 from treegate.model.measures import MINUTE
 
-CHANNEL = "queue"  # the door, as the audit log has it
+CHANNEL = QUEUE  # the door, as the audit log has it
 PATIENCE = 5 * MINUTE  # a worker that is started every minute comes four times before anybody need be told
 
 

@@ -32,14 +32,14 @@ def _begun_elsewhere(core: Core, found: Sandbox) -> Iterator[Event]:
     """What a command does, or did; whoever is told to stop meanwhile ends it, as one that they run themselves."""
     watching, last, asked = core.acting_as(core.actor), None, False
 
-    def is_over() -> bool:
+    def end_if_asked() -> bool:
         nonlocal asked
         if core.cancelled() and not asked:
             asked = True
             deciding.cancel(core, found.id)
         return False
 
-    watching.cancelled = is_over
+    watching.cancelled = end_if_asked
     for last in looking.events(watching, found.id):
         yield last
     if last is None or not isinstance(last.what, Finished):  # it never ran, or was lost

@@ -15,7 +15,7 @@ from treegate.engine import tokens
 from treegate.errors import Denied
 from treegate.gate import Gate
 from treegate.interfaces.http.service import Service, TheService
-from treegate.model.actors import Actor
+from treegate.model.actors import HTTP, Actor
 
 COOKIE = "treegate_session"
 BEARER = HTTPBearer(
@@ -61,7 +61,7 @@ def _named(service: Service, text: str) -> Actor:
     """The actor that a token names now; raises Unknown where it holds no more."""
     core = service.gate.core
     try:
-        return tokens.authenticate(core.store, text, at=core.clock(), channel="http")
+        return tokens.authenticate(core.store, text, at=core.clock(), channel=HTTP)
     except Denied as error:
         raise Unknown(error.message, code=error.code, hint=error.hint, next=error.next) from None
 

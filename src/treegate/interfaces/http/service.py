@@ -27,7 +27,7 @@ from treegate.interfaces.http.pictures import Pictures
 from treegate.interfaces.http.rates import Rates
 from treegate.interfaces.http.stopping import Streams
 from treegate.interfaces.notify.doors import Doors
-from treegate.model.actors import WEB
+from treegate.model.commands import SERVED
 
 _log = logging.getLogger("treegate.service")
 
@@ -54,7 +54,7 @@ class Service:
         self.effects = Effects(self.gate.core.store, self.crew)
         self.runner = Runner(self.gate, self.crew.hands)
         grace = self.config.shutdown_grace / 1000
-        self.commands = Commands(self.gate, self.crew.sandboxes, OURSELVES, (OURSELVES.channel, WEB), grace)
+        self.commands = Commands(self.gate, self.crew.sandboxes, OURSELVES, SERVED, grace)
         self.metrics = Metrics(self.gate, self.rates, self.crew.by_name())
         self._loop = asyncio.get_running_loop()
         self.doors = Doors(self.gate, self.crew, environ, self.runner.wake)
