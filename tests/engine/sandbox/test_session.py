@@ -178,7 +178,6 @@ def test_what_others_change_meanwhile_is_told_where_the_command_touched_it(bench
     for name in ("touched.txt", "left.txt", "gone/in.txt"):
         (bench.case / name).parent.mkdir(exist_ok=True)
         (bench.case / name).write_text("old")
-    time.sleep(0.05)
 
     def meddle(frame: Frame) -> None:
         if isinstance(frame, Output):
@@ -194,7 +193,6 @@ def test_what_others_change_meanwhile_is_told_where_the_command_touched_it(bench
 def test_on_request_what_was_only_read_counts(bench: Bench):
     for name in ("read.txt", "unread.txt"):
         (bench.case / name).write_text("old")
-    time.sleep(0.05)
 
     def meddle(frame: Frame) -> None:
         if isinstance(frame, Output):
@@ -367,7 +365,6 @@ def test_a_capture_that_nobody_waits_for_ends(bench: Bench):
 def test_what_others_take_away_meanwhile_is_told_and_the_rest_is_kept(bench: Bench, others: str):
     """The command moved a file that is not there any more: that is said, and what else it did is no less told."""
     (bench.case / "a.txt").write_text("a")
-    time.sleep(0.05)
 
     def meddle(frame: Frame) -> None:
         if isinstance(frame, Output):
@@ -388,7 +385,6 @@ def test_what_others_put_in_a_file_s_place_is_told_and_the_rest_is_kept(
     """Folder, FIFO or link: nothing is lost of what else the command did."""
     (bench.case / "A").mkdir()
     (bench.case / "A/f").write_text("one")
-    time.sleep(0.05)
 
     def meddle(frame: Frame) -> None:
         if isinstance(frame, Output):
@@ -412,7 +408,6 @@ def test_what_was_read_in_a_folder_that_others_swapped_is_told(bench: Bench):
     for folder in ("D/sub", "E/sub"):
         (bench.case / folder).mkdir(parents=True)
         (bench.case / folder / "q").write_text(folder)
-    time.sleep(0.05)
 
     def meddle(frame: Frame) -> None:
         if isinstance(frame, Output):
@@ -432,7 +427,6 @@ def test_a_folder_that_others_put_in_the_place_of_another_is_told(bench: Bench, 
         (bench.case / folder / "x").write_text(folder)
     for path in (*bench.case.rglob("*"), bench.case):
         os.utime(path, ns=(10**18, 10**18))  # nothing but what each is tells one from the other
-    time.sleep(0.05)
 
     def meddle(frame: Frame) -> None:
         if isinstance(frame, Output):
