@@ -88,7 +88,7 @@ class _Draft:
         self._last = [change for change in changes if change.kind == "set" and not change.source]
         self._rewritten = [change for change in changes if change.kind == "replace"]
         self._enter([change for change in changes if change.kind not in ("set", "replace")])
-        self._unsteady = _Unsteady(changes)
+        self._given = changes
 
     # -- where things are, and where they go
 
@@ -171,9 +171,7 @@ class _Draft:
         """The operations, each with paths as they are when its turn comes."""
         for change in self._first:
             yield _set(change, change.source), change
-        for node, change in self.changes.items():
-            if change.kind == "copy" and self._unsteady.concerns(change.source):
-                yield self._move(node, self._aside(node))
+        yield from self._early_copies()
         touched = [node for node in self.changes if node.moved]
         for step in compile_steps(touched, lambda node: self.parking, exchange=False):
             yield from self._carry_out(step.entry, step.dst, step.dst_name)
@@ -181,6 +179,16 @@ class _Draft:
             yield _replace(change), change
         for change in self._last:
             yield _set(change, change.target), change
+
+    def _early_copies(self) -> Iterator[Written]:
+        """Copies from where something changes come first."""
+        copies = [node for node, change in self.changes.items() if change.kind == "copy"]
+        if not copies:
+            return
+        unsteady = _Unsteady(self._given)
+        for node in copies:
+            if unsteady.concerns(self.changes[node].source):
+                yield self._move(node, self._aside(node))
 
     def _carry_out(self, entry: Node, folder: Node, name: str) -> Iterator[Written]:
         if folder is self.vault and entry.parent is self.vault:
@@ -311,8 +319,7 @@ def written_paths(*texts: str) -> tuple[list[str], Any]:
 def within(case: str, operation: Operation) -> Operation:
     """An operation whose paths begin with the case, with paths that start in it."""
     head = f"{paths.to_raw(case) if operation.raw is True else case}/"
-    keys = {"source", "path", "to"} & set(operation.__struct_fields__)
-    given = {key: getattr(operation, key) for key in keys}
+    given = {key: getattr(operation, key, UNSET) for key in ("source", "path", "to")}
     return structs.replace(operation, **{key: v.removeprefix(head) for key, v in given.items() if v is not UNSET})
 
 

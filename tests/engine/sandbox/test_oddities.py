@@ -176,6 +176,27 @@ def test_forged_marks_of_an_overlay_change_nothing(scene: Scene):
     assert SECRET.encode() not in b"".join(path.read_bytes() for path in scene.bench.blobs.glob("*/*"))
 
 
+DEEP = """
+os.chdir("/case")
+for level in range(15):
+    os.mkdir("d" * 255)
+    os.chdir("d" * 255)
+open("a" * 200, "x").close()
+os.mkdir("b" * 200)
+os.symlink("a" * 200, "c" * 200)
+"""
+
+
+def test_paths_as_long_as_a_plan_can_name_are_captured(scene: Scene):
+    """With the folder of its upper layer before it, such a path is longer than the kernel takes."""
+    ran = scene.run(DEEP)
+    assert ran.exited.status == 0, ran.err
+    made = sorted(one["path"] for one in ran.operations if one["op"] != "set")
+    top = "/".join(["d" * 255] * 15)
+    assert made[-3:] == [f"{top}/{name * 200}" for name in "abc"]
+    assert len(made) == 15 + 3
+
+
 NESTED = """
 os.chdir("/case")
 for level in range(3000):

@@ -20,6 +20,8 @@ from treegate.engine.sandbox.teller import Found, Teller
 from treegate.engine.sandbox.view import Layer
 from treegate.model.capture import Gone, Still
 
+_LONGEST = 3800  # bytes of a folder's path that leave room for a name: the kernel takes 4,095
+
 
 class _Folder(NamedTuple):
     """A folder of the upper layer: its path in the view, and the folder of the case that shows through it, if any."""
@@ -40,6 +42,7 @@ class OverlayCapture:
     ) -> None:
         self._lower = Lower(layer.lower)
         self._upper = handles.open_root(layer.upper)
+        self._top = os.fsencode(layer.upper)
         self._tell = Teller(layer.case.name, self._lower, self._upper, keeper, since, opened)
         self._case = layer.case.name
         self._read = opened if reads else frozenset()
@@ -93,13 +96,14 @@ class OverlayCapture:
     def _folder(self, folder: _Folder, todo: list[_Folder]) -> Iterator[Difference]:
         below: list[_Folder] = []
         with handles.closing(handles.open_dir(self._upper, folder.path)) as fd:
+            above = self._reach(folder.path, fd)
             for name in sorted(posix.names(fd)):
                 facts = os.stat(name, dir_fd=fd, follow_symlinks=False)
                 low = None if folder.home is None else _joined(folder.home, name)
                 if _is_whiteout(facts):
                     self._vacate(low, _joined(folder.path, name))
                     continue
-                found = self._found(marks.reach(fd, name), _joined(folder.path, name), low, facts, folder.home)
+                found = self._found(above + name, _joined(folder.path, name), low, facts, folder.home)
                 if st.S_ISDIR(facts.st_mode):
                     home = self._home_of_folder(found, folder.home)
                     below.append(_Folder(found.path, home))
@@ -109,6 +113,14 @@ class OverlayCapture:
                 else:
                     yield from self._leaf(found)
         todo.extend(reversed(below))
+
+    def _reach(self, folder: bytes, fd: int) -> bytes:
+        """What a name in a folder of the upper layer goes after: its path, which is quicker than its handle's.
+
+        Nobody but this process makes anything there any more, so no link lies on the way.
+        """
+        path = b"%s/%s" % (self._top, folder) if folder else self._top
+        return b"%s/" % path if len(path) < _LONGEST else marks.reach(fd, b"")
 
     def _swapped(self, found: Found, home: bytes | None) -> Iterator[Difference]:
         """Says so, where others have put another folder in the place of one: what is in it is not what was there."""
