@@ -21,6 +21,7 @@ import treegate
 
 ROOT = Path(treegate.__file__).parent
 LAYERS = ("errors", "model", "engine", "render", "gate", "client", "interfaces")
+FACES = ("langgraph", "deepagents", "mcp")  # public names at the top for what is in interfaces
 SIDE_BY_SIDE = ("engine", "render")  # neither knows the other
 
 # What `model` may use: values in, values out. No disk, clock, network, randomness or environment.
@@ -52,6 +53,9 @@ HOMES = {
     "aiohttp": "interfaces.slack.api",
     "authlib": "interfaces.http.oidc",
     "joserfc": "interfaces.http.oidc",
+    "mcp": "interfaces.mcp.",
+    "mcp_types": "interfaces.mcp.",
+    "deepagents": "interfaces.deepagents.",
 }
 # Known in more than one place: msgspec is the language of the values themselves; click is the command line's, and
 # `render` borrows its colours; sqlalchemy stays in the schema, which gives the store its words, and in migrations,
@@ -63,6 +67,9 @@ SHARED = {
     "fastapi": ("interfaces.http.",),
     "starlette": ("interfaces.http.",),
     "PIL": ("interfaces.demo.scans", "interfaces.http.picturing"),  # one draws pages, the other reads them
+    "langchain": ("interfaces.langgraph.",),
+    "langchain_core": ("interfaces.langgraph.", "interfaces.deepagents."),
+    "langgraph": ("interfaces.langgraph.", "interfaces.deepagents."),
     "httpx2": ("client.wire", "interfaces.http.oidc", "interfaces.notify.webhook"),
 }
 HEAVY = (
@@ -83,6 +90,11 @@ HEAVY = (
     "slack_bolt",
     "slack_sdk",
     "aiohttp",
+    "langchain",
+    "langchain_core",
+    "langgraph",
+    "deepagents",
+    "mcp",
 )
 
 
@@ -143,7 +155,8 @@ IMPORTS = [found for name, text in sources().items() for found in imports_in(tex
 
 def layer(module: str) -> int:
     """The position of a module's layer, counted from the bottom."""
-    return LAYERS.index(module.partition(".")[0])
+    top = module.partition(".")[0]
+    return LAYERS.index("interfaces" if top in FACES else top)
 
 
 def arrows_up(found: list[Import]) -> list[str]:
@@ -173,7 +186,7 @@ def impure(found: list[Import]) -> list[str]:
 def test_every_module_belongs_to_a_layer():
     """A new file at the top of the package is in a layer or is the public face itself."""
     tops = {name.partition(".")[0] for name in sources()}
-    assert tops - {"", "__main__"} == set(LAYERS)
+    assert tops - {"", "__main__"} == {*LAYERS, *FACES}
 
 
 def test_imports_point_down():

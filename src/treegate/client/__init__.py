@@ -10,6 +10,7 @@ import msgspec
 
 from treegate.client.browsing import Browsing
 from treegate.client.deciding import Deciding
+from treegate.client.foreseeing import Foreseeing
 from treegate.client.keeping import Keeping
 from treegate.client.running import Running
 from treegate.client.sandboxing import Sandboxing
@@ -26,7 +27,7 @@ class _Myself(msgspec.Struct):
     cases: tuple[str, ...] | None
 
 
-class Client(Browsing, Deciding, Running, Sandboxing, Keeping, Tending):
+class Client(Browsing, Foreseeing, Deciding, Running, Sandboxing, Keeping, Tending):
     """A workspace behind a service, as whoever the token names; answers and errors are those of `Gate`."""
 
     def __init__(self, url: str, token: str) -> None:

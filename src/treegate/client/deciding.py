@@ -10,6 +10,7 @@ from treegate.client.reviewing import Reviewing
 from treegate.client.wire import PATIENCE, patiently, segment
 from treegate.engine.store.records import StoredPlan
 from treegate.gate import waiting
+from treegate.gate.said import Said
 from treegate.gate.waiting import Status, Until
 from treegate.model.explaining import Explained
 from treegate.model.plan import Plan
@@ -26,6 +27,10 @@ class Deciding(Proposing, Reviewing):
         """Waits until a plan is decided or applied, for `timeout` seconds at most."""
         look = patiently(lambda: self.plan(plan), PATIENCE if timeout is None else timeout)
         return waiting.looked_at(look, lambda found: self.waiting_for(found.id), until, timeout, self._cancelled)
+
+    def said(self, plan: str) -> list[Said]:
+        """What reviewers said of a plan, oldest first, and what each word is about."""
+        return self._wire.get(f"/plans/{segment(plan)}/said", list[Said], member="said")
 
     def approve(
         self, plan: str, digest: str, comment: str = "", *, sample: int | None = None, typed: int | None = None

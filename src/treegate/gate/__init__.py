@@ -15,6 +15,7 @@ from treegate.gate.core import Core
 from treegate.gate.ending import Applied
 from treegate.gate.face.browsing import Browsing
 from treegate.gate.face.deciding import Deciding
+from treegate.gate.face.foreseeing import Foreseeing
 from treegate.gate.face.keeping import Keeping
 from treegate.gate.face.notifying import Notifying
 from treegate.gate.face.proposing import Proposing
@@ -30,7 +31,9 @@ from treegate.model.actors import Actor
 __all__ = ["Applied", "Gate", "Shown", "Submitted", "Undo"]
 
 
-class Gate(Browsing, Proposing, Reviewing, Deciding, Running, Sandboxing, Queueing, Notifying, Keeping, Tending):
+class Gate(
+    Browsing, Foreseeing, Proposing, Reviewing, Deciding, Running, Sandboxing, Queueing, Notifying, Keeping, Tending
+):
     """An open workspace, as one actor. Times are in milliseconds since 1970, UTC; errors are of treegate.errors."""
 
     @classmethod

@@ -18,6 +18,7 @@ LONG = frozenset(
     {
         *("check", "submit", "revise", "refresh", "reduce", "reduction", "explain", "explain_document"),
         *("undo", "restore", "worksheet", "write_moves", "since_approved", "diff"),
+        *("list_outcome", "find_in_outcome", "outcome_info", "read_outcome", "seek_in_outcome"),
         *("doctor", "fsck", "prune", "verify_audit", "look_out"),
     }
 )

@@ -22,6 +22,7 @@ from treegate.interfaces.http.api import (
     cases,
     ending,
     looking,
+    outcome,
     people,
     plans,
     runs,
@@ -43,6 +44,11 @@ from treegate.interfaces.http.ui import cases as ui_cases
 from treegate.interfaces.http.ui import commands as ui_commands
 from treegate.interfaces.http.ui import deciding, health, inbox, login, pictures, review
 from treegate.interfaces.http.ui import runs as ui_runs
+
+SUBJECTS = (
+    *(plans, looking, writing, runs, sandboxes, cases, outcome),
+    *(blobs, ending, vault, audit, people, care),
+)
 
 
 def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
@@ -71,7 +77,7 @@ def create_app(root: Path, environ: Mapping[str, str]) -> FastAPI:
     app.add_exception_handler(OSError, problems.told_of_system)
     app.add_exception_handler(HTTPException, problems.told_otherwise)
     app.add_exception_handler(RequestValidationError, problems.told_otherwise)
-    for subject in (plans, looking, writing, runs, sandboxes, cases, blobs, ending, vault, audit, people, care):
+    for subject in SUBJECTS:
         app.include_router(subject.router)
     for page in (login, inbox, review, pictures, deciding, ui_runs, ui_commands, ui_cases, ui_audit, health):
         app.include_router(page.router)

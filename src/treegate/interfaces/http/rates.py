@@ -124,6 +124,11 @@ def address_of(scope: Scope) -> str:
     return str(client[0]) if client else ""
 
 
+def _only_reads(scope: Scope) -> bool:
+    """Whether a request changes nothing; questions that bring a plan along are sent as POST."""
+    return scope["method"] in READS or "/outcome/" in scope["path"]
+
+
 class Limited:
     """Refuses whoever asks too often, before anything is done for them."""
 
@@ -134,7 +139,7 @@ class Limited:
         if scope["type"] == "http" and scope["path"] not in FREE:
             try:
                 rates: Rates = scope["app"].state.service.rates
-                rates.take(_shown(Headers(scope=scope)), address_of(scope), reads=scope["method"] in READS)
+                rates.take(_shown(Headers(scope=scope)), address_of(scope), reads=_only_reads(scope))
             except TooMany as error:
                 await problems.refuse(scope, receive, send, error)
                 return

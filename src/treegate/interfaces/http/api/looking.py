@@ -14,6 +14,7 @@ from treegate.gate.comparing import Comparison, MovedOn
 from treegate.gate.looking import TextDifference
 from treegate.gate.overlapping import Overlap
 from treegate.gate.reducing import Reduced
+from treegate.gate.said import Said
 from treegate.gate.surveying import Destination, FolderSurvey
 from treegate.gate.survivors import Survivors
 from treegate.gate.terms import Terms
@@ -80,6 +81,12 @@ class Logged(msgspec.Struct, frozen=True, kw_only=True):
     events: list[AuditRow]
 
 
+class AllSaid(msgspec.Struct, frozen=True, kw_only=True):
+    """What reviewers said."""
+
+    said: list[Said]
+
+
 class Seen(Taken, frozen=True, kw_only=True):
     """What was looked at."""
 
@@ -110,6 +117,12 @@ async def plan_document(id: PlanId, who: Who, service: TheService) -> Response:
 async def plan_log(id: PlanId, who: Who, service: TheService, after: After = 0) -> Response:
     """What is logged of a plan; the first 500 events after `after`."""
     return answers.json(Logged(events=service.gate.acting_as(who).events_of(id, after)))
+
+
+@router.get("/plans/{id}/said", **documented(gives=AllSaid, refuses=LOOKED))
+async def plan_said(id: PlanId, who: Who, service: TheService) -> Response:
+    """What reviewers said of a plan, oldest first, and what each word is about."""
+    return answers.json(AllSaid(said=service.gate.acting_as(who).said(id)))
 
 
 @router.get("/plans/{id}/since-approved", **documented(gives=Compared, refuses=LOOKED))
