@@ -11,6 +11,64 @@ from treegate.gate.sandboxing.events import Finished, Output
 _HEAD, _TAIL = 2000, 6000  # bytes of the output that are kept from its start and from its end
 
 
+class Transcript:
+    """What a command wrote, the beginning and the end where that is long, and what came of it."""
+
+    def __init__(self) -> None:
+        self.finished: Finished | None = None
+        self.left_out = 0  # bytes of the middle
+        self._head, self._tail = bytearray(), bytearray()
+
+    def take(self, what: Any) -> None:
+        """What it did next, as an event says."""
+        if isinstance(what, Finished):
+            self.finished = what
+        elif isinstance(what, Output):
+            self._keep(what.data)
+
+    def output(self) -> str:
+        """What it wrote, as a text."""
+        cut = f"\n… {self.left_out:,} bytes are left out here; the log has them …\n" if self.left_out else ""
+        head, tail = (bytes(part).decode("utf-8", "replace") for part in (self._head, self._tail))
+        return head + cut + tail
+
+    def _keep(self, data: bytes) -> None:
+        room = _HEAD - len(self._head)
+        self._head += data[:room]
+        self._tail += data[room:]
+        over = len(self._tail) - _TAIL
+        if over > 0:
+            self.left_out += over
+            del self._tail[:over]
+
+
+class Listener:
+    """One command that is listened to until its end."""
+
+    def __init__(self, door: Any, id: str) -> None:
+        self.transcript = Transcript()
+        self.error: TreegateError | None = None
+        self._door, self._id = door, id
+        self._thread = threading.Thread(target=self._listen, name=f"listening to {id}", daemon=True)
+        self._thread.start()
+
+    @property
+    def listens(self) -> bool:
+        """Whether more may come."""
+        return self._thread.is_alive()
+
+    def wait(self, seconds: float) -> None:
+        """Until it has ended, or so many seconds."""
+        self._thread.join(seconds)
+
+    def _listen(self) -> None:
+        try:
+            for event in self._door.follow_sandbox(self._id):
+                self.transcript.take(event.what)
+        except TreegateError as error:
+            self.error = error
+
+
 class Listeners:
     """Those that listen to commands by one door."""
 
@@ -26,52 +84,3 @@ class Listeners:
             if id not in self._known:
                 self._known[id] = Listener(self._door, id)
             return self._known[id]
-
-
-class Listener:
-    """One command: what it wrote, and what came of it, once that is known."""
-
-    def __init__(self, door: Any, id: str) -> None:
-        self.finished: Finished | None = None
-        self.error: TreegateError | None = None
-        self._door, self._id = door, id
-        self._head, self._tail, self._left_out = bytearray(), bytearray(), 0
-        self._thread = threading.Thread(target=self._listen, name=f"listening to {id}", daemon=True)
-        self._thread.start()
-
-    @property
-    def listens(self) -> bool:
-        """Whether more may come."""
-        return self._thread.is_alive()
-
-    def wait(self, seconds: float) -> None:
-        """Until it has ended, or so many seconds."""
-        self._thread.join(seconds)
-
-    def output(self) -> str:
-        """What it wrote: the beginning and the end, where it is long."""
-        cut = f"\n… {self._left_out:,} bytes are left out here; the log has them …\n" if self._left_out else ""
-        head, tail = (bytes(part).decode("utf-8", "replace") for part in (self._head, self._tail))
-        return head + cut + tail
-
-    def _listen(self) -> None:
-        try:
-            for event in self._door.follow_sandbox(self._id):
-                self._take(event.what)
-        except TreegateError as error:
-            self.error = error
-
-    def _take(self, what: Any) -> None:
-        if isinstance(what, Finished):
-            self.finished = what
-        elif isinstance(what, Output):
-            self._keep(what.data)
-
-    def _keep(self, data: bytes) -> None:
-        room = _HEAD - len(self._head)
-        self._head += data[:room]
-        self._tail += data[room:] if room < len(data) else b""
-        over = len(self._tail) - _TAIL
-        if over > 0:
-            self._left_out += over
-            del self._tail[:over]

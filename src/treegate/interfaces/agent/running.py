@@ -12,6 +12,7 @@ from msgspec import Meta
 from treegate.interfaces.agent import telling
 from treegate.interfaces.agent.desk import Desk
 from treegate.interfaces.agent.following import MOST_SECONDS
+from treegate.interfaces.agent.listening import Transcript
 from treegate.interfaces.agent.tool import Taken, Tool
 from treegate.model.commands import CUT_SHORT, State
 
@@ -69,19 +70,29 @@ def words_of(command: str | list[str]) -> list[str]:
 
 def _followed(desk: Desk, command: Any, seconds: float) -> dict[str, Any]:
     told: dict[str, Any] = {"id": command.id, "state": command.state.value}
-    if command.state not in (State.APPROVED, State.RUNNING, State.ENDED, State.FAILED):
-        return told | _otherwise(command)
+    if not may_follow(command):
+        return told | otherwise(command)
     listener = desk.listeners.to(command.id)
     listener.wait(seconds)
-    told["data"] = {"output": listener.output()}
     if listener.error is not None:
         return told | telling.error(listener.error)
-    if listener.finished is None:
-        return told | {"state": "running", "next": "run_status waits on"}
-    return told | finished(listener.finished)
+    return told | heard(listener.transcript)
 
 
-def _otherwise(command: Any) -> dict[str, Any]:
+def may_follow(command: Any) -> bool:
+    """Whether a command runs, has run, or may."""
+    return command.state in (State.APPROVED, State.RUNNING, State.ENDED, State.FAILED)
+
+
+def heard(transcript: Transcript) -> dict[str, Any]:
+    """What was heard of a command so far."""
+    data = {"data": {"output": transcript.output()}}
+    if transcript.finished is None:
+        return data | {"state": "running", "next": "run_status waits on"}
+    return data | finished(transcript.finished)
+
+
+def otherwise(command: Any) -> dict[str, Any]:
     """A command that does not run now, and what to do about that."""
     if command.state is State.WAITING:
         return {
