@@ -93,6 +93,16 @@ def apply_plan(desk: Desk, asked: ApplyPlan) -> dict[str, Any]:
     return told
 
 
+WAIT = Tool(
+    name="wait_for_decision",
+    says="Wait until a person decided on your plan (or it is carried out). Nobody but a person can decide; "
+    "a comment that asks for changes comes with the operations that it is `about`.",
+    takes=WaitForDecision,
+    does=wait_for_decision,
+    reads=True,
+    repeats=True,
+)
+
 TOOLS = (
     Tool(
         name="plan_status",
@@ -102,15 +112,7 @@ TOOLS = (
         reads=True,
         repeats=True,
     ),
-    Tool(
-        name="wait_for_decision",
-        says="Wait until a person decided on your plan (or it is carried out). Nobody but a person can decide; "
-        "a comment that asks for changes comes with the operations that it is `about`.",
-        takes=WaitForDecision,
-        does=wait_for_decision,
-        reads=True,
-        repeats=True,
-    ),
+    WAIT,
     Tool(
         name="apply_plan",
         says="Carry out a plan that a person approved, exactly as approved; refused if anything changed since.",

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from treegate.client import Client
 from treegate.errors import NotFound, TreegateError, of_system
 from treegate.gate import Gate
@@ -40,7 +42,7 @@ class Toolset:
             value = telling.error(error)
         except OSError as error:
             value = telling.error(of_system(error))
-        return Answer(value=value, failed="error" in value, text=jsons.dumps(value))
+        return answer_of(value)
 
     def tool(self, name: str) -> Tool:
         """The tool of a name; raises NotFound with the nearest."""
@@ -50,3 +52,9 @@ class Toolset:
             hint = f"did you mean {near}?" if near else "the tools are " + ", ".join(self._by_name)
             raise NotFound(f"there is no tool {name!r}", code="tool-not-found", hint=hint)
         return found
+
+
+def answer_of(value: dict[str, Any]) -> Answer:
+    """What a tool found, as it is told: JSON, whose strings hide nothing from whoever reads it."""
+    text = jsons.dumps(value)
+    return Answer(value=msgspec.json.decode(text), failed="error" in value, text=text)
