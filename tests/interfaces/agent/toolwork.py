@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.gate.gatework import Office
 
+from treegate.gate import Gate
 from treegate.interfaces.agent import Toolset
 from treegate.model.actors import Role
 
@@ -21,10 +22,15 @@ class Bureau(Office):
             self.put(f"Smith/Scans/scan{number}.pdf", f"scan {number}")
         self.put("Smith/Notes/todo.txt", "first line\nsecond line\n")
         self.put("Jones/secret.txt", "nobody's business")
-        self.agent = self.person("agent", Role.AUTHOR, cases=["Smith"])
+        self._agent_token = self.token("agent", Role.AUTHOR, cases=["Smith"])
+        self.agent = self.open(self._agent_token)
         self.rita = self.person("rita", Role.REVIEWER)
         self.tools = Toolset(self.agent, **more)
         self.bytes = 0  # that went in and out, as a model counts them
+
+    def reopened_agent(self) -> Gate:
+        """The agent's gate anew, as another process would have it."""
+        return self.open(self._agent_token)
 
     def ask(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """What a tool says that did what it was asked for."""

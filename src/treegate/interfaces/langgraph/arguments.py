@@ -42,5 +42,5 @@ def _field(hint: Any, field: msgspec.structs.FieldInfo) -> Any:
     if field.default is not msgspec.NODEFAULT:
         return Field(default=field.default, **said)
     if field.default_factory is not msgspec.NODEFAULT:
-        return Field(default_factory=field.default_factory, **said)
+        return Field(default=field.default_factory(), **said)  # pydantic makes a copy for each
     return Field(**said)
