@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import IO
 
 import msgspec
 
+from treegate.engine import mounts
+from treegate.engine.blobs import Blobs
+from treegate.engine.sandbox import ancestry
 from treegate.engine.sandbox.ancestry import Ancestry
-from treegate.engine.sandbox.difference import Changed, Difference
+from treegate.engine.sandbox.difference import Changed, Difference, Keeper
+from treegate.engine.sandbox.keeping import Bounded
 from treegate.engine.sandbox.leftout import LeftOut
-from treegate.engine.sandbox.order import Captured, Case, Finding
+from treegate.engine.sandbox.order import Captured, Case, Finding, Order
 from treegate.errors import UsageError
 from treegate.model import paths
 from treegate.model.capture import Captured as Taken
@@ -33,6 +39,21 @@ def _refuse_too_deep(path: str) -> None:
     if len(path) * 4 > paths.LONGEST and len(os.fsencode(path)) > paths.LONGEST:
         text = f"the command made a path of more than {paths.LONGEST:,} bytes: {path[:80]!r}…"
         raise UsageError(text, code="path-too-long", hint="nest folders less deeply, and give them shorter names")
+
+
+def write_down(order: Order, differences: Callable[[Keeper], Iterable[Difference]], since: int) -> Captured:
+    """Writes what was done to the cases of an order as the document of its plan; `since` is when that began."""
+    began, blobs = time.monotonic(), Blobs(Path(order.blobs))
+    writer = Writer(order.cases, order.scratch)
+    writer.take(differences(Bounded(blobs, order.limits)))
+    blobs.settle()
+    local = all(mounts.is_local(case.folder) for case in order.cases)
+    if local:
+        writer.take(map(Changed, writer.ancestry.write(ancestry.beside(order.document))))
+    captured = writer.write(order.document, order.title, order.reason)
+    captured.seconds = time.monotonic() - began
+    captured.since = since if local else 0  # elsewhere neither dates nor inodes can be relied on
+    return captured
 
 
 class Writer:

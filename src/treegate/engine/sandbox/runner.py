@@ -15,15 +15,10 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
-from pathlib import Path
 
-from treegate.engine import mounts
-from treegate.engine.blobs import Blobs
-from treegate.engine.sandbox import ancestry, dating, leftovers, mounting, scratch, userspace
-from treegate.engine.sandbox.difference import Changed, Difference
-from treegate.engine.sandbox.document import Writer
+from treegate.engine.sandbox import dating, document, leftovers, mounting, scratch, userspace
+from treegate.engine.sandbox.difference import Difference, Keeper
 from treegate.engine.sandbox.engines import Bubblewrap, Container, Engine
-from treegate.engine.sandbox.keeping import Bounded
 from treegate.engine.sandbox.order import Captured, Ended, Exited, Failed, Order, Started
 from treegate.engine.sandbox.pump import Pump
 from treegate.engine.sandbox.view import Unfit, make_folders
@@ -87,18 +82,10 @@ class Runner:
         return best(order.cases, order.view, self._area, self._below, order.limits, reads=order.reads)
 
     def _captured(self, order: Order, view: View, since: int) -> Captured:
-        began = time.monotonic()
-        blobs = Blobs(Path(order.blobs))
-        writer = Writer(order.cases, self._area)
-        writer.take(self._while_wanted(view.capture(Bounded(blobs, order.limits), since, reads=order.reads)))
-        blobs.settle()
-        local = all(mounts.is_local(case.folder) for case in order.cases)
-        if local:
-            writer.take(map(Changed, writer.ancestry.write(ancestry.beside(order.document))))
-        captured = writer.write(order.document, order.title, order.reason)
-        captured.seconds = time.monotonic() - began
-        captured.since = since if local else 0  # elsewhere neither dates nor inodes can be relied on
-        return captured
+        def found(keeper: Keeper) -> Iterator[Difference]:
+            return self._while_wanted(view.capture(keeper, since, reads=order.reads))
+
+        return document.write_down(order, found, since)
 
     def _while_wanted(self, found: Iterator[Difference]) -> Iterator[Difference]:
         """Passes on what is found for as long as somebody waits for it. Raises EOFError once nobody does."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 
 from treegate.gate.face.base import Face
 from treegate.gate.queue import scripts
-from treegate.gate.sandboxing import asking, carrying, deciding, looking, output, readiness, report, telling
+from treegate.gate.sandboxing import asking, carrying, deciding, looking, output, readiness, report, telling, trying
 from treegate.gate.sandboxing.asking import Asked
 from treegate.gate.sandboxing.events import Event, Finished, Tail
 from treegate.gate.sandboxing.output import Written
 from treegate.gate.sandboxing.telling import Command
+from treegate.gate.sandboxing.trying import Trial
 from treegate.model.commands import State
 
 
@@ -117,6 +119,10 @@ class Sandboxing(Face):
     def cancel_sandbox(self, sandbox: str, comment: str = "") -> Command:
         """Ends a command that runs, or takes back one that does not yet."""
         return telling.told(self._core, deciding.cancel(self._core, sandbox, comment))
+
+    def trial(self, case: str, title: str = "", reason: str = "") -> AbstractContextManager[Trial]:
+        """A private copy of a case for this very process to change; what it did there can be handed in as a plan."""
+        return trying.trial(self._core, case, title, reason)
 
     def sweep_sandboxes(self) -> list[str]:
         """Notes commands whose process died, and clears what is left of them; what that was, in words."""

@@ -106,10 +106,10 @@ def _ended(core: Core, transaction: Transaction, found: Sandbox, exited: Exited 
 
 def _hand_in(core: Core, found: Sandbox, exited: Exited | None, captured: Captured, folder: Path) -> _Landing:
     plan = plans.decode((folder / DOCUMENT).read_bytes())
-    id, said, held = found.wanted or core.new_id("pl"), _problems(exited, captured), list[str]()
+    id, said, held = found.wanted or core.new_id("pl"), problems_of(exited, captured), list[str]()
 
     def then(transaction: Transaction) -> None:
-        late = _late(core, transaction, id, captured, folder)
+        late = changed_late(core, transaction, id, captured, folder)
         told = msgspec.json.encode([*_of_changes(late), *said][:_MOST]).decode()
         _ended(core, transaction, found, exited, plan=id, problems=told)
         changed = [visible(path) for path in (*captured.changed, *late)[:_MOST]]
@@ -125,7 +125,7 @@ def _hand_in(core: Core, found: Sandbox, exited: Exited | None, captured: Captur
     return _Landing(submitted, held[0] if held else "")
 
 
-def _late(core: Core, transaction: Transaction, id: str, captured: Captured, folder: Path) -> list[str]:
+def changed_late(core: Core, transaction: Transaction, id: str, captured: Captured, folder: Path) -> list[str]:
     """What others changed of what a plan touches, or above it, after it was captured and before it was previewed."""
     stored = transaction.preview(id)
     if stored is None or not captured.since:
@@ -170,7 +170,7 @@ def _unlanded(error: Exception, folder: Path) -> TreegateError:
 # -- what is to be known of the plan besides
 
 
-def _problems(exited: Exited | None, captured: Captured) -> list[Problem]:
+def problems_of(exited: Exited | None, captured: Captured) -> list[Problem]:
     """What there is to say of the plan that its operations do not say; sealed with each of its previews."""
     changes = list(_of_changes(captured.changed, captured.changed_more))  # first: none may be crowded out
     return [*changes, *_of_end(exited), *_of_findings(captured)][:_MOST]

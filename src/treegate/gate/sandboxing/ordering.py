@@ -27,7 +27,7 @@ def order_of(core: Core, found: Sandbox, folder: Path) -> Order:
     return Order(
         id=found.id,
         command=found.command,
-        cases=tuple(_case(core, case) for case in found.cases),
+        cases=tuple(case_of(core, case) for case in found.cases),
         engine="docker" if config.helper else abilities.engine(found.engine, found.image),
         scratch=str(scratch),
         blobs=str(core.state / "blobs"),
@@ -42,7 +42,8 @@ def order_of(core: Core, found: Sandbox, folder: Path) -> Order:
     )
 
 
-def _case(core: Core, case: str) -> Case:
+def case_of(core: Core, case: str) -> Case:
+    """A case as a command sees it."""
     folder = os.path.realpath(core.workspace.case_path(case))
     return Case(name=case, folder=folder, hidden=tuple(sorted(core.workspace.reserved)))
 
