@@ -6,6 +6,7 @@ from treegate.errors import UsageError
 
 try:
     from treegate.interfaces.langgraph.asking import decide
+    from treegate.interfaces.langgraph.middleware import TreegateMiddleware
     from treegate.interfaces.langgraph.tools import TreegateTool, treegate_tools
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] == "treegate":
@@ -14,4 +15,4 @@ except ModuleNotFoundError as error:
         f"{error.name} is not installed", code="extra-missing", hint="pip install 'treegate[langgraph]'"
     ) from error
 
-__all__ = ["TreegateTool", "decide", "treegate_tools"]
+__all__ = ["TreegateMiddleware", "TreegateTool", "decide", "treegate_tools"]

@@ -11,23 +11,42 @@ from treegate.gate.plans import Submitted, Then
 from treegate.model.actors import Action, Role
 from treegate.model.lifecycle import TABLE, Event, next_state
 from treegate.model.plan import Plan
+from treegate.model.problems import Problem
 from treegate.model.seal import About
 
 
-def revise(core: Core, prefix: str, plan: Plan, expected: int | None = None) -> Submitted:
+def revise(
+    core: Core,
+    prefix: str,
+    plan: Plan,
+    expected: int | None = None,
+    *,
+    then: Then | None = None,
+    found: tuple[Problem, ...] = (),
+) -> Submitted:
     """Stores a new revision of a plan and its preview; it starts undecided.
 
     `expected` is the revision that the author had before them. Raises Denied "not-your-plan" for another author's
-    plan, Stale "revision-not-current", or the refusal of the plan's state.
+    plan, Stale "revision-not-current", or the refusal of the plan's state. `then` and `found` are as for `submit`.
     """
     old = core.find_plan(prefix)
     check_may_change(core, old)
     next_state(old.state, Event.REVISE, old.id)
-    return new_revision(core, old, plan, expected=old.revision if expected is None else expected)
+    return new_revision(
+        core, old, plan, expected=old.revision if expected is None else expected, then=then, found=found
+    )
 
 
 def new_revision(
-    core: Core, old: StoredPlan, plan: Plan, *, expected: int, author: str = "", reduces: str = ""
+    core: Core,
+    old: StoredPlan,
+    plan: Plan,
+    *,
+    expected: int,
+    author: str = "",
+    reduces: str = "",
+    then: Then | None = None,
+    found: tuple[Problem, ...] = (),
 ) -> Submitted:
     """Stores a document as the next revision of a plan, written by `author` (else by who acts)."""
     core.check_age()
@@ -46,10 +65,9 @@ def new_revision(
             claims=plans.claims(plan),
         )
 
-    about = About(
-        core.workspace.id, old.id, expected + 1, author or core.actor.name, found=origins.found(core, old.id)
-    )
-    return plans.store(core, plan, about, enter)
+    said = found or origins.found(core, old.id)
+    about = About(core.workspace.id, old.id, expected + 1, author or core.actor.name, found=said)
+    return plans.store(core, plan, about, enter, then)
 
 
 def check_may_change(core: Core, plan: StoredPlan) -> None:

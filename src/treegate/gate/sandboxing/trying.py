@@ -16,7 +16,7 @@ from treegate.engine.sandbox.copy import PrivateCopy
 from treegate.engine.sandbox.order import Captured, Limits, Order
 from treegate.engine.sandbox.recognition import CopyCapture
 from treegate.engine.store import Transaction
-from treegate.gate import plans
+from treegate.gate import plans, revising
 from treegate.gate.core import Core
 from treegate.gate.plans import Submitted
 from treegate.gate.sandboxing import landing, looking, ordering
@@ -39,18 +39,22 @@ class Trial:
         """Gives the handles back."""
         self._copy.close()
 
-    def hand_in(self) -> Submitted | None:
-        """Hands in what was done to the copy, for people to decide on; None where that is nothing."""
+    def hand_in(self, plan: str = "") -> Submitted | None:
+        """Hands in what was done to the copy, as a plan or as the next version of one; None where that is nothing."""
         captured = document.write_down(self._order, lambda keeper: CopyCapture(self._copy, keeper), self._since)
         if not captured.operations:
             return None
-        core, id = self._core, self._core.new_id("pl")
-        plan = plans.decode(Path(self._order.document).read_bytes())
+        core, id = self._core, plan or self._core.new_id("pl")
+        made = plans.decode(Path(self._order.document).read_bytes())
+        found = tuple(landing.problems_of(None, captured))
 
         def then(transaction: Transaction) -> None:
             self._note_changed(transaction, id, captured)
 
-        plans.submit(core, plan, id=id, then=then, found=tuple(landing.problems_of(None, captured)))
+        if plan:
+            revising.revise(core, id, made, then=then, found=found)
+        else:
+            plans.submit(core, made, id=id, then=then, found=found)
         return plans.submitted(core, id)
 
     def _note_changed(self, transaction: Transaction, id: str, captured: Captured) -> None:
