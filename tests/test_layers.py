@@ -69,6 +69,7 @@ SHARED = {
     "PIL": ("interfaces.demo.scans", "interfaces.http.picturing"),  # one draws pages, the other reads them
     "langchain": ("interfaces.langgraph.",),
     "langchain_core": ("interfaces.langgraph.", "interfaces.deepagents."),
+    "pydantic": ("interfaces.langgraph.",),
     "langgraph": ("interfaces.langgraph.", "interfaces.deepagents."),
     "httpx2": ("client.wire", "interfaces.http.oidc", "interfaces.notify.webhook"),
 }

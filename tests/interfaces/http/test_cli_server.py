@@ -24,7 +24,16 @@ from treegate.interfaces.cli import COMMANDS, cli, completing, failures
 from treegate.model.actors import Role
 
 ROLES = ("author", "reviewer", "operator", "admin")
-HERE = {"init", "demo", "completion", "serve", "worker", "schema", "sandbox"}  # what makes no sense from afar
+HERE = {
+    "init",
+    "demo",
+    "completion",
+    "serve",
+    "worker",
+    "schema",
+    "prompt",
+    "sandbox",
+}  # what makes no sense from afar
 PLAN = [
     {"op": "move", "match": "scan[1-4].pdf", "to": "Scans/"},
     {"op": "replace", "path": "notes.txt", "content": "call the court today\n"},

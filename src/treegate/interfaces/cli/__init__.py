@@ -55,7 +55,7 @@ COMMANDS: dict[str, Entry] = {
     "resume": Entry(_RUNS, "waiting", "resume [--case C]", "lift a pause"),
     "vault": Entry(_KEEP, "vault", "vault list|restore|prune", "what went away, and how long it is kept"),
     "log": Entry(_KEEP, "log", "log [--path P]", "what happened, or a file's whole life"),
-    "audit": Entry(_KEEP, "audit", "audit verify|checkpoint|export|rekey", "prove that nobody changed the log"),
+    "audit": Entry(_KEEP, "audit", "audit COMMAND", "verify, checkpoint, export, rekey: prove the log"),
     "doctor": Entry(_CARE, "care", "doctor", "what this mount promises; who gets around it"),
     "fsck": Entry(_CARE, "care", "fsck", "whether records, vault and tree tell one story"),
     "policy": Entry(_CARE, "policy", "policy explain PLAN", "which rule asks what of a plan, and why"),
@@ -64,6 +64,7 @@ COMMANDS: dict[str, Entry] = {
     "worker": Entry(_CARE, "working", "worker [--once]", "plans dropped as files, and carried out"),
     "token": Entry(_CARE, "tokens", "token create|list|revoke", "who may propose, decide, carry out"),
     "config": Entry(_CARE, "care", "config show|path", "the settings, and where each comes from"),
+    "prompt": Entry(_CARE, "prompting", "prompt", "a page for an agent's system prompt"),
     "schema": Entry(_CARE, "care", "schema plan|preview|receipt", "JSON Schemas"),
 }
 
@@ -80,8 +81,7 @@ New here? `treegate demo` builds a sample office and tells the whole loop on it.
 """
 
 _OUTRO = """
-`treegate COMMAND --help` says more; every command takes --json. The workspace
-is found from here upwards, by --workspace or, behind a service, by --server.
+`treegate COMMAND --help` says more. Most take --json, --workspace, --server URL.
 """
 
 
