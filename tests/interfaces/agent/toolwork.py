@@ -22,15 +22,15 @@ class Bureau(Office):
             self.put(f"Smith/Scans/scan{number}.pdf", f"scan {number}")
         self.put("Smith/Notes/todo.txt", "first line\nsecond line\n")
         self.put("Jones/secret.txt", "nobody's business")
-        self._agent_token = self.token("agent", Role.AUTHOR, cases=["Smith"])
-        self.agent = self.open(self._agent_token)
+        self.agent_token = self.token("agent", Role.AUTHOR, cases=["Smith"])
+        self.agent = self.open(self.agent_token)
         self.rita = self.person("rita", Role.REVIEWER)
         self.tools = Toolset(self.agent, **more)
         self.bytes = 0  # that went in and out, as a model counts them
 
     def reopened_agent(self) -> Gate:
         """The agent's gate anew, as another process would have it."""
-        return self.open(self._agent_token)
+        return self.open(self.agent_token)
 
     def ask(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """What a tool says that did what it was asked for."""
