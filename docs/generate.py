@@ -18,6 +18,7 @@ import click
 import treegate
 from treegate import errors
 from treegate.engine import configpages
+from treegate.interfaces.agent.toolset import TOOLS
 from treegate.interfaces.cli import cli, sections
 from treegate.model import lifecycle, plan, problems
 
@@ -163,10 +164,20 @@ def _first(text: str) -> str:
 # --- the house -------------------------------------------------------------------------------------------------
 
 
+def tools() -> str:
+    """One table: what an agent may do."""
+    lines = ["| tool | takes | does |", "|---|---|---|"]
+    for tool in TOOLS:
+        required = set(tool.schema.get("required", ()))
+        takes = ", ".join(f"`{name}`" if name in required else f"*`{name}`*" for name in tool.schema["properties"])
+        lines.append(f"| `{tool.name}` | {takes} | {tool.says} |")
+    return "\n".join(lines) + "\n"
+
+
 def files() -> str:
     """Every module and what it is for, by layer: the first line of its docstring."""
     lines: list[str] = []
-    for layer in ("", "errors", "model", "engine", "render", "gate", "interfaces"):
+    for layer in ("", "errors", "langgraph", "deepagents", "mcp", "model", "engine", "render", "gate", "client", "interfaces"):
         lines += ["| file | what it is for |", "|---|---|"] if not layer else []
         for path in _of_layer(layer):
             says = ast.get_docstring(ast.parse(path.read_text()))
@@ -176,8 +187,9 @@ def files() -> str:
 
 
 def _of_layer(layer: str) -> list[Path]:
-    if layer in ("", "errors"):
-        return [SOURCE / f"{layer or '__init__'}.py"]
+    if not (SOURCE / layer).is_dir() or not layer:
+        alone = SOURCE / f"{layer or '__init__'}.py"
+        return [alone] if alone.exists() else []
     return sorted((SOURCE / layer).rglob("*.py"), key=lambda path: (len(path.parent.parts), str(path)))
 
 
@@ -194,6 +206,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "exit-statuses": exit_statuses,
     "commands": commands,
     "operations": operations,
+    "tools": tools,
     "files": files,
     "lifecycle": states,
 }
