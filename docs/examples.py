@@ -131,6 +131,7 @@ def looked_at(ask: Scribe, plan: str) -> None:
     for operation, path in (
         ("plan-document", "document"),
         ("plan-log", "log"),
+        ("plan-decisions", "decisions"),
         ("since-approved", "since-approved"),
         ("since-seen", "since-seen"),
         ("text-difference", "effects/e4/text"),
@@ -144,6 +145,7 @@ def looked_at(ask: Scribe, plan: str) -> None:
         ("waiting-for", "waiting-for"),
     ):
         ask(operation, "reviewer", f"GET /plans/{plan}/{path}")
+    foreseen(ask)
     digest = shown["preview"]["digest"]
     ask("note-seen", "reviewer", f"POST /plans/{plan}/seen", {"digest": digest})
     ask("reduction", "reviewer", f"POST /plans/{plan}/reduction", {"digest": digest, "leave_out": ["e4"]})
@@ -152,6 +154,18 @@ def looked_at(ask: Scribe, plan: str) -> None:
     ask("case-worksheet", "author", "GET /cases/Smith-v-Jones/worksheet")
     pairs = [{"from": "notes.txt", "to": "Notes/"}]
     ask("write-moves", "author", "POST /cases/Smith-v-Jones/moves", {"pairs": pairs, "title": "Put the notes away"})
+
+
+def foreseen(ask: Scribe) -> None:
+    """A case as a plan would leave it."""
+    for operation, path, asked in (
+        ("list-outcome", "list", {"folder": "Scans/2026-03", "plan": PLAN}),
+        ("find-in-outcome", "find", {"match": "**/*.pdf", "plan": PLAN}),
+        ("outcome-info", "info", {"path": "Scans/2026-03/scan1.pdf", "plan": PLAN}),
+        ("read-outcome", "read", {"path": "notes.txt"}),
+        ("seek-in-outcome", "seek", {"text": "hearing", "plan": PLAN}),
+    ):
+        ask(operation, "author", f"POST /cases/Smith-v-Jones/outcome/{path}", asked)
 
 
 def decided(ask: Scribe) -> None:

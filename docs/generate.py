@@ -177,7 +177,20 @@ def tools() -> str:
 def files() -> str:
     """Every module and what it is for, by layer: the first line of its docstring."""
     lines: list[str] = []
-    for layer in ("", "errors", "langgraph", "deepagents", "mcp", "model", "engine", "render", "gate", "client", "interfaces"):
+    order = ("", "errors", "langgraph", "deepagents", "mcp", "model", "engine", "render", "gate", "client", "interfaces")
+    for layer in order:
+        "",
+        "errors",
+        "langgraph",
+        "deepagents",
+        "mcp",
+        "model",
+        "engine",
+        "render",
+        "gate",
+        "client",
+        "interfaces",
+    ):
         lines += ["| file | what it is for |", "|---|---|"] if not layer else []
         for path in _of_layer(layer):
             says = ast.get_docstring(ast.parse(path.read_text()))

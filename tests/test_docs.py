@@ -25,6 +25,7 @@ from treegate.model.policy import NOT_YET
 from treegate.model.problems import CODES
 
 ROOT = Path(__file__).parent.parent
+FACES = ("langgraph", "deepagents", "mcp")
 SOURCE = Path(treegate.__file__).parent
 
 
@@ -174,7 +175,7 @@ def test_python_in_the_pages_compiles_and_names_what_there_is(name: str):
     """Each `treegate.NAME` is public."""
     for block in blocks(PAGES[name], "python"):
         compile(block, name, "exec")
-        assert set(re.findall(r"\btreegate\.(\w+)", block)) <= set(treegate.__all__)
+        assert set(re.findall(r"\btreegate\.(\w+)", block)) <= {*treegate.__all__, *FACES}
 
 
 @pytest.mark.parametrize("name", PAGES)

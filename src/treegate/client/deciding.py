@@ -10,7 +10,7 @@ from treegate.client.reviewing import Reviewing
 from treegate.client.wire import PATIENCE, patiently, segment
 from treegate.engine.store.records import StoredPlan
 from treegate.gate import waiting
-from treegate.gate.said import Said
+from treegate.gate.decisions import DecisionMade
 from treegate.gate.waiting import Status, Until
 from treegate.model.explaining import Explained
 from treegate.model.plan import Plan
@@ -28,9 +28,9 @@ class Deciding(Proposing, Reviewing):
         look = patiently(lambda: self.plan(plan), PATIENCE if timeout is None else timeout)
         return waiting.looked_at(look, lambda found: self.waiting_for(found.id), until, timeout, self._cancelled)
 
-    def said(self, plan: str) -> list[Said]:
+    def decisions(self, plan: str) -> list[DecisionMade]:
         """What reviewers said of a plan, oldest first, and what each word is about."""
-        return self._wire.get(f"/plans/{segment(plan)}/said", list[Said], member="said")
+        return self._wire.get(f"/plans/{segment(plan)}/decisions", list[DecisionMade], member="decisions")
 
     def approve(
         self, plan: str, digest: str, comment: str = "", *, sample: int | None = None, typed: int | None = None

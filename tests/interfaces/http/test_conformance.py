@@ -37,6 +37,7 @@ ABSENT = {
     "agent_openings": "part of `init`; `doctor` tells the same",
     "ask": "what the service does on POST /plans/{id}/apply",
     "approve_and_ask": "what the service does on POST /plans/{id}/approve",
+    "trial": "a copy on this machine, for this process to change",
     "due": "of who runs the jobs",
     "held": "of who runs the jobs",
     "carry_out": "of who runs the jobs",

@@ -84,7 +84,7 @@ def test_the_right_digest_without_a_decision_approves_nothing_either(asked: Any,
     for _ in range(3):
         resume = Command(resume={"plan": value["plan"], "digest": value["digest"], "verdict": "approve"})
         again = graph.invoke(resume, THREAD)["__interrupt__"][0].value
-        assert "no decision" in again["note"]
+        assert "nobody has decided" in again["note"]
     assert bureau.gate.plan(done["plan"]).state is State.PENDING
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from treegate.engine.store.records import StoredPlan
 from treegate.gate import deciding, policies, waiting
-from treegate.gate import said as words
+from treegate.gate import decisions as made
+from treegate.gate.decisions import DecisionMade
 from treegate.gate.face.base import Face, as_plan
-from treegate.gate.said import Said
 from treegate.gate.waiting import Status, Until
 from treegate.model.explaining import Explained
 from treegate.model.plan import Plan
@@ -25,9 +25,9 @@ class Deciding(Face):
         """Waits until a plan is decided or applied, for `timeout` seconds at most."""
         return waiting.wait(self._core, plan, until, timeout, self._core.cancelled)
 
-    def said(self, plan: str) -> list[Said]:
+    def decisions(self, plan: str) -> list[DecisionMade]:
         """What reviewers said of a plan, oldest first, and what each word is about."""
-        return words.said(self._core, plan)
+        return made.decisions(self._core, plan)
 
     def approve(
         self, plan: str, digest: str, comment: str = "", *, sample: int | None = None, typed: int | None = None

@@ -55,7 +55,7 @@ def plan_status(desk: Desk, asked: PlanStatus) -> dict[str, Any]:
 def standing(desk: Desk, id: str) -> dict[str, Any]:
     """Where a plan stands, with its run once there is one."""
     plan = desk.door.plan(id)
-    told = telling.standing(plan, desk.door.waiting_for(plan.id), desk.door.said(plan.id))
+    told = telling.standing(plan, desk.door.waiting_for(plan.id), desk.door.decisions(plan.id))
     if plan.state is State.INVALID:
         told |= telling.listed(desk.door.show(plan.id).preview.problems)
     if plan.state in (State.APPLYING, State.APPLIED, State.ROLLED_BACK, State.UNDONE, State.NEEDS_RECOVERY):

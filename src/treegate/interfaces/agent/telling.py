@@ -10,9 +10,9 @@ import msgspec
 
 from treegate.engine.store.records import StoredPlan, Verdict
 from treegate.errors import TreegateError
+from treegate.gate.decisions import DecisionMade
 from treegate.gate.outcomes import Entry
 from treegate.gate.plans import Submitted
-from treegate.gate.said import Said
 from treegate.model.lifecycle import State
 from treegate.model.names import visible
 from treegate.model.preview import Pattern, Preview
@@ -119,7 +119,7 @@ def submitted(found: Submitted) -> dict[str, Any]:
     return told
 
 
-def standing(plan: StoredPlan, waiting_for: str, said: Iterable[Said]) -> dict[str, Any]:
+def standing(plan: StoredPlan, waiting_for: str, said: Iterable[DecisionMade]) -> dict[str, Any]:
     """Where a plan stands, and what was said of its newest revision."""
     told: dict[str, Any] = {"plan": plan.id, "revision": plan.revision, "state": plan.state.value}
     if plan.digest:
@@ -132,7 +132,7 @@ def standing(plan: StoredPlan, waiting_for: str, said: Iterable[Said]) -> dict[s
     return told
 
 
-def _said(one: Said) -> dict[str, Any]:
+def _said(one: DecisionMade) -> dict[str, Any]:
     told: dict[str, Any] = {"reviewer": visible(one.reviewer), "verdict": one.verdict.value}
     if one.comment:
         told["comment"] = one.comment[:_WORD]

@@ -55,7 +55,7 @@ COMMANDS: dict[str, Entry] = {
     "resume": Entry(_RUNS, "waiting", "resume [--case C]", "lift a pause"),
     "vault": Entry(_KEEP, "vault", "vault list|restore|prune", "what went away, and how long it is kept"),
     "log": Entry(_KEEP, "log", "log [--path P]", "what happened, or a file's whole life"),
-    "audit": Entry(_KEEP, "audit", "audit COMMAND", "verify, checkpoint, export, rekey: prove the log"),
+    "audit": Entry(_KEEP, "audit", "audit verify|checkpoint|export|rekey", "prove that nobody changed the log"),
     "doctor": Entry(_CARE, "care", "doctor", "what this mount promises; who gets around it"),
     "fsck": Entry(_CARE, "care", "fsck", "whether records, vault and tree tell one story"),
     "policy": Entry(_CARE, "policy", "policy explain PLAN", "which rule asks what of a plan, and why"),
@@ -76,12 +76,11 @@ _INTRO = """\
 An AI agent hands in a plan for people's files; a person sees and approves just
 what would change; no crash loses a byte of it, and all can be taken back.
 
-Usage: treegate COMMAND [OPTIONS]
-New here? `treegate demo` builds a sample office and tells the whole loop on it.
+Usage: treegate COMMAND [OPTIONS]. New here? `treegate demo` tells all the loop.
 """
 
 _OUTRO = """
-`treegate COMMAND --help` says more. Most take --json, --workspace, --server URL.
+`treegate COMMAND --help` says more; all take --json, most --server URL
 """
 
 

@@ -56,7 +56,7 @@ def _misunderstood(answer: Any, told: dict[str, Any]) -> str:
         return "the answer was not about this plan; treegate still waits for a decision on it"
     if answer.get("digest") != told.get("digest"):
         return "the answer was about another version of this plan; treegate still waits for a decision on this one"
-    return "treegate knows of no decision yet: whoever resumes a graph decides nothing by it"
+    return "nobody has decided yet: resuming a graph decides nothing; treegate alone says what was decided"
 
 
 def decide(reviewer: Gate | Client, asked: Any, verdict: str, comment: str = "") -> Command[Any]:

@@ -11,10 +11,10 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from treegate.engine.audit import AuditRow
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.gate.comparing import Comparison, MovedOn
+from treegate.gate.decisions import DecisionMade
 from treegate.gate.looking import TextDifference
 from treegate.gate.overlapping import Overlap
 from treegate.gate.reducing import Reduced
-from treegate.gate.said import Said
 from treegate.gate.surveying import Destination, FolderSurvey
 from treegate.gate.survivors import Survivors
 from treegate.gate.terms import Terms
@@ -81,10 +81,10 @@ class Logged(msgspec.Struct, frozen=True, kw_only=True):
     events: list[AuditRow]
 
 
-class AllSaid(msgspec.Struct, frozen=True, kw_only=True):
+class Decisions(msgspec.Struct, frozen=True, kw_only=True):
     """What reviewers said."""
 
-    said: list[Said]
+    decisions: list[DecisionMade]
 
 
 class Seen(Taken, frozen=True, kw_only=True):
@@ -119,10 +119,10 @@ async def plan_log(id: PlanId, who: Who, service: TheService, after: After = 0) 
     return answers.json(Logged(events=service.gate.acting_as(who).events_of(id, after)))
 
 
-@router.get("/plans/{id}/said", **documented(gives=AllSaid, refuses=LOOKED))
-async def plan_said(id: PlanId, who: Who, service: TheService) -> Response:
+@router.get("/plans/{id}/decisions", **documented(gives=Decisions, refuses=LOOKED))
+async def plan_decisions(id: PlanId, who: Who, service: TheService) -> Response:
     """What reviewers said of a plan, oldest first, and what each word is about."""
-    return answers.json(AllSaid(said=service.gate.acting_as(who).said(id)))
+    return answers.json(Decisions(decisions=service.gate.acting_as(who).decisions(id)))
 
 
 @router.get("/plans/{id}/since-approved", **documented(gives=Compared, refuses=LOOKED))

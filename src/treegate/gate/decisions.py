@@ -1,4 +1,4 @@
-"""Said: what reviewers said of a plan, with what each word is about, for its author to go by."""
+"""Decisions: what reviewers said of a plan, with what each word is about, for its author to go by."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from treegate.gate.deciding import Pin, pins_of
 from treegate.model.actors import Action
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
+class DecisionMade(msgspec.Struct, frozen=True, kw_only=True):
     """One decision; `at` in milliseconds since 1970, UTC. It counts only for the `digest` that it names."""
 
     reviewer: str
@@ -22,12 +22,12 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     pins: list[Pin] = []
 
 
-def said(core: Core, prefix: str) -> list[Said]:
+def decisions(core: Core, prefix: str) -> list[DecisionMade]:
     """The decisions on all revisions of a plan, oldest first."""
     plan = core.find_plan(prefix)
     core.actor.require(Action.READ, plan.cases)
     return [
-        Said(
+        DecisionMade(
             reviewer=one.reviewer,
             verdict=one.verdict,
             comment=one.comment,
