@@ -174,23 +174,16 @@ def tools() -> str:
     return "\n".join(lines) + "\n"
 
 
+LAYERS = (
+    *("", "errors", "langgraph", "deepagents", "mcp"),
+    *("model", "engine", "render", "gate", "client", "interfaces"),
+)
+
+
 def files() -> str:
     """Every module and what it is for, by layer: the first line of its docstring."""
     lines: list[str] = []
-    order = ("", "errors", "langgraph", "deepagents", "mcp", "model", "engine", "render", "gate", "client", "interfaces")
-    for layer in order:
-        "",
-        "errors",
-        "langgraph",
-        "deepagents",
-        "mcp",
-        "model",
-        "engine",
-        "render",
-        "gate",
-        "client",
-        "interfaces",
-    ):
+    for layer in LAYERS:
         lines += ["| file | what it is for |", "|---|---|"] if not layer else []
         for path in _of_layer(layer):
             says = ast.get_docstring(ast.parse(path.read_text()))
