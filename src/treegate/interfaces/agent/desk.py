@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +100,3 @@ def as_author(door: Gate | Client, channel: str) -> Gate | Client:
         return door
     name = actor.name if actor.via == "token" else f"{actor.name}'s agent"
     return door.acting_as(msgspec.structs.replace(actor, name=name, role=Role.AUTHOR, channel=channel))
-
-
-def cases_of(door: Gate | Client) -> Sequence[Any]:
-    """The cases that the agent sees."""
-    return door.cases()
