@@ -161,3 +161,10 @@ def test_a_copy_looks_like_what_it_is_a_copy_of(filled: Office):
     plan = filled.document({"op": "copy", "from": "c.txt", "to": "d.txt"})
     info = filled.gate.outcome_info("Smith", "d.txt", plan)
     assert (info.entry.mtime, info.mode) == (OLD // 1_000_000, "0640")
+
+
+def test_of_a_long_line_what_stands_around_the_hit_is_told(filled: Office):
+    filled.put("Smith/long.txt", "x" * 5000 + " needle " + "y" * 5000)
+    hit = filled.gate.seek_in_outcome("Smith", "needle").hits[0]
+    assert "needle" in hit.text
+    assert len(hit.text) <= 400

@@ -18,7 +18,7 @@ from treegate.model.plan import Plan
 from treegate.model.tree import Facts, Kind, Node
 
 _MOST_SOUGHT = 1 << 24  # bytes of a file that is looked through
-_LINE = 400  # characters of a line that are told
+_LINE = 400  # bytes of a line that are told
 _PROBE = 8192  # bytes in which a NUL says that a file is no text
 
 
@@ -155,7 +155,13 @@ class Sight:
             return
         for number, line in enumerate(data.split(b"\n"), 1):
             if needle in line:
-                yield number, line.rstrip(b"\r").decode("utf-8", "replace")[:_LINE]
+                yield number, _around(line.rstrip(b"\r"), needle)
+
+
+def _around(line: bytes, needle: bytes) -> str:
+    """A line, or of a long one what stands around what was sought."""
+    start = max(0, line.index(needle) - _LINE // 2) if len(line) > _LINE else 0
+    return line[start : start + _LINE].decode("utf-8", "replace")
 
 
 def bytes_of(file: BinaryIO, length: int) -> bytes:
