@@ -31,6 +31,7 @@ from treegate.render import jsons
 
 Answer = TypeVar("Answer")
 Fits = Callable[[str], bool]
+_SAYABLE = {"op", "path", "from", "to", "raw", "recursive", "content", "content_base64"}  # with the tools there are
 _MOST_LINES = 1000  # where a filter is to be applied afterwards
 
 
@@ -119,7 +120,7 @@ def told(error: TreegateError) -> str:
     problem = next((one for one in getattr(error, "problems", ()) if isinstance(one, Problem)), None)
     if error.hint:
         text += f". Hint: {visible(error.hint)}"
-    if problem is not None and problem.suggestion is not None:
+    if problem is not None and problem.suggestion is not None and set(problem.suggestion) <= _SAYABLE:
         text += f". Suggestion: {jsons.dumps(names.in_operation(problem.suggestion))}"
     return text
 
