@@ -30,17 +30,17 @@ def encoded(plan: dict[str, Any]) -> bytes:
     return msgspec.json.encode(plan)
 
 
-def put(done: Sequence[Operation], path: str, data: bytes, *, exists: bool, since: int = 0) -> list[Operation]:
-    """What was done, and a file that holds something; only operations from number `since` on give way."""
-    at = _last_put(done, path, since)
+def put(done: Sequence[Operation], path: str, data: bytes, *, exists: bool) -> list[Operation]:
+    """What was done, and a file that holds something."""
+    at = _last_put(done, path)
     if at is None:
         return [*done, _located({"op": "replace" if exists else "create", **_content(data)}, path=path)]
     return [*done[:at], _located({"op": done[at]["op"], **_content(data)}, path=path), *done[at + 1 :]]
 
 
-def delete(done: Sequence[Operation], path: str, *, folder: bool, since: int = 0) -> list[Operation]:
+def delete(done: Sequence[Operation], path: str, *, folder: bool) -> list[Operation]:
     """What was done, without what is at a path."""
-    at = _last_put(done, path, since)
+    at = _last_put(done, path)
     kept = [*done] if at is None else [*done[:at], *done[at + 1 :]]
     if at is not None and done[at]["op"] == "create":
         return kept
@@ -66,9 +66,9 @@ def _located(operation: Operation, **places: str) -> Operation:
     return {**operation, "raw": True, **{key: paths.to_raw(path) for key, path in places.items()}}
 
 
-def _last_put(done: Sequence[Operation], path: str, since: int) -> int | None:
+def _last_put(done: Sequence[Operation], path: str) -> int | None:
     """The last operation that put a file there, if none after it touches that path, what is above or below it."""
-    for at in range(len(done) - 1, since - 1, -1):
+    for at in range(len(done) - 1, -1, -1):
         places = _places(done[at])
         if done[at]["op"] in _PUTS and places == [path]:
             return at

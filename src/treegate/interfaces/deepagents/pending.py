@@ -10,7 +10,7 @@ from typing import Any
 
 from treegate.client import Client
 from treegate.engine.store.records import StoredPlan, Verdict
-from treegate.errors import Busy, Denied, NotFound, PlanError, Rejected, TreegateError
+from treegate.errors import Busy, NotFound, PlanError, Rejected, TreegateError
 from treegate.gate import Gate
 from treegate.gate.plans import Submitted
 from treegate.interfaces.agent import telling
@@ -52,9 +52,11 @@ class Pending:
         self._door, self._case, self._title, self._reason = door, case, title, reason
         self._operations: list[Operation] = []
         self._handed: list[Operation] = []  # what the plan holds
+        self._since: list[Operation] = []  # the changes after those, on their own
         self._plan = ""
         self._state = State.DRAFT  # of the plan, when it was last looked at
         self._looked = 0.0
+        self._refused: dict[str, Rejected] = {}  # by the digests of the effects that people turned down
 
     # -- looking
 
@@ -91,23 +93,22 @@ class Pending:
 
     def put(self, path: str, data: bytes, *, exists: bool) -> None:
         """A file that holds something; raises PlanError for what may not be."""
-        self._change(lambda done, since: draft.put(done, path, data, exists=exists, since=since))
+        self._change(lambda done: draft.put(done, path, data, exists=exists))
 
     def delete(self, path: str, *, folder: bool) -> None:
         """What is at a path goes; raises PlanError."""
-        self._change(lambda done, since: draft.delete(done, path, folder=folder, since=since))
+        self._change(lambda done: draft.delete(done, path, folder=folder))
 
     def move(self, source: str, target: str) -> None:
         """What is at one path is at another; raises PlanError."""
-        self._change(lambda done, _: draft.move(done, source, target))
+        self._change(lambda done: draft.move(done, source, target))
 
-    def _change(self, make: Callable[[list[Operation], int], list[Operation]]) -> None:
+    def _change(self, make: Callable[[list[Operation]], list[Operation]]) -> None:
         with self.lock:
             self._look(now=True)
-            since = 0 if self._state in _ASLEEP else len(self._handed)  # what may be carried out stays as it is
-            made = make(self._operations, since)
+            made = make(self._operations)
             self._check(made)
-            self._operations = made
+            self._operations, self._since = made, make(self._since)
 
     def _check(self, made: list[Operation]) -> None:
         """Raises PlanError where the newest change is at fault; what went wrong with older ones was told already."""
@@ -155,34 +156,37 @@ class Pending:
 
     def _submitted(self) -> dict[str, Any]:
         document = draft.encoded(self._plan_of(self._operations))
-        if not self._plan:
-            return self._taken(self._door.submit(document))
-        plan = self._door.plan(self._plan)
-        if plan.state in UNFINISHED:
+        plan = self._door.plan(self._plan) if self._plan else None
+        if plan is not None and plan.state in UNFINISHED:
             raise _under_way(plan.id)
-        if self._operations == self._handed:
+        if plan is not None and self._operations == self._handed:
             if plan.state in _ASLEEP:
-                return self._decided_already(plan)
+                return self._standing(plan) | telling.error(self._objection(plan))
             if plan.state in _WAITING:
                 return self._standing(plan)
-        return self._taken(self._door.revise(self._plan, document))
+        self._check_not_refused(document)
+        return self._taken(self._door.submit(document) if plan is None else self._door.revise(plan.id, document))
+
+    def _check_not_refused(self, document: bytes) -> None:
+        """Raises Rejected for effects that a person turned down, however they are called now."""
+        if self._refused and (error := self._refused.get(self._door.check(document).effects_digest)):
+            raise error
 
     def _taken(self, found: Submitted) -> dict[str, Any]:
-        self._plan, self._state, self._handed = found.id, State(found.state), list(self._operations)
-        self._looked = time.monotonic()
+        self._plan, self._state, self._looked = found.id, State(found.state), time.monotonic()
+        self._handed, self._since = list(self._operations), []
         return telling.submitted(found) | {"next": NEXT[self._state]}
 
-    def _decided_already(self, plan: StoredPlan) -> dict[str, Any]:
-        """The same changes once more, after a person said what they think of them."""
+    def _objection(self, plan: StoredPlan) -> Rejected:
+        """What a person said of the changes as they were handed in."""
         turned_down = plan.state is State.REJECTED
         verdict = Verdict.REJECT if turned_down else Verdict.REQUEST_CHANGES
         words = [one for one in self._door.said(plan.id) if one.verdict is verdict]
         who, why = (words[-1].reviewer, words[-1].comment) if words else ("a reviewer", "")
         did = "rejected exactly this" if turned_down else "asked for changes to exactly this"
-        kind = Rejected if turned_down else Denied
         code = "already-rejected" if turned_down else "changes-requested"
-        error = kind(f"{who} {did}{f': {why}' if why else ''}", code=code, hint="it was not handed in again")
-        return self._standing(plan) | telling.error(error)
+        text = f"{who} {did}, in plan {plan.id}{f': {why}' if why else ''}"
+        return Rejected(text, code=code, hint="it was not handed in again")
 
     def _standing(self, plan: StoredPlan) -> dict[str, Any]:
         told = telling.standing(plan, self._door.waiting_for(plan.id), self._door.said(plan.id))
@@ -196,19 +200,16 @@ class Pending:
         """Lets go of what was carried out, or withdrawn; asks no more than once a second unless it matters."""
         if not self._plan or (not now and time.monotonic() - self._looked < _PATIENCE):
             return
-        self._state, self._looked = self._door.plan(self._plan).state, time.monotonic()
+        before, plan = self._state, self._door.plan(self._plan)
+        self._state, self._looked = plan.state, time.monotonic()
+        if self._state is State.REJECTED and before is not State.REJECTED:
+            self._refused[self._door.show(plan.id).preview.effects_digest] = self._objection(plan)
         if self._state in _PAST:
-            self._forget(self._later())
-
-    def _later(self) -> list[Operation]:
-        """The changes that came after those in the plan."""
-        count = len(self._handed)
-        if self._operations[:count] == self._handed:
-            return self._operations[count:]
-        return [one for one in self._operations if one not in self._handed]
+            self._forget(self._since)
 
     def _forget(self, kept: list[Operation]) -> None:
-        self._operations, self._handed, self._plan, self._state = kept, [], "", State.DRAFT
+        self._operations, self._since, self._handed = list(kept), list(kept), []
+        self._plan, self._state = "", State.DRAFT
 
     def _plan_of(self, operations: Sequence[Operation]) -> dict[str, Any]:
         return draft.document(self._case, operations, self._title, self._reason)

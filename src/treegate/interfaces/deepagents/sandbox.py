@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import uuid
+from contextlib import suppress
 from typing import Any
 
 from deepagents.backends.protocol import ExecuteResponse, SandboxBackendProtocol
 
 from treegate.client import Client
-from treegate.errors import TreegateError
+from treegate.errors import Denied, TreegateError
 from treegate.gate import Gate
 from treegate.gate.sandboxing.events import Finished, Output
 from treegate.interfaces.agent.running import words_of
@@ -28,7 +29,8 @@ class TreegateSandbox(TreegateBackend, SandboxBackendProtocol):
 
     A command runs on the case as it is on disk: while there are pending changes it is refused, for it would not see
     them. What it changes is thrown away with its view and becomes a plan, which the last line of its output names;
-    until that is carried out, neither files nor later commands show it. A shell line runs as `sh -c`.
+    until that is carried out, neither files nor later commands show it. A line that policy does not let begin
+    as it stands runs as `sh -c`.
     """
 
     most_binary = 512_000  # as every sandbox of deepagents has it
@@ -84,14 +86,25 @@ class TreegateSandbox(TreegateBackend, SandboxBackendProtocol):
                 found = self.desk.door.sandbox(known)
                 if found.state in (State.WAITING, State.REJECTED, State.APPROVED):
                     return found
-            words = words_of(command)
-            asked = self.desk.door.ask_sandbox(
-                self.case, words, self._tools, timeout=timeout or None, reads=self._reads
-            )
+            asked = self._ask_anew(command, timeout)
             self._asked.pop(command, None)
             if asked.state is State.WAITING:
                 self._asked[command] = asked.id
             return asked
+
+    def _ask_anew(self, command: str, timeout: int | None) -> Any:
+        """By its words if policy lets them begin a command, so that it knows a tool as one; else by a shell."""
+
+        def ask(words: list[str]) -> Any:
+            return self.desk.door.ask_sandbox(
+                self.case, words, self._tools, timeout=timeout or None, reads=self._reads
+            )
+
+        words, line = words_of(command), ["sh", "-c", command]
+        if words != line:
+            with suppress(Denied):
+                return ask(words)
+        return ask(line)
 
     def _followed(self, id: str) -> ExecuteResponse:
         kept, last = _Kept(), None
