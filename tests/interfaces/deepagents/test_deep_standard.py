@@ -6,6 +6,7 @@ everything at once: before a command the pending changes, after it the plan of w
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -68,7 +69,8 @@ class TestStandard(SandboxIntegrationTests):
         return ROOT
 
     @pytest.fixture(scope="class")
-    def sandbox(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attended]:
+    @classmethod
+    def sandbox(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attended]:
         folder = tmp_path_factory.mktemp("attended")
         office = Office(folder / "office", folder / "state")
         office.configure(**SMALL)
@@ -80,3 +82,7 @@ class TestStandard(SandboxIntegrationTests):
         name: Any = request.node.name.partition("[")[0]
         if name in OUTDATED:
             pytest.skip(f"deepagents says otherwise now: {OUTDATED[name]}")
+
+
+for name, twin in inspect.getmembers(SandboxIntegrationTests, inspect.iscoroutinefunction):
+    setattr(TestStandard, name, pytest.mark.asyncio(twin))
