@@ -115,8 +115,13 @@ def no_file(path: str, kind: str | None) -> str:
 
 
 def told(error: TreegateError) -> str:
+    """The same for answers that deepagents hands on as they are."""
+    return f"Error: {plain(error)}"
+
+
+def plain(error: TreegateError) -> str:
     """What was refused, why, and what to do instead."""
-    text = f"Error: {visible(error.message)}"
+    text = visible(error.message)
     problem = next((one for one in getattr(error, "problems", ()) if isinstance(one, Problem)), None)
     if error.hint:
         text += f". Hint: {visible(error.hint)}"
@@ -135,7 +140,7 @@ def standard(error: TreegateError) -> str:
         return PERMISSION_DENIED
     if isinstance(error, NotFound) and error.code == "file-not-found":
         return FILE_NOT_FOUND
-    return told(error)
+    return plain(error)
 
 
 def standard_kind(kind: str | None) -> str:

@@ -51,7 +51,7 @@ class TreegateBackend(BackendProtocol):
 
     def ls(self, path: str) -> LsResult:
         """What a folder would hold; folders end in `/`."""
-        return self._answered(lambda: self._ls(path), lambda text: LsResult(error=text))
+        return self._answered(lambda: self._ls(path), lambda text: LsResult(error=text), answers.plain)
 
     def _ls(self, path: str) -> LsResult:
         folder, view = names.within(path), self._view()
@@ -63,7 +63,9 @@ class TreegateBackend(BackendProtocol):
 
     def read(self, file_path: str, offset: int = 0, limit: int = 2000) -> ReadResult:
         """Some lines of a text file; all of another one, in base64."""
-        return self._answered(lambda: self._read(file_path, offset, limit), lambda text: ReadResult(error=text))
+        return self._answered(
+            lambda: self._read(file_path, offset, limit), lambda text: ReadResult(error=text), answers.plain
+        )
 
     def _read(self, file_path: str, offset: int, limit: int) -> ReadResult:
         view, path = self._view(), names.within(file_path)
@@ -93,7 +95,7 @@ class TreegateBackend(BackendProtocol):
 
     def glob(self, pattern: str, path: str | None = None) -> GlobResult:
         """The regular files that a pattern means, below a folder."""
-        return self._answered(lambda: self._glob(pattern, path), lambda text: GlobResult(error=text))
+        return self._answered(lambda: self._glob(pattern, path), lambda text: GlobResult(error=text), answers.plain)
 
     def _glob(self, pattern: str, path: str | None) -> GlobResult:
         fits = compile_grep_include_glob(pattern)
