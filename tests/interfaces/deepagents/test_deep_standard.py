@@ -7,6 +7,7 @@ everything at once: before a command the pending changes, after it the plan of w
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,20 +46,21 @@ class Attended(TreegateSandbox):
 
     def __init__(self, office: Office) -> None:
         super().__init__(office.gate, "Smith")
-        self._office = office
+        self._office, self._person = office, threading.Lock()
 
     def execute(self, command: str, *, timeout: int | None = None) -> ExecuteResponse:
-        if self.pending()["operations"]:
-            told = settled(self._office, self)
-            assert "error" not in told, told
-            assert self.status()["changes"] == 0
+        with self._person:
+            if self.pending()["operations"]:
+                told = settled(self._office, self)
+                assert "error" not in told, told
+                assert self.status()["changes"] == 0
         found = super().execute(command.replace(ROOT, f"/case{ROOT}"), timeout=timeout)
         output, is_plan, plan = found.output.rpartition("\ntreegate: what it did is plan ")
         if not is_plan:
             return found
-        id = plan.split(",")[0]
-        decided(self._office, id)
-        self._office.gate.apply(id)
+        with self._person:
+            decided(self._office, plan.split(",")[0])
+            self._office.gate.apply(plan.split(",")[0])
         return ExecuteResponse(output=output, exit_code=found.exit_code, truncated=found.truncated)
 
 

@@ -32,7 +32,7 @@ from treegate.render import jsons
 Answer = TypeVar("Answer")
 Fits = Callable[[str], bool]
 _SAYABLE = {"op", "path", "from", "to", "raw", "recursive", "content", "content_base64"}  # with the tools there are
-_MOST_LINES = 1000  # where a filter is to be applied afterwards
+_MOST_LINES = 100_000  # where nobody says how many, or a filter is applied afterwards
 
 
 class IsFolder(PlanError):

@@ -15,7 +15,7 @@ from treegate.model import paths
 
 FILE, FOLDER, OTHER = "file", "dir", "other"
 MOST_WHOLE = 1 << 26  # bytes of a file that is read as a whole
-_PAGE = 1000  # entries or lines of one answer; a service gives no more
+_PAGE = 1000  # entries, or a service's lines, of one answer: it gives no more
 _SECONDS = 10.0  # for one walk
 _MAGIC = re.compile(r"[*?\[]")
 _PLAIN = re.compile(r"(?!.*\*\*)[^/\[\]{}\\]+")  # a pattern of names that both sides read alike
@@ -75,7 +75,8 @@ class View:
 
     def sought(self, text: str, match: str, limit: int) -> tuple[list[Hit], bool]:
         """Lines of the files that a glob means, and whether those are all."""
-        hits = self._door.seek_in_outcome(self._case, text, match, self._plan, limit=min(limit, _PAGE))
+        most = min(limit, _PAGE) if isinstance(self._door, Client) else limit
+        hits = self._door.seek_in_outcome(self._case, text, match, self._plan, limit=most)
         return hits.hits, hits.complete
 
     def _paged(self, ask: Callable[..., Any], what: str) -> Iterator[Entry]:
