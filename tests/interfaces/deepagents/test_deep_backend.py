@@ -170,6 +170,8 @@ def test_texts_are_written_as_they_are(files: Called):
         ("/", "not changed"),
         ("/a.txt/x", "is not a folder"),
         ("/into/x", "link"),
+        ("/into", "no link is written through"),
+        ("/pipe", "no regular file"),
         ("/.treegate/x", ".treegate"),
         ("x", "not absolute"),
         ("/nul\0", "NUL"),
@@ -177,6 +179,7 @@ def test_texts_are_written_as_they_are(files: Called):
 )
 def test_what_may_not_be_written_is_refused_and_leaves_no_trace(files: Called, office: Office, path: str, error: str):
     office.path("Smith/into").symlink_to(office.path("Jones"))
+    os.mkfifo(office.path("Smith/pipe"))
     found = files.write(path, "x")
     assert found.path is None
     assert error in found.error

@@ -291,6 +291,40 @@ def test_a_request_for_changes_is_told_until_there_are_some(backend: TreegateBac
     assert backend.submit()["state"] == "pending"
 
 
+def test_a_plan_that_went_stale_is_handed_in_again_on_the_tree_as_it_is(backend: TreegateBackend, office: Office):
+    backend.edit("/a.txt", "beta", "B")
+    told = backend.submit()
+    decided(office, told["plan"])
+    office.put("Smith/a.txt", "somebody else was here\n")
+    with pytest.raises(TreegateError):
+        office.gate.apply(told["plan"])
+    assert backend.status()["state"] == "stale"
+    again = backend.submit()
+    assert (again["plan"], again["revision"], again["state"]) == (told["plan"], 2, "pending")
+
+
+def test_what_was_left_out_by_a_reviewer_is_not_shown_as_done(backend: TreegateBackend, office: Office):
+    backend.write("/x", "one")
+    backend.move("/Scans/1.pdf", "/Old/1.pdf")
+    plan = backend.submit()["plan"]
+    (effect,) = [one.id for one in office.gate.effects(plan) if one.effect == "created"]
+    office.gate.reduce(plan, [effect])
+    decided(office, plan)
+    office.gate.apply(plan)
+    assert backend.status()["changes"] == 0
+    assert backend.ls("/x").error == "Path '/x': path_not_found"
+    assert backend.ls("/Old").error is None
+
+
+def test_changes_that_were_taken_back_one_by_one_take_their_plan_along(backend: TreegateBackend, office: Office):
+    backend.write("/x", "one")
+    plan = backend.submit()["plan"]
+    backend.delete("/x")
+    assert operations(backend) == []
+    assert backend.submit()["state"] == "withdrawn"
+    assert office.gate.plan(plan).state is State.WITHDRAWN
+
+
 def test_every_state_says_what_to_do_next():
     assert set(pending.NEXT) == set(State)
 
@@ -385,5 +419,8 @@ def test_a_service_that_cannot_be_reached_is_an_answer(backend: TreegateBackend,
     def gone(*_: object, **__: object) -> None:
         raise TreegateError("it is gone", code="unreachable", hint="start it")
 
+    backend.write("/x", "")
     monkeypatch.setattr(type(backend.desk.door), "check", gone)
+    monkeypatch.setattr(type(backend.desk.door), "submit", gone)
     assert backend.write("/x", "").error == "Error: it is gone. Hint: start it"
+    assert backend.submit()["error"]["code"] == "unreachable"

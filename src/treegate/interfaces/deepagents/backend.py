@@ -193,6 +193,9 @@ class TreegateBackend(BackendProtocol):
             kind = self._view().kind(path)
             if kind == FOLDER:
                 raise answers.IsFolder(f"{file_path!r} is a folder", hint="give the path of a file in it")
+            if kind not in (FILE, None):
+                text = f"{file_path!r} is no regular file, and no link is written through"
+                raise names.BadPath(text, hint="delete it first, or give another path")
             self._pending.put(path, data, exists=kind is not None)
 
     # -- the draft

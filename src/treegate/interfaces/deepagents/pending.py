@@ -146,9 +146,9 @@ class Pending:
         with self.lock:
             self._title = self._title if title is None else title
             self._reason = self._reason if reason is None else reason
-            self._look(now=True)
             try:
-                return self._submitted() if self._operations else _nothing()
+                self._look(now=True)
+                return self._submitted() if self._operations else self._nothing_left()
             except Rejected as error:
                 return telling.error(error) | {"next": NEXT[State.REJECTED]}
             except TreegateError as error:
@@ -166,6 +166,13 @@ class Pending:
                 return self._standing(plan)
         self._check_not_refused(document)
         return self._taken(self._door.submit(document) if plan is None else self._door.revise(plan.id, document))
+
+    def _nothing_left(self) -> dict[str, Any]:
+        """The changes were handed in, and then taken back one by one; or there were none."""
+        if self._plan:
+            return self.discard() | {"next": NEXT[State.WITHDRAWN]}
+        hint = "write, edit, delete or move files first"
+        raise NotFound("there are no changes", code="no-changes", hint=hint)
 
     def _check_not_refused(self, document: bytes) -> None:
         """Raises Rejected for effects that a person turned down, however they are called now."""
@@ -217,11 +224,6 @@ class Pending:
 
 def _what(problem: Problem) -> tuple[object, ...]:
     return (problem.code, problem.path, problem.message)
-
-
-def _nothing() -> dict[str, Any]:
-    hint = "write, edit, delete or move files first"
-    return telling.error(NotFound("there are no changes", code="no-changes", hint=hint))
 
 
 def _under_way(plan: str) -> Busy:
