@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 from deepwork import Office, Serving, decided, paths, tree
+from test_deep_sandbox import SMALL, runnable
 
 import treegate
 from treegate.client import Client
 from treegate.errors import Denied
 from treegate.interfaces.deepagents.backend import TreegateBackend
+from treegate.interfaces.deepagents.sandbox import TreegateSandbox
 from treegate.model.actors import Role
 
 pytest.importorskip("fastapi", reason="the extra `service` is not installed")
@@ -102,3 +104,19 @@ def test_another_case_is_closed(far: Client):
     other = TreegateBackend(far, "Jones")
     assert other.ls("/").entries is None
     assert other.upload_files([("/x", b"")])[0].error == "permission_denied"
+
+
+@runnable
+def test_a_command_runs_behind_a_service(office: Office):
+    office.configure(**SMALL)
+    serving = Serving(office)
+    try:
+        with treegate.connect(serving.address, office.token("ann", Role.AUTHOR, cases=["Smith"])) as client:
+            sandbox = TreegateSandbox(client, "Smith")
+            assert sandbox.execute("head -1 a.txt").output == "alpha\n"
+            found = asyncio.run(sandbox.aexecute("echo more >> a.txt; exit 5"))
+            assert found.exit_code == 5
+            assert "treegate: what it did is plan pl_" in found.output
+    finally:
+        serving.close()
+    assert office.path("Smith/a.txt").read_text() == "alpha\nbeta\ngamma\n"
