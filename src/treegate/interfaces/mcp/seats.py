@@ -37,14 +37,15 @@ class Seats:
             raise Denied(text, code="token-needed", hint=hint, next="treegate token create --name NAME --role author")
         key = hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
         with self._lock:
-            known = self._known.pop(key, None)
-        known = self._looked_at(known, token)  # outside of the lock: it may take a service's time
+            before = self._known.get(key)
+        known = self._looked_at(before, token)  # outside of the lock: it may take a service's time
         with self._lock:
-            known = self._known.setdefault(key, known)
+            self._known[key] = known = _merged(self._known.get(key), known)
+            self._known.move_to_end(key)
             while len(self._known) > MOST:
                 self._lasting = [one for one in self._lasting if one.threads.under_way]
                 self._lasting.append(self._known.popitem(last=False)[1].seat)
-            return known.seat
+        return known.seat
 
     def finish(self) -> None:
         """Waits for what changes files."""
@@ -83,6 +84,13 @@ class _Known(msgspec.Struct, frozen=True):
     actor: Actor
     seat: Seat
     until: float
+
+
+def _merged(there: _Known | None, found: _Known) -> _Known:
+    """What is known of a token; somebody else may have made it a seat meanwhile, and works there."""
+    if there is None or there.actor != found.actor:
+        return found
+    return msgspec.structs.replace(found, seat=there.seat)
 
 
 def _author(actor: Actor) -> Actor:
