@@ -12,16 +12,14 @@ from treegate.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mcp.server.lowlevel import Server
-
     from treegate.client import Client
     from treegate.gate import Gate
 
 __all__ = ["server"]
 
 
-def server(door: Gate | Client, *, plans: Path | str | None = None) -> Server[Any]:
-    """A server of the official SDK, for one agent, who may only propose.
+def server(door: Gate | Client, *, plans: Path | str | None = None) -> Any:
+    """A server of the official SDK (`mcp.server.lowlevel.Server`), for one agent, who may only propose.
 
     Plans may be read as files from the folder `plans`; None: from none. Raises UsageError "extra-missing" without the
     SDK, and Denied "agent-not-author" for a client whose token can do more than propose.

@@ -81,7 +81,7 @@ def _over_http(url: str, workspace: str | None, state: str | None, host: str, po
     ending = Ending()
     door = url or _nobody(workspace, common.environ(state))
     config = Service(host=host) if isinstance(door, str) else door.core.config.service
-    found = serving.listen(host, port, command="mcp --http")
+    found = serving.listen(host, port, next="treegate mcp --http --port 0")
     address = f"{serving.address_of(found)}/mcp"
 
     def said() -> None:

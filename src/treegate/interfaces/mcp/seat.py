@@ -91,7 +91,7 @@ def answer_of(error: TreegateError) -> Answer:
 
 def unforeseen(error: Exception) -> TreegateError:
     """What stands for an error that nobody foresaw: its own words may hold what is nobody's business."""
-    return TreegateError(f"treegate failed: {type(error).__name__}", hint="the log of the server has more")
+    return TreegateError(f"the server failed: {type(error).__name__}", hint="the log of the server has more")
 
 
 def _unseen(done: int, total: int) -> None:
