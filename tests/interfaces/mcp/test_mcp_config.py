@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from typing import Any
 import pytest
 from agentwork import TREEGATE, Office
 
+import treegate.mcp
+from treegate.errors import UsageError
 from treegate.interfaces.cli import cli, failures
 from treegate.interfaces.mcp.configs import CLIENTS
 
@@ -107,3 +111,21 @@ def test_vscode_asks_for_the_token(printed: Any):
     found = printed("vscode", "--server", "http://127.0.0.1:8473")
     assert found.whole["inputs"][0]["password"] is True
     assert found.server["env"]["TREEGATE_TOKEN"] == f"${{input:{found.whole['inputs'][0]['id']}}}"
+
+
+@pytest.mark.parametrize("missing", ["mcp", "fastapi"])
+def test_without_the_extra_it_says_what_to_install(office: Office, missing: str):
+    """At the command line, and in a program of somebody's own."""
+    code = f"import sys; sys.modules[{missing!r}] = None; from treegate.interfaces.cli import main; main()"
+    command = [sys.executable, "-c", code, "mcp", "--http", "--json", "--workspace", str(office.root)]
+    done = subprocess.run(command, capture_output=True, text=True, env=office.environ, timeout=60)
+    told = json.loads(done.stdout)["error"]
+    assert (told["code"], told["hint"]) == ("extra-missing", "pip install 'treegate[mcp,service]'")
+
+
+def test_without_the_sdk_there_is_no_server(monkeypatch: pytest.MonkeyPatch):
+    """Which is told as every error is."""
+    monkeypatch.setitem(sys.modules, "treegate.interfaces.mcp.server", None)
+    with pytest.raises(UsageError) as caught:
+        treegate.mcp.server(None)  # type: ignore[arg-type]
+    assert caught.value.code == "extra-missing"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -138,21 +139,63 @@ def test_what_is_no_message_does_not_end_it(office: Office):
     assert heard["result"]["isError"] is False
 
 
-def test_a_run_is_finished_when_stdin_ends(office: Office):
-    """What people approved is carried out, though nobody hears of it any more."""
-    for number in range(2000):
+def approved(office: Office) -> str:
+    """A plan of many files that a person approved."""
+    for number in range(3000):
         office.put(f"Smith/f{number}.txt", "")
     sorted_away = {"op": "move", "match": "f*.txt", "to": "Sorted/"}
     plan = office.gate.submit(json.dumps({"version": 1, "case": "Smith", "operations": [sorted_away]}))
     with office.person("rita") as rita:
         rita.approve(plan.id, plan.digest or "")
+    return str(plan.id)
+
+
+def begun(office: Office, plan: str) -> Spoken:
+    """A server that carries it out right now."""
     server = spoken(office)
-    server.call(1, "apply_plan", id=plan.id)
-    while office.gate.plan(plan.id).state is State.APPROVED:
-        time.sleep(0.005)
-    server.process.communicate(timeout=60)
-    assert office.gate.plan(plan.id).state is State.APPLIED
+    server.call(1, "apply_plan", id=plan)
+    while office.gate.plan(plan).state is State.APPROVED:
+        time.sleep(0.002)
+    return server
+
+
+def test_a_run_is_finished_when_stdin_ends(office: Office):
+    """What people approved is carried out, though nobody hears of it any more."""
+    plan = approved(office)
+    begun(office, plan).process.communicate(timeout=60)
+    assert office.gate.plan(plan).state is State.APPLIED
     assert [one for one in office.gate.fsck() if one.severity == "error"] == []
+
+
+def test_a_run_is_taken_back_when_a_signal_comes(office: Office):
+    """Unless it was as good as done; no file is ever in between."""
+    plan = approved(office)
+    server = begun(office, plan)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(60) == 0
+    state = office.gate.plan(plan).state
+    assert state in {State.ROLLED_BACK, State.APPLIED}
+    assert office.there("Smith/f0.txt") == office.there("Smith/f2999.txt") == (state is State.ROLLED_BACK)
+    assert [one for one in office.gate.fsck() if one.severity == "error"] == []
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+def test_a_command_ends_with_the_server(office: Office):
+    """Nothing that was run in a sandbox is left behind."""
+    server = spoken(office)
+    server.call(1, "run_sandboxed", cases=["Smith"], command=["sh", "-c", "sleep 283; true"], seconds=200)
+    until = time.monotonic() + 30
+    while not sleeping() and time.monotonic() < until:
+        time.sleep(0.05)
+    if not sleeping():
+        pytest.skip("no command runs in a sandbox here")
+    server.process.communicate(timeout=60)
+    assert not sleeping()
+
+
+def sleeping() -> bool:
+    """Whether the command runs."""
+    return subprocess.run(["pgrep", "-f", "sleep 283"], capture_output=True).returncode == 0
 
 
 def test_a_client_hears_that_its_server_was_killed(office: Office):
