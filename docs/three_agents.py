@@ -60,7 +60,8 @@ def langgraph(story: Story) -> None:
         ## LangGraph: asked at the terminal
 
         `examples/langgraph_agent.py` stops its graph where a person has to decide. Its first plan is written as the
-        files lie on the disk; it takes the corrections that it gets. The person asks for something else, then approves.
+        files lie on the disk; it takes the corrections that it gets. The person asks for something else, then
+        approves.
     """)
     answers = "changes put these into Incoming, please\napprove thank you\n"
     command = [sys.executable, EXAMPLES / "langgraph_agent.py", story.root, "Müller-Lease"]
@@ -82,8 +83,8 @@ def deepagents(story: Story) -> None:
     story.say("""
         ## deepagents: a draft that only it sees
 
-        `examples/deepagents_agent.py` writes, moves and looks at the result with deepagents' own tools. All of that is
-        one plan; on disk nothing changes.
+        `examples/deepagents_agent.py` writes, moves and looks at the result with deepagents' own tools. All of that
+        is one plan; on disk nothing changes.
     """)
     command = [sys.executable, EXAMPLES / "deepagents_agent.py", story.root, "Rivera-Acquisition"]
     done = subprocess.run(command, env=story.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -64,7 +64,7 @@ def begin() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines())
     told = logging.WARNING if sys.stderr.isatty() else logging.INFO  # at a terminal, only what somebody has to see
-    for name, level in (("treegate", told), ("uvicorn", logging.WARNING)):
+    for name, level in (("treegate", told), ("uvicorn", logging.WARNING), ("mcp", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)

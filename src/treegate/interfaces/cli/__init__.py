@@ -35,9 +35,9 @@ COMMANDS: dict[str, Entry] = {
     "submit": Entry(_PLANS, "plans", "submit PLAN", "hand in a plan for approval"),
     "run": Entry(_PLANS, "sandboxing", "run CASE -- COMMAND", "sandboxed; its effects become a plan"),
     "revise": Entry(_PLANS, "revising", "revise ID PLAN", "a new version of a plan, decided on anew"),
-    "refresh": Entry(_PLANS, "revising", "refresh ID", "preview a plan anew, on the tree as it is now"),
+    "refresh": Entry(_PLANS, "revising", "refresh ID", "preview a plan anew, as the tree is now"),
     "withdraw": Entry(_PLANS, "revising", "withdraw ID", "take a plan back"),
-    "status": Entry(_DECIDE, "waiting", "status", "what waits for whom, is paused, or unfinished"),
+    "status": Entry(_DECIDE, "waiting", "status", "what waits for whom, is paused or unfinished"),
     "review": Entry(_DECIDE, "review", "review", "walk through what waits for you, and decide"),
     "list": Entry(_DECIDE, "plans", "list", "plans, and where they stand"),
     "show": Entry(_DECIDE, "plans", "show ID", "a plan's preview, or a run's receipt"),
@@ -57,10 +57,11 @@ COMMANDS: dict[str, Entry] = {
     "log": Entry(_KEEP, "log", "log [--path P]", "what happened, or a file's whole life"),
     "audit": Entry(_KEEP, "audit", "audit verify|checkpoint|export|rekey", "prove that nobody changed the log"),
     "doctor": Entry(_CARE, "care", "doctor", "what this mount promises; who gets around it"),
-    "fsck": Entry(_CARE, "care", "fsck", "whether records, vault and tree tell one story"),
+    "fsck": Entry(_CARE, "care", "fsck", "whether records, vault and tree agree"),
     "policy": Entry(_CARE, "policy", "policy explain PLAN", "which rule asks what of a plan, and why"),
     "sandbox": Entry(_CARE, "sandboxcare", "sandbox build-image|sweep|helper", "what commands in sandboxes need"),
     "serve": Entry(_CARE, "serving", "serve", "the HTTP API and the review pages"),
+    "mcp": Entry(_CARE, "agents", "mcp [--http]", "agents' tools, for MCP clients"),
     "worker": Entry(_CARE, "working", "worker [--once]", "plans dropped as files, and carried out"),
     "token": Entry(_CARE, "tokens", "token create|list|revoke", "who may propose, decide, carry out"),
     "config": Entry(_CARE, "care", "config show|path", "the settings, and where each comes from"),
@@ -70,17 +71,18 @@ COMMANDS: dict[str, Entry] = {
 
 SECTIONS = (_SETUP, _PLANS, _DECIDE, _RUNS, _KEEP, _CARE)
 COMPLETE = "_TREEGATE_COMPLETE"  # set by the scripts of shells
-WIDTH, _COLUMN = 80, 34  # of the overview: its width, and where it says what a command does
+WIDTH, _COLUMN = 80, 36  # of the overview: its width, and where it says what a command does
 
 _INTRO = """\
 An AI agent hands in a plan for people's files; a person sees and approves just
 what would change; no crash loses a byte of it, and all can be taken back.
 
-Usage: treegate COMMAND [OPTIONS]. New here? `treegate demo` tells all the loop.
+Usage: treegate COMMAND [OPTIONS]. New here? `treegate demo` tells the loop.
 """
 
 _OUTRO = """
-`treegate COMMAND --help` says more; all take --json, most --server URL
+`treegate COMMAND --help` says more; every command takes --json. The workspace
+is found from here upwards, by --workspace or, behind a service, by --server.
 """
 
 

@@ -16,7 +16,7 @@ from treegate.interfaces.http.app import create_app
 from treegate.interfaces.http.service import Service
 
 
-def listen(host: str, port: int, more: int = 0) -> socket.socket:
+def listen(host: str, port: int, more: int = 0, *, next: str = "treegate serve --port 0") -> socket.socket:
     """A socket that is bound to a port, or to one of the `more` after it; port 0 is any. Raises UsageError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in range(port, port + more + 1):
@@ -33,7 +33,7 @@ def listen(host: str, port: int, more: int = 0) -> socket.socket:
         f"port {port} of {host} cannot be had: {last}",
         code="port-taken",
         hint="name another one; 0 is any that is free",
-        next="treegate serve --port 0",
+        next=next,
     )
 
 

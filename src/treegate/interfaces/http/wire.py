@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from treegate.engine.config import Service
@@ -128,7 +128,7 @@ class Server(uvicorn.Server):
         self._told(self._times)
 
 
-def run(app: FastAPI, found: socket.socket, config: Service, told: Callable[[int], None]) -> None:
+def run(app: ASGIApp, found: socket.socket, config: Service, told: Callable[[int], None]) -> None:
     """Answers on a socket until told to stop; `told` hears of it, each time, in a signal handler."""
     settings = uvicorn.Config(
         app,
