@@ -13,7 +13,6 @@ from tests.gate.gatework import HOUR
 from toolwork import SORT, Bureau, smith
 
 from treegate.errors import Denied
-from treegate.gate import Gate
 from treegate.interfaces.agent import Toolset
 from treegate.model.actors import Role
 
@@ -288,9 +287,24 @@ def test_whoever_owns_the_workspace_has_an_agent_who_is_only_an_author(bureau: B
     bureau.gate.approve(done["plan"], done["digest"])
 
 
-def test_a_reviewer_s_token_makes_no_reviewing_agent(bureau: Bureau):
-    tools = Toolset(bureau.rita)
-    done = tools.call("submit_plan", {"plan": smith(SORT)}).value
-    assert isinstance(tools.desk.door, Gate)
+def test_a_reviewer_s_token_is_refused_to_an_agent(bureau: Bureau):
+    with pytest.raises(Denied) as caught:
+        Toolset(bureau.rita)
+    assert caught.value.code == "agent-not-author"
+
+
+def test_a_token_that_ends_meanwhile_ends_the_agent(bureau: Bureau):
+    bureau.ask("list_files")
+    bureau.gate.revoke_token("agent")
+    assert bureau.refused("list_files", case="Smith")["code"] == "token-ended"
     with pytest.raises(Denied):
-        tools.desk.door.approve(done["plan"], done["digest"])
+        Toolset(bureau.agent)
+
+
+def test_a_case_that_is_made_meanwhile_is_seen(bureau: Bureau):
+    tools = Toolset(bureau.gate)
+    tools.call("list_files")
+    (bureau.root / "projects/Later").mkdir()
+    told = tools.call("list_files").value["data"]["cases"]
+    assert [one["case"] for one in told] == ["Jones", "Later", "Smith"]
+    assert tools.call("list_files", {"case": "Later"}).value == {"data": {"entries": []}}

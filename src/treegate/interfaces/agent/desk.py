@@ -13,10 +13,12 @@ from treegate.client import Client
 from treegate.engine import handles
 from treegate.errors import Denied, NotFound, PlanError
 from treegate.gate import Gate
+from treegate.gate.sandboxing.deciding import still_holds
 from treegate.interfaces.agent.listening import Listeners
 from treegate.model.actors import Role
 
 CHANNEL = "agent"
+_AGENT = "'s agent"
 MOST_BYTES = 1 << 26  # of a plan's file
 
 
@@ -31,6 +33,12 @@ class Desk:
         self.door = as_author(door, channel)
         self.listeners = Listeners(self.door)
         self._plans = None if plans is None else Path(plans).resolve()
+
+    def renew(self) -> None:
+        """Looks at the workspace anew: cases come, and tokens end, while an agent is at work; raises Denied."""
+        if isinstance(self.door, Gate):  # a service looks by itself
+            self.door = self.door.acting_as(self.door.actor)
+            _refuse_ended(self.door)
 
     def document(self, plan: dict[str, Any] | str | None, path: str) -> bytes:
         """The document of a plan that is given, or that lies in a file; raises PlanError."""
@@ -85,18 +93,27 @@ def _encoded(plan: dict[str, Any]) -> bytes:
 
 
 def as_author(door: Gate | Client, channel: str) -> Gate | Client:
-    """The same gate, as somebody who may propose and not decide; raises Denied for a service's other tokens.
+    """The same gate, as somebody who may propose and not decide; raises Denied for a token that may do more.
 
     Who opened a gate without a token owns the workspace; their agent goes by a name of its own, so that they can
     decide on what it proposes.
     """
     actor = door.actor
-    if isinstance(door, Client):
+    if isinstance(door, Client) or actor.via == "token":
         if actor.role is not Role.AUTHOR:
             text = f"the token is that of {actor.name}, who is {actor.role}, and can do more than propose"
             hint = "give the agent an author's token"
             next = "treegate token create --name NAME --role author"
             raise Denied(text, code="agent-not-author", hint=hint, next=next)
-        return door
-    name = actor.name if actor.via == "token" else f"{actor.name}'s agent"
+        if isinstance(door, Client):
+            return door
+        _refuse_ended(door)
+        return door.acting_as(msgspec.structs.replace(actor, channel=channel))
+    name = actor.name if actor.name.endswith(_AGENT) else f"{actor.name}{_AGENT}"
     return door.acting_as(msgspec.structs.replace(actor, name=name, role=Role.AUTHOR, channel=channel))
+
+
+def _refuse_ended(gate: Gate) -> None:
+    if not still_holds(gate.core):
+        text, hint = f"the token of {gate.actor.name} has ended", "an admin can give the agent another one"
+        raise Denied(text, code="token-ended", hint=hint, next="treegate token list")

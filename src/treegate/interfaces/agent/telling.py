@@ -97,6 +97,8 @@ def preview(found: Preview) -> dict[str, Any]:
 
 
 def _pattern(found: Pattern) -> dict[str, Any]:
+    if found.effect == "made":  # `to` is where the folders are made
+        return {"effect": "made", "count": found.count, "paths": [one.path for one in found.examples[:3]]}
     told: dict[str, Any] = {"effect": found.effect, "count": found.count, "to": found.to}
     if found.source is not None:
         told["from"] = found.source

@@ -37,7 +37,9 @@ class Toolset:
         """What a tool says; what goes wrong is said, too, with what to do about it."""
         try:
             tool = self.tool(name)
-            value = tool.does(self.desk, tool.read(arguments))
+            asked = tool.read(arguments)
+            self.desk.renew()
+            value = tool.does(self.desk, asked)
         except TreegateError as error:
             value = telling.error(error)
         except OSError as error:

@@ -74,6 +74,7 @@ class _Streaming(Toolset):
 
     def _asked(self, arguments: Any) -> Answer:
         try:
+            self.desk.renew()
             value = waited(self.desk, cast(WaitForDecision, following.WAIT.read(arguments)))
         except TreegateError as error:
             value = telling.error(error)
