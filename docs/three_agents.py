@@ -7,6 +7,7 @@ Nothing is made up: what stands on the page was printed, and the decisions were 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -29,6 +30,7 @@ class Story:
         self.env = {**os.environ, "TREEGATE_STATE": str(folder / "state"), "NO_COLOR": "1", "COLUMNS": "100"}
         self.env |= {"LANGSMITH_TRACING": "false", "PYTHONWARNINGS": "ignore"}
         self.lines: list[str] = []
+        self.rita = ""  # her token
 
     def say(self, text: str) -> None:
         """Some sentences."""
@@ -37,12 +39,23 @@ class Story:
     def show(self, command: str, printed: str) -> None:
         """What was typed, and what was printed; long lines are told short."""
         text = printed.replace(str(self.root), "/srv/office").replace(str(TREEGATE), "treegate")
-        self.lines += ["```console", f"$ {command}", *shortened(text), "```"]
+        self.lines += ["```console", f"$ {command}", *shortened(text), "```", ""]
 
-    def treegate(self, *words: str) -> str:
+    def treegate(self, *words: str, token: str = "") -> str:
         """What a command prints."""
-        done = subprocess.run([TREEGATE, *words], cwd=self.root, env=self.env, capture_output=True, text=True)
+        env = {**self.env, **({"TREEGATE_TOKEN": token} if token else {})}
+        done = subprocess.run([TREEGATE, *words], cwd=self.root, env=env, capture_output=True, text=True, timeout=60)
         return done.stdout + done.stderr
+
+    def approve(self, plan: str, digest: str) -> tuple[str, str]:
+        """The command by which Rita approves, and what it prints."""
+        words = ("approve", plan, "--digest", digest)
+        return f"TREEGATE_TOKEN=$RITA treegate {' '.join(words)}", self.treegate(*words, token=self.rita)
+
+    def hire(self) -> None:
+        """Makes Rita a reviewer."""
+        words = ("token", "create", "--name", "rita", "--role", "reviewer", "--json")
+        self.rita = str(json.loads(self.treegate(*words))["token"])
 
 
 def shortened(text: str) -> list[str]:
@@ -64,11 +77,11 @@ def langgraph(story: Story) -> None:
         approves.
     """)
     answers = "changes put these into Incoming, please\napprove thank you\n"
-    command = [sys.executable, EXAMPLES / "langgraph_agent.py", story.root, "Müller-Lease"]
+    command = [sys.executable, EXAMPLES / "langgraph_agent.py", story.root, "Smith-v-Jones"]
     done = subprocess.run(
         command, input=answers, env=story.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    story.show("python examples/langgraph_agent.py /srv/office Müller-Lease", answered(done.stdout, answers))
+    story.show("python examples/langgraph_agent.py /srv/office Smith-v-Jones", answered(done.stdout, answers))
 
 
 def answered(printed: str, answers: str) -> str:
@@ -90,8 +103,7 @@ def deepagents(story: Story) -> None:
     done = subprocess.run(command, env=story.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     story.show("python examples/deepagents_agent.py /srv/office Rivera-Acquisition", done.stdout)
     plan, digest = re.findall(r"approve (pl_\w+) --digest (\w+)", done.stdout)[0]
-    words = ("approve", plan, "--digest", digest)
-    story.show(f"treegate {' '.join(words)}", story.treegate(*words))
+    story.show(*story.approve(plan, digest))
 
 
 def mcp(story: Story) -> None:
@@ -101,35 +113,28 @@ def mcp(story: Story) -> None:
 
         `examples/mcp_client.py` starts `treegate mcp`, and waits. The approval is typed at another shell.
     """)
-    command = [sys.executable, "-u", EXAMPLES / "mcp_client.py", story.root, "Smith-v-Jones"]
-    printed = ""
-    with subprocess.Popen(
-        command, env=story.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as process:
+    client = ["timeout", "100", sys.executable, "-u", EXAMPLES / "mcp_client.py", story.root, "Müller-Lease"]
+    printed, pipe = "", subprocess.PIPE
+    with subprocess.Popen(client, env=story.env, text=True, stdout=pipe, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
-        approval = ""
         for line in process.stdout:
             printed += line
             if found := re.match(r"(pl_\w+) waits: .*--digest (\w+)", line):
-                words = ("approve", found[1], "--digest", found[2])
-                approval = (
-                    f"\n(meanwhile, at another shell)\n$ treegate {' '.join(words)}\n{story.treegate(*words)}\n"
-                )
-                printed += approval
-    story.show("python examples/mcp_client.py /srv/office Smith-v-Jones", printed)
+                command, answer = story.approve(found[1], found[2])
+                printed += f"\n(meanwhile, at another shell)\n$ {command}\n{answer}\n"
+    story.show("python examples/mcp_client.py /srv/office Müller-Lease", printed)
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         story = Story(Path(folder))
         subprocess.run([TREEGATE, "demo", story.root], env=story.env, check=True, capture_output=True)
-        story.lines += ["# Three agents", ""]
-        story.lines += [
-            "Printed by `python docs/three_agents.py`, on the sample office of `treegate demo`. Each of the"
-        ]
-        story.lines += [
-            "examples decides by rules what a model would decide, goes by what it reads, and is run by the tests."
-        ]
+        story.lines += ["# Three agents"]
+        story.say("""
+            Printed by `python docs/three_agents.py`, on the sample office of `treegate demo`. Each of the examples
+            decides by rules what a model would decide, goes by what it reads, and is run by the tests.
+        """)
+        story.hire()
         langgraph(story)
         deepagents(story)
         mcp(story)

@@ -104,6 +104,8 @@ class Clerk(BaseChatModel):
             return call("apply_plan", id=told["plan"])
         if told["state"] == "applied":
             return AIMessage(f"Done, in {told.get('run')}.")
+        if told["state"] == "applying":  # the approval began it
+            return call("wait_for_decision", id=told["plan"], until="applied")
         words = [one.get("comment", "") for one in told.get("decisions", ())]
         return AIMessage(f"The plan is {told['state']}: {' '.join(words) or told['next']}")
 

@@ -13,7 +13,8 @@ import argparse
 import asyncio
 import os
 import sys
-from collections import defaultdict
+from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -38,30 +39,25 @@ class Agent:
 
     async def plan_for(self, case: str) -> dict[str, Any]:
         """Folders by extension, for the files that lie loose: one operation with `match` for each kind."""
-        kinds: dict[str, int] = defaultdict(int)
-        page: dict[str, Any] = {"next": ""}
-        while "next" in page:
-            page = await self.ask("find_files", case=case, match="*.*", cursor=page["next"])
-            for entry in page["data"]["entries"]:
-                if isinstance(entry["path"], str):
-                    kinds[entry["path"].rpartition(".")[2]] += 1
+        names = [name async for name in self.loose(case)]
+        kinds = Counter(name.rpartition(".")[2] for name in names)
         moves = [
-            # `rename` with a path is how `mv` is thought of; treegate says how it is written.
-            {"op": "rename", "path": name, "to": f"{kind.upper()} files/{name}"}
-            for kind, count in sorted(kinds.items())
-            if count == 1
-            for name in [await self._only(case, kind)]
-        ]
-        moves += [
             {"op": "move", "match": f"*.{kind}", "count": count, "to": f"{kind.upper()} files/{{name}}"}
-            for kind, count in sorted(kinds.items())
             if count > 1
+            else one_by_name(next(name for name in names if name.endswith(f".{kind}")), f"{kind.upper()} files/")
+            for kind, count in sorted(kinds.items())
         ]
         return {"case": case, "title": "Sort what lies loose by its kind", "operations": moves}
 
-    async def _only(self, case: str, kind: str) -> str:
-        found = await self.ask("find_files", case=case, match=f"*.{kind}")
-        return str(found["data"]["entries"][0]["path"])
+    async def loose(self, case: str) -> AsyncIterator[str]:
+        """The files that lie directly in a case."""
+        cursor: str | None = ""
+        while cursor is not None:
+            page = await self.ask("find_files", case=case, match="*.*", cursor=cursor)
+            for entry in page["data"]["entries"]:
+                if isinstance(entry["path"], str):
+                    yield entry["path"]
+            cursor = page.get("next")
 
     async def mended(self, plan: dict[str, Any]) -> dict[str, Any]:
         """The plan with every suggestion taken, until there is none."""
@@ -84,6 +80,11 @@ class Agent:
         return told
 
 
+def one_by_name(name: str, folder: str) -> dict[str, Any]:
+    """One file, as one thinks of `mv`; that is not how a plan is written, and treegate says how it is."""
+    return {"op": "rename", "path": name, "to": f"{folder}{name}"}
+
+
 async def tidy(client: mcp.Client, case: str) -> None:
     """The whole loop."""
     agent = Agent(client)
@@ -103,6 +104,8 @@ async def tidy(client: mcp.Client, case: str) -> None:
     told = await agent.decided(done["plan"])
     if told["state"] == "approved":
         told = await agent.ask("apply_plan", id=done["plan"])
+    if told["state"] == "applying":  # the approval began it
+        told = await agent.ask("wait_for_decision", id=done["plan"], until="applied")
     words = [one["comment"] for one in told.get("decisions", ()) if one.get("comment")]
     print(f"{told.get('state')}: {told.get('run') or ' '.join(words) or told.get('next')}")
 

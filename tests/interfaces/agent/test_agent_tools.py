@@ -129,6 +129,13 @@ def test_an_agent_mends_its_plan_by_the_suggestion(bureau: Bureau):
     assert bureau.ask("check_plan", plan=smith(better))["valid"]
 
 
+def test_what_is_not_written_as_a_plan_is_has_problems_with_suggestions_too(bureau: Bureau):
+    told = bureau.ask("check_plan", plan=smith({"op": "rename", "path": "Notes/todo.txt", "to": "Notes/done.txt"}))
+    assert not told["valid"]
+    better = told["problems"][0]["suggestion"]
+    assert bureau.ask("check_plan", plan=smith(better), tree="Notes/*")["valid"]
+
+
 def test_problems_are_few_and_say_how_many_more(bureau: Bureau):
     plan = smith(*({"op": "move", "from": f"gone{n}", "to": f"x{n}"} for n in range(500)))
     told = bureau.ask("check_plan", plan=plan)

@@ -451,3 +451,19 @@ def test_an_author_who_may_not_see_a_case_sees_nothing_of_it(office: Office):
     assert other.download_files(["/a.txt"])[0].error == "permission_denied"
     assert "no access" in other.ls("/").error
     assert other.write("/x", "").path is None
+
+
+def test_a_token_that_ends_meanwhile_ends_the_agent(office: Office):
+    backend = TreegateBackend(office.person("agent", Role.AUTHOR), "Smith")
+    assert backend.ls("/").entries
+    office.gate.revoke_token("agent")
+    for error in (
+        backend.ls("/").error,
+        backend.read("/a.txt").error,
+        backend.write("/b.txt", "b").error,
+        backend.delete("/a.txt").error,
+        backend.download_files(["/a.txt"])[0].error,
+        backend.upload_files([("/b.txt", b"b")])[0].error,
+    ):
+        assert error is not None
+        assert "has ended" in error or error == "permission_denied"

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from treegate.errors import PlanError
 from treegate.interfaces.agent import telling
 from treegate.interfaces.agent.desk import Desk
 from treegate.interfaces.agent.tool import Taken, Tool
@@ -66,9 +67,14 @@ class RequestUndo(Taken, frozen=True, kw_only=True):
 def check_plan(desk: Desk, asked: CheckPlan) -> dict[str, Any]:
     """What a plan would do; on request, what the case would then look like."""
     document = desk.document(asked.plan, asked.path)
-    told = telling.preview(desk.door.check(document))
+    try:
+        told = telling.preview(desk.door.check(document))
+    except PlanError as error:  # what is not written as a plan is has problems, too
+        if not error.problems:
+            raise
+        told = {"valid": False, "summary": error.message, **telling.listed(error.problems)}
     told["next"] = "submit_plan hands it in" if told["valid"] else "take each `suggestion`, then check_plan again"
-    if asked.tree:
+    if asked.tree and "counts" in told:
         told["data"] = {**told.get("data", {}), "tree": _tree(desk, document, asked.tree)}
     return told
 

@@ -45,7 +45,7 @@ class TreegateBackend(BackendProtocol):
     def __init__(self, door: Gate | Client, case: str, *, title: str = "", reason: str = "") -> None:
         self.desk = Desk(door, channel=CHANNEL)
         self.case = case
-        self._pending = Pending(self.desk.door, case, title=title, reason=reason)
+        self._pending = Pending(self.desk, case, title=title, reason=reason)
 
     # -- reading
 
@@ -106,12 +106,11 @@ class TreegateBackend(BackendProtocol):
 
     def download_files(self, paths: list[str]) -> list[FileDownloadResponse]:
         """What files would hold, byte for byte."""
-        view = self._view()
-        return [self._download(view, path) for path in paths]
+        return [self._download(path) for path in paths]
 
-    def _download(self, view: View, path: str) -> FileDownloadResponse:
+    def _download(self, path: str) -> FileDownloadResponse:
         def found() -> FileDownloadResponse:
-            within = names.within(path)
+            view, within = self._view(), names.within(path)
             kind = view.kind(within)
             if kind != FILE:
                 return FileDownloadResponse(path=path, error=answers.standard_kind(kind))
@@ -227,6 +226,7 @@ class TreegateBackend(BackendProtocol):
     # -- how
 
     def _view(self) -> View:
+        self.desk.renew()
         return View(self.desk.door, self.case, self._pending.base())
 
     def _place(self, path: str) -> str:

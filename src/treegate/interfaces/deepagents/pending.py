@@ -14,6 +14,7 @@ from treegate.errors import Busy, NotFound, PlanError, Rejected, TreegateError
 from treegate.gate import Gate
 from treegate.gate.plans import Submitted
 from treegate.interfaces.agent import telling
+from treegate.interfaces.agent.desk import Desk
 from treegate.interfaces.deepagents import draft
 from treegate.interfaces.deepagents.draft import Operation
 from treegate.model.lifecycle import UNFINISHED, State
@@ -47,9 +48,9 @@ NEXT: dict[State, str] = {
 class Pending:
     """The draft. Its methods may be called by several threads; each change is made as a whole."""
 
-    def __init__(self, door: Gate | Client, case: str, *, title: str = "", reason: str = "") -> None:
+    def __init__(self, desk: Desk, case: str, *, title: str = "", reason: str = "") -> None:
         self.lock = threading.RLock()
-        self._door, self._case, self._title, self._reason = door, case, title, reason
+        self._desk, self._case, self._title, self._reason = desk, case, title, reason
         self._operations: list[Operation] = []
         self._handed: list[Operation] = []  # what the plan holds
         self._since: list[Operation] = []  # the changes after those, on their own
@@ -57,6 +58,10 @@ class Pending:
         self._state = State.DRAFT  # of the plan, when it was last looked at
         self._looked = 0.0
         self._refused: dict[str, Rejected] = {}  # by the digests of the effects that people turned down
+
+    @property
+    def _door(self) -> Gate | Client:
+        return self._desk.door
 
     # -- looking
 
