@@ -256,3 +256,14 @@ def test_the_guard_is_gone_after_the_call(bureau: Bureau):
     run(bureau, call("read_file", file_path=str(bureau.path("Smith/Notes/todo.txt"))))
     bureau.put("Smith/by-a-person.txt", "may")
     assert bureau.gate.list_plans((State.PENDING,))[0] == []
+
+
+def test_a_token_that_ended_ends_this_way_too(bureau: Bureau):
+    bureau.ask("list_files")
+    middleware = TreegateMiddleware(bureau.agent)
+    bureau.gate.revoke_token("agent")
+    path = str(bureau.path("Smith/Notes/new.txt"))
+    graph = agent([call("write_file", file_path=path, text="x")], [write_file], middleware=[middleware])
+    told = tool_messages(graph.invoke(BEGIN, THREAD))[0]
+    assert said(told)["error"]["code"] == "token-ended"
+    assert not Path(path).exists()

@@ -13,6 +13,7 @@ from treegate.gate import Gate
 from treegate.gate.plans import Submitted
 from treegate.gate.sandboxing.trying import Trial
 from treegate.interfaces.agent import telling
+from treegate.interfaces.agent.desk import Desk
 from treegate.model.lifecycle import UNFINISHED, State
 
 # States in which a copy goes on: what is changed in it becomes the next version of its plan.
@@ -31,11 +32,16 @@ class _Copy(NamedTuple):
 class Workbench:
     """One copy for each case, for as long as its plan may still be changed; used by one call at a time."""
 
-    def __init__(self, gate: Gate, title: str) -> None:
-        self._gate, self._title = gate, title
+    def __init__(self, desk: Desk, title: str) -> None:
+        self._desk, self._title = desk, title
         self._copies: dict[str, _Copy] = {}
         self._plans: dict[str, str] = {}
         atexit.register(self.close)
+
+    @property
+    def _gate(self) -> Gate:
+        assert isinstance(self._desk.door, Gate)
+        return self._desk.door
 
     def has(self, case: str) -> bool:
         """Whether there is a copy of a case, which shows what was changed so far."""

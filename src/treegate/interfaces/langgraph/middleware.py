@@ -68,7 +68,7 @@ class TreegateMiddleware(AgentMiddleware[Any, Any, Any]):
         self._shells = {**SHELLS, **(shells or {})}
         self._readers = READERS | set(readers)
         gate = self._toolset.desk.door
-        self._bench = Workbench(gate, title) if isinstance(gate, Gate) else None
+        self._bench = Workbench(self._toolset.desk, title) if isinstance(gate, Gate) else None
         self._root, self._places = _where(gate, root)
         self._one_at_a_time, self._one_after_another = threading.Lock(), asyncio.Lock()
 
@@ -108,6 +108,7 @@ class TreegateMiddleware(AgentMiddleware[Any, Any, Any]):
             return _Way(ours=True)
         if name in self._shells:
             return _Way(shell=True)
+        self._toolset.desk.renew()
         case = self._case(request.tool_call["args"]) if self._bench is not None else ""
         if case and self._bench is not None and (name not in self._readers or self._bench.has(case)):
             return _Way(case=case)
