@@ -679,14 +679,14 @@ def test_what_others_change_before_the_plan_is_previewed_makes_it_stale(
     lab.put("Smith/a.txt", "old")
     lab.put("Smith/sub/b.txt", "old")
     lab.put("Smith/left.txt", "old")
-    real = landing._problems
+    real = landing.problems_of
 
     def meddle(*given):
         lab.put(f"Smith/{theirs}", "others'")
         lab.put("Smith/left.txt", "others', and of no matter")
         return real(*given)
 
-    monkeypatch.setattr(landing, "_problems", meddle)
+    monkeypatch.setattr(landing, "problems_of", meddle)
     ran = sh(lab.gate, script)
     shown = lab.gate.show(ran.done.plan)
     assert shown.plan.state == "stale"
@@ -704,13 +704,13 @@ def test_what_others_changed_is_not_crowded_out(lab: Office, monkeypatch: pytest
     """However much else there is to say of a plan."""
     monkeypatch.setattr(landing, "_MOST", 3)
     lab.put("Smith/a.txt", "old")
-    real = landing._problems
+    real = landing.problems_of
 
     def meddle(*given):
         lab.put("Smith/a.txt", "others'")
         return real(*given)
 
-    monkeypatch.setattr(landing, "_problems", meddle)
+    monkeypatch.setattr(landing, "problems_of", meddle)
     ran = sh(lab.gate, "echo mine > a.txt; for n in 1 2 3 4 5; do mkfifo f$n; done")
     assert next(iter(origins.found(lab.gate.core, ran.done.plan))).code == "sandbox-changed"
 

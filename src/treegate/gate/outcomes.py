@@ -30,6 +30,7 @@ from treegate.model.plan import Plan
 from treegate.model.tree import Kind, Node
 
 MOST_READ = 1 << 22  # bytes of a piece
+MOST_HASHED = 1 << 29  # bytes of a file whose SHA-256 is told: a second or two
 _SECONDS = 10.0  # that one search may take
 
 
@@ -104,7 +105,7 @@ def listed(
         children = sight.children(sight.folder(folder))
         behind = [node for node in children if paths.raw_bytes(node.name) > after]
         entries = [_entry(sight, node) for node in behind[:limit]]
-    last = _cursor(behind[limit - 1].name) if len(behind) > limit else None
+    last = cursor_of(behind[limit - 1].name) if len(behind) > limit else None
     return Entries(entries=entries, next=last, faulty=faulty)
 
 
@@ -116,20 +117,20 @@ def found(
     with _seen(core, case, plan) as (sight, faulty):
         nodes = list(islice(sight.matching(_glob(match), after), limit + 1))
         entries = [_entry(sight, node) for node in nodes[:limit]]
-        last = _cursor(sight.path(nodes[limit - 1])) if len(nodes) > limit else None
+        last = cursor_of(sight.path(nodes[limit - 1])) if len(nodes) > limit else None
     return Entries(entries=entries, next=last, faulty=faulty)
 
 
 def info(core: Core, case: str, path: str, plan: Plan | None = None) -> Info:
-    """All about one entry; a file's content is read for its SHA-256."""
+    """All about one entry; a file's content is read for its SHA-256, unless it is very large."""
     with _seen(core, case, plan) as (sight, _):
         node = sight.node(path)
-        mode = sight.looks(node).mode
+        size, _, mode = sight.looks(node)
         return Info(
             entry=_entry(sight, node),
             mode=None if mode is None else f"{mode:04o}",
             target=tagged(sight.target(node)) if node.kind is Kind.LINK else None,
-            sha256=sight.sha256(node) if node.kind is Kind.FILE else "",
+            sha256=sight.sha256(node) if node.kind is Kind.FILE and size <= MOST_HASHED else "",
             holds=len(sight.children(node)) if node.kind is Kind.DIR else 0,
         )
 
@@ -202,5 +203,6 @@ def _glob(match: str) -> Glob:
         raise PlanError(str(error), code="pattern-malformed", hint="like Scans/*.pdf, or **/*.pdf") from None
 
 
-def _cursor(path: str) -> str:
+def cursor_of(path: str) -> str:
+    """The cursor behind an entry, of a list by its name, of what was found by its path."""
     return quote_from_bytes(paths.raw_bytes(path))

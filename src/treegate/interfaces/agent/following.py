@@ -15,6 +15,7 @@ from treegate.interfaces.agent.tool import Taken, Tool
 from treegate.model.lifecycle import State
 
 MOST_SECONDS = 300
+_MOST_LISTED = 30  # plans
 _NOT_YET = {"decided": ("draft", "pending"), "applied": ("draft", "pending", "approved", "applying")}
 
 
@@ -46,10 +47,18 @@ def plan_status(desk: Desk, asked: PlanStatus) -> dict[str, Any]:
         return standing(desk, asked.id)
     found = desk.door.status()
     waiting = [
-        {"plan": item.plan.id, "state": item.plan.state.value, "waiting_for": item.waiting_for, "yours": item.mine}
-        for item in found.waiting[:50]
+        {
+            "plan": item.plan.id,
+            "title": item.plan.title[:80],
+            "author": item.plan.author,
+            "state": item.plan.state.value,
+            "waiting_for": item.waiting_for,
+            "your_turn": item.mine,
+        }
+        for item in found.waiting[:_MOST_LISTED]
     ]
-    return {"plans": waiting, "paused": bool(found.paused)}
+    more = len(found.waiting) - len(waiting) + found.more
+    return {"plans": waiting, "paused": bool(found.paused), **({"more": more} if more else {})}
 
 
 def standing(desk: Desk, id: str) -> dict[str, Any]:

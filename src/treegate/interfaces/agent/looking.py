@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta
 
 from treegate.errors import PlanError
+from treegate.gate.outcomes import Entries, cursor_of
 from treegate.interfaces.agent import telling
 from treegate.interfaces.agent.desk import Desk
 from treegate.interfaces.agent.tool import Taken, Tool
@@ -20,6 +23,7 @@ Cursor = Annotated[str, Meta(description="Where to go on: `next` of the answer b
 Limit = Annotated[int, Meta(ge=1, le=500, description="The most entries of one answer.")]
 _PAGE = 100
 _MOST_TEXT = 1 << 16
+_MOST_BYTES = 1 << 15  # of a list
 
 
 class ListFiles(Taken, frozen=True, kw_only=True):
@@ -49,7 +53,7 @@ class ReadText(Taken, frozen=True, kw_only=True):
     case: Case
     path: Path
     offset: Annotated[int, Meta(ge=0, lt=1 << 53, description="The byte to begin at: `next` of before.")] = 0
-    length: Annotated[int, Meta(ge=1, le=_MOST_TEXT, description="The most bytes of one answer.")] = 16_384
+    length: Annotated[int, Meta(ge=4, le=_MOST_TEXT, description="The most bytes of one answer.")] = 16_384
 
 
 class FileInfo(Taken, frozen=True, kw_only=True):
@@ -62,11 +66,33 @@ class FileInfo(Taken, frozen=True, kw_only=True):
 def list_files(desk: Desk, asked: ListFiles) -> dict[str, Any]:
     """The cases, or what a folder holds."""
     if not asked.case:
-        found = desk.door.cases()
-        return {"data": {"cases": [{"case": one.case, "plans_waiting": one.waiting} for one in found]}}
+        return _cases(desk, asked)
     page = desk.door.list_outcome(asked.case, untagged(asked.folder), cursor=asked.cursor, limit=asked.limit)
-    entries = [telling.entry(one, _named(one.path, one.kind)) for one in page.entries]
-    return {"data": {"entries": entries}, **_more(page.next)}
+    return _told(page, lambda path: path.rpartition("/")[2])
+
+
+def _cases(desk: Desk, asked: ListFiles) -> dict[str, Any]:
+    if asked.folder:
+        hint = "say of which `case`; list_files without one says which there are"
+        raise PlanError("a folder is one of a case", code="arguments-invalid", hint=hint)
+    found = [one for one in desk.door.cases() if not asked.cursor or cursor_of(untagged(one.case)) > asked.cursor]
+    shown = found[: asked.limit]
+    more = {"next": cursor_of(untagged(shown[-1].case))} if len(found) > len(shown) else {}
+    return {"data": {"cases": [{"case": one.case, "plans_waiting": one.waiting} for one in shown]}, **more}
+
+
+def _told(page: Entries, place: Callable[[str], str]) -> dict[str, Any]:
+    """As much of a page as an answer may have, and where to go on; `place` is what a cursor names."""
+    entries: list[dict[str, Any]] = []
+    left = _MOST_BYTES
+    for one in page.entries:
+        told = telling.entry(one, _named(one.path, one.kind))
+        left -= len(msgspec.json.encode(told))
+        if left < 0 and entries:
+            last = page.entries[len(entries) - 1]
+            return {"data": {"entries": entries}, "next": cursor_of(place(untagged(last.path)))}
+        entries.append(told)
+    return {"data": {"entries": entries}, **({} if page.next is None else {"next": page.next})}
 
 
 def find_files(desk: Desk, asked: FindFiles) -> dict[str, Any]:
@@ -76,8 +102,7 @@ def find_files(desk: Desk, asked: FindFiles) -> dict[str, Any]:
         lines = [{"path": hit.path, "line": hit.line, "text": hit.text} for hit in hits.hits]
         return {"data": {"lines": lines}, **({} if hits.complete else {"complete": False})}
     page = desk.door.find_in_outcome(asked.case, asked.match, cursor=asked.cursor, limit=asked.limit)
-    entries = [telling.entry(one, _named(one.path, one.kind)) for one in page.entries]
-    return {"data": {"entries": entries}, **_more(page.next)}
+    return _told(page, str)
 
 
 def read_text(desk: Desk, asked: ReadText) -> dict[str, Any]:
@@ -108,18 +133,15 @@ def _named(path: Text, kind: str) -> Text:
     return f"{path}/" if isinstance(path, str) else Raw(f"{path.raw}/")
 
 
-def _more(next: str | None) -> dict[str, Any]:
-    return {} if next is None else {"next": next}
-
-
 def _cut(data: bytes) -> bytes:
     """Whole lines if there are any; else whole characters."""
     end = data.rfind(b"\n") + 1
     if end:
         return data[:end]
-    while data and data[-1] & 0xC0 == 0x80:
-        data = data[:-1]
-    return data[:-1] if data and data[-1] & 0x80 else data
+    for short in range(1, 4):  # a character of UTF-8 has four bytes at most
+        if len(data) > short and data[-short] & 0xC0 == 0xC0:
+            return data[:-short]
+    return data
 
 
 TOOLS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -22,7 +23,7 @@ Plan = Annotated[
     ),
 ]
 File = Annotated[str, Meta(description="Instead of `plan`: a file that holds it, such as reorg_plan.json.")]
-_MOST_SEEN = 200
+_MOST_SEEN, _MOST_CASES = 200, 5
 
 
 class CheckPlan(Taken, frozen=True, kw_only=True):
@@ -31,7 +32,8 @@ class CheckPlan(Taken, frozen=True, kw_only=True):
     plan: Plan = None
     path: File = ""
     tree: Annotated[
-        str, Meta(description="Also list what would then be there: a glob, such as `**`, `Letters/*` or `**/`.")
+        str | bool,
+        Meta(description="Also list what would then be there: true for all, or a glob such as `Letters/*` or `**/`."),
     ] = ""
 
 
@@ -66,25 +68,31 @@ class RequestUndo(Taken, frozen=True, kw_only=True):
 
 def check_plan(desk: Desk, asked: CheckPlan) -> dict[str, Any]:
     """What a plan would do; on request, what the case would then look like."""
-    document = desk.document(asked.plan, asked.path)
+    document, cases = desk.document(asked.plan, asked.path), list[str]()
     try:
-        told = telling.preview(desk.door.check(document))
+        preview = desk.door.check(document)
+        told, cases = telling.preview(preview), preview.cases
     except PlanError as error:  # what is not written as a plan is has problems, too
         if not error.problems:
             raise
         told = {"valid": False, "summary": error.message, **telling.listed(error.problems)}
-    told["next"] = "submit_plan hands it in" if told["valid"] else "take each `suggestion`, then check_plan again"
+    told["next"] = "submit_plan hands it in" if told["valid"] else telling.mending(told)
     if asked.tree and "counts" in told:
-        told["data"] = {**told.get("data", {}), "tree": _tree(desk, document, asked.tree)}
+        match = "**" if asked.tree is True else asked.tree
+        told["data"] = {**told.get("data", {}), "tree": _tree(desk, document, match, cases or _named(document))}
     return told
 
 
-def _tree(desk: Desk, document: bytes, match: str) -> dict[str, Any]:
-    """What a glob would mean, in each case that the plan names."""
-    plan = Document.decode(document)
-    cases = [plan.case] if plan.case else [one.case for one in desk.door.cases() if isinstance(one.case, str)]
+def _named(document: bytes) -> list[str]:
+    """The case that a plan names, though it does nothing in it."""
+    case = Document.decode(document).case
+    return [case] if case else []
+
+
+def _tree(desk: Desk, document: bytes, match: str, cases: Sequence[str]) -> dict[str, Any]:
+    """What a glob would mean, in each case that the plan touches."""
     told: dict[str, Any] = {}
-    for case in cases:
+    for case in cases[:_MOST_CASES]:
         page = desk.door.find_in_outcome(case, match, document, limit=_MOST_SEEN)
         told[case] = [one.path if one.was is None else {"path": one.path, "was": one.was} for one in page.entries]
         if page.next is not None:

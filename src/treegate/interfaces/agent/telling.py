@@ -47,9 +47,9 @@ def next_of(state: str) -> str:
 
 def error(found: TreegateError) -> dict[str, Any]:
     """An error: what was found, what to do, and of a plan each problem with its correction."""
-    told: dict[str, Any] = {"code": found.code, "message": visible(found.message)}
+    told: dict[str, Any] = {"code": found.code, "message": visible(found.message[:_WORD])}
     if found.hint:
-        told["hint"] = visible(found.hint)
+        told["hint"] = visible(found.hint[:_WORD])
     if problems := getattr(found, "problems", ()):
         told |= listed(problems)
     return {"error": told}
@@ -73,9 +73,22 @@ def _problem(found: Problem) -> dict[str, Any]:
     told["message"] = visible(found.message)
     if found.hint:
         told["hint"] = visible(found.hint)
-    if found.suggests:
+    if found.suggests and not _deletes_otherwise(found):
         told["suggestion"] = found.suggestion  # null: drop the operation
     return told
+
+
+def _deletes_otherwise(found: Problem) -> bool:
+    """Whether a suggestion has another thing deleted, or more: whoever asked for it has to say so, not a model."""
+    return found.code != "near-miss" and (found.suggestion or {}).get("op") == "delete"
+
+
+def mending(told: dict[str, Any]) -> str:
+    """What to do about the problems that are told."""
+    suggested = any("suggestion" in one for one in told.get("problems", ()))
+    return (
+        "take each `suggestion`, then check_plan again" if suggested else "mend the problems, then check_plan again"
+    )
 
 
 def preview(found: Preview) -> dict[str, Any]:
