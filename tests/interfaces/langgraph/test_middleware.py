@@ -6,15 +6,17 @@ import asyncio
 import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from graphwork import BEGIN, THREAD, agent, call, said, tool_messages
 from langchain_core.messages import ToolMessage
-from langchain_core.tools import BaseTool, tool
+from langchain_core.tools import BaseTool, InjectedToolCallId, tool
+from langgraph.types import Command
 from tests.interfaces.agent.toolwork import Bureau
 
 from treegate.langgraph import TreegateMiddleware, treegate_tools
@@ -44,6 +46,32 @@ def tidy(folder: str) -> str:
         shutil.move(path, target / path.name)
     (target / "INDEX").write_text("sorted")
     return "tidied"
+
+
+@tool
+def look(path: str) -> str:
+    """Tells a size: nobody knows of this tool that it only reads."""
+    return f"{Path(path).stat().st_size} bytes"
+
+
+@tool
+def by_command(folder: str, tool_call_id: Annotated[str, InjectedToolCallId]) -> Command:
+    """Answers by a command."""
+    (Path(folder) / "made").write_text("made")
+    return Command(update={"messages": [ToolMessage("made", tool_call_id=tool_call_id)]})
+
+
+@tool
+def failing(folder: str) -> str:
+    """Fails midway."""
+    (Path(folder) / "half").write_text("half")
+    raise RuntimeError("midway")
+
+
+@tool
+def picture(path: str) -> list[dict[str, Any]]:
+    """Shows a picture."""
+    return [{"type": "text", "text": path}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}]
 
 
 @tool
@@ -138,6 +166,61 @@ def test_what_is_rejected_is_not_asked_again(bureau: Bureau):
     assert "no notes, please" in again["error"]["message"]
 
 
+def test_reading_what_was_changed_leaves_the_plan_and_its_approval_as_they_are(bureau: Bureau):
+    path = str(bureau.path("Smith/Notes/new.txt"))
+    middleware = TreegateMiddleware(bureau.agent)
+    tools = [write_file, read_file, look]
+    first = agent([call("write_file", file_path=path, text="hello")], tools, middleware=[middleware])
+    plan = plan_in(tool_messages(first.invoke(BEGIN, THREAD))[0])
+    bureau.rita.approve(plan["plan"], plan["digest"])
+    second = agent([call("read_file", file_path=path), call("look", path=path)], tools, middleware=[middleware])
+    told = tool_messages(second.invoke(BEGIN, THREAD))
+    assert [one.content for one in told] == ["hello", "5 bytes"]
+    stored = bureau.gate.plan(plan["plan"])
+    assert (stored.state, stored.revision) == (State.APPROVED, 1)
+    middleware.close()
+
+
+def test_a_tool_that_answers_by_a_command_has_its_changes_handed_in(bureau: Bureau):
+    """And one that fails midway, too: what it did until then is seen by whoever decides."""
+    folder = str(bureau.path("Smith/Notes"))
+    told = run(bureau, call("by_command", folder=folder), tools=[by_command])[0]
+    assert plan_in(told)["state"] == "pending"
+    assert "made" in str(told.content)
+    with pytest.raises(RuntimeError):
+        run(bureau, call("failing", folder=folder), tools=[failing])
+    plans = bureau.gate.list_plans((State.PENDING,))[0]
+    assert {bureau.gate.show(one.id).preview.counts.created for one in plans} == {1}
+    assert len(plans) == 2
+
+
+def test_pictures_come_through_as_they_are(bureau: Bureau):
+    told = run(bureau, call("picture", path=str(bureau.path("Smith/Scans/scan0.pdf"))), tools=[picture])[0]
+    assert isinstance(told.content, list)
+    assert [block["type"] for block in told.content] == ["text", "image_url"]
+    assert told.content[0]["text"] == str(bureau.path("Smith/Scans/scan0.pdf"))
+
+
+def test_other_cases_are_not_read_either(bureau: Bureau):
+    told = run(bureau, call("read_file", file_path=str(bureau.path("Jones/secret.txt"))))[0]
+    assert said(told)["error"]["code"] == "case-not-allowed"
+
+
+def test_the_state_directory_is_no_tool_s_to_touch(bureau: Bureau):
+    told = run(bureau, call("write_file", file_path=str(bureau.state / "treegate.toml"), text="x"))[0]
+    assert said(told)["error"]["code"] == "state-untouchable"
+
+
+def test_one_middleware_serves_several_loops(bureau: Bureau):
+    middleware = TreegateMiddleware(bureau.agent)
+    for number in range(2):
+        path = str(bureau.path(f"Smith/Notes/{number}.txt"))
+        graph = agent([call("write_file", file_path=path, text="x")], [write_file], middleware=[middleware])
+        told = tool_messages(asyncio.run(graph.ainvoke(BEGIN, THREAD)))[0]
+        assert plan_in(told)["revision"] == number + 1
+    middleware.close()
+
+
 # -- shells
 
 
@@ -188,6 +271,14 @@ def attempt(name: str) -> BaseTool:
             "shell": lambda: os.system(f"rm {folder}/todo.txt"),
             "started there": lambda: subprocess.run(["rm", "todo.txt"], cwd=folder, check=False),
             "swallowed": lambda: swallowed(folder),
+            "linked away": lambda: os.link(folder / "todo.txt", HERE["outside"] / "other name"),
+            "database": lambda: sqlite3.connect(folder / "made.db"),
+            "from above": lambda: subprocess.run(
+                f"echo x > {HERE['root'].name}/projects/Smith/Notes/todo.txt",
+                shell=True,
+                cwd=HERE["root"].parent,
+                check=False,
+            ),
             "status file": lambda: (HERE["root"] / "Database/reorg_queue/pending/x/status").write_text("approve"),
             "treegate's own": lambda: (HERE["root"] / ".treegate/workspace.json").write_text("{}"),
         }[name]()
@@ -228,7 +319,7 @@ def swallowed(folder: Path) -> None:
             "utime",
         ),
         *("truncate", "handle", "through a link", "link opened", "program", "shell", "started there", "swallowed"),
-        *("status file", "treegate's own"),
+        *("status file", "treegate's own", "linked away", "database", "from above"),
     ],
 )
 def test_a_change_by_any_other_way_is_refused_and_told(bureau: Bureau, name: str, asynchronous: bool, tmp_path: Path):

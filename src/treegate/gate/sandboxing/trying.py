@@ -34,6 +34,7 @@ class Trial:
         self._copy = PrivateCopy(order.cases, into, order.limits.copied)
         self.folder = Path(self._copy.folder(order.cases[0]))
         self._since = dating.after(came)
+        self._handed = ""  # the digest of the plan that was handed in last
 
     def close(self) -> None:
         """Gives the handles back."""
@@ -46,6 +47,8 @@ class Trial:
             return None
         core, id = self._core, plan or self._core.new_id("pl")
         made = plans.decode(Path(self._order.document).read_bytes())
+        if plan and made.digest == self._handed:  # nothing more was done, so what was decided stands
+            return plans.submitted(core, plan)
         found = tuple(landing.problems_of(None, captured))
 
         def then(transaction: Transaction) -> None:
@@ -55,6 +58,7 @@ class Trial:
             revising.revise(core, id, made, then=then, found=found)
         else:
             plans.submit(core, made, id=id, then=then, found=found)
+        self._handed = made.digest
         return plans.submitted(core, id)
 
     def _note_changed(self, transaction: Transaction, id: str, captured: Captured) -> None:
@@ -71,6 +75,7 @@ def trial(core: Core, case: str, title: str = "", reason: str = "") -> Iterator[
     core.actor.require(Action.PROPOSE, [case])
     core.workspace.check_marker()
     core.check_case(case)
+    looking.sweep(core, at_leisure=False)
     folder = looking.folder(core, core.new_id("tr"))
     area = folder / looking.SCRATCH
     area.mkdir(mode=0o700, parents=True)

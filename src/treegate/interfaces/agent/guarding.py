@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -24,7 +25,8 @@ _CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
     "os.remove": ((0, 1),),
     "os.rmdir": ((0, 1),),
     "os.mkdir": ((0, 2),),
-    "os.link": ((1, 3),),
+    "os.link": ((0, 2), (1, 3)),  # by another name, a file is written past all of this
+    "sqlite3.connect": ((0, None),),
     "os.symlink": ((1, 2),),
     "os.truncate": ((0, None),),
     "os.chmod": ((0, 2),),
@@ -34,7 +36,9 @@ _CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
     "os.removexattr": ((0, None),),
     "shutil.rmtree": ((0, 1),),
 }
-_FOLLOWS = frozenset({"os.truncate", "os.chmod", "os.chown", "os.utime", "os.setxattr", "os.removexattr"})
+_FOLLOWS = frozenset(
+    {"sqlite3.connect", "os.truncate", "os.chmod", "os.chown", "os.utime", "os.setxattr", "os.removexattr"}
+)
 _STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn")
 
 
@@ -76,6 +80,8 @@ class Guard:
             return (os.fsdecode(path),) if writes and not isinstance(path, int) and self.covers(path) else ()
         if event in _STARTS:
             return self._started(event, args)
+        if event == "sqlite3.connect" and str(args[0]) in ("", ":memory:"):
+            return ()
         found = []
         for at, handle in _CHANGES[event]:
             folder = args[handle] if handle is not None and handle < len(args) else None
@@ -83,14 +89,25 @@ class Guard:
                 found.append(_shown(args[at]))
         return tuple(found)
 
+    def _leads_in(self, line: str, here: Any) -> bool:
+        """Whether a word of a command line is a path into what is guarded, from where the program begins."""
+        folder = os.fsdecode(here)
+        parts = (part for part in _parts(line) if "/" in part and len(part) < 4096)
+        return any(self.covers(os.path.join(folder, part)) for part in parts)
+
     def _started(self, event: str, args: tuple[Any, ...]) -> tuple[str, ...]:
         """A program that is told of what is guarded, or begins there."""
         words = list(_words(args))
         here = args[2] if event == "subprocess.Popen" and args[2] is not None else os.getcwd()
-        named = [word for word in words if self._root in word]
+        named = [word for word in words if self._root in word or self._leads_in(word, here)]
         if named or self.covers(here):
             return (named[0] if named else _shown(here),)
         return ()
+
+
+def _parts(line: str) -> list[str]:
+    """The words of a command line, roughly as a shell has them."""
+    return [part for part in re.split(r"[\s;|&<>()'\"`=]+", line) if part]
 
 
 _guard: ContextVar[Guard | None] = ContextVar("guard", default=None)

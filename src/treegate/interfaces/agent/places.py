@@ -25,6 +25,12 @@ class Places:
         """The cases that an argument names, at any depth."""
         return {case for text in _texts(value) if (case := self.case_of(text))}
 
+    def within(self, value: Any) -> bool:
+        """Whether an argument names this folder, or something in it."""
+        tops = (str(self.projects), self._real)
+        paths = [os.path.abspath(text) for text in _texts(value) if text.startswith(("/", "~", "."))]
+        return any(path == top or path.startswith(f"{top}/") for path in paths for top in tops)
+
     def moved(self, value: Any, case: str, folder: Path) -> Any:
         """An argument that names another folder instead of a case."""
         return _mapped(value, lambda text: self._moved(text, case, folder))

@@ -56,9 +56,12 @@ class Workbench:
         return self._copies[case].trial
 
     def hand_in(self, case: str) -> dict[str, Any] | None:
-        """The plan that all changes of a case are by now; None where there are none."""
+        """The plan that all changes of a case are by now; None where there are none, or none that are new."""
         before = self._plans.get(case, "")
+        revision = self._gate.plan(before).revision if before else 0
         done = self._copies[case].trial.hand_in(before)
+        if done is not None and before and done.revision == revision:
+            return None
         if done is None:
             if before:
                 self._gate.withdraw(before, "its author undid all of it")

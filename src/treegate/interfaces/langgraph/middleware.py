@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
@@ -21,7 +22,7 @@ from langchain_core.messages import ToolMessage
 from langgraph.types import Command
 
 from treegate.client import Client
-from treegate.errors import TreegateError, UsageError
+from treegate.errors import Denied, TreegateError, UsageError
 from treegate.gate import Gate
 from treegate.interfaces.agent import Toolset, telling
 from treegate.interfaces.agent.guarding import Guard, Refused, guarded
@@ -29,6 +30,7 @@ from treegate.interfaces.agent.places import Places
 from treegate.interfaces.agent.toolset import answer_of
 from treegate.interfaces.agent.workbench import Workbench
 from treegate.interfaces.langgraph.tools import CHANNEL, TreegateTool
+from treegate.model.actors import Action
 from treegate.render import jsons
 
 # Tools that run what they are given in a shell, and the argument that holds it.
@@ -70,7 +72,7 @@ class TreegateMiddleware(AgentMiddleware[Any, Any, Any]):
         gate = self._toolset.desk.door
         self._bench = Workbench(self._toolset.desk, title) if isinstance(gate, Gate) else None
         self._root, self._places = _where(gate, root)
-        self._one_at_a_time, self._one_after_another = threading.Lock(), asyncio.Lock()
+        self._one_at_a_time = threading.Lock()  # may be let go by another thread than took it
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Handler) -> Result:
         """Passes a call on, to where it may do what it does."""
@@ -80,8 +82,7 @@ class TreegateMiddleware(AgentMiddleware[Any, Any, Any]):
                 return self._sandboxed(request)
             if way.case:
                 with self._one_at_a_time:
-                    moved, folder = self._moved(request, way.case)
-                    return self._handed_in(way.case, folder, self._guarded(moved, handler))
+                    return self._on_copy(request, handler, way.case)
         except TreegateError as error:
             return _refused(request, telling.error(error))
         return handler(request) if way.ours else self._guarded(request, handler)
@@ -93,10 +94,11 @@ class TreegateMiddleware(AgentMiddleware[Any, Any, Any]):
             if way.shell:
                 return await asyncio.to_thread(self._sandboxed, request)
             if way.case:
-                async with self._one_after_another:
-                    moved, folder = await asyncio.to_thread(self._moved, request, way.case)
-                    done = await self._aguarded(moved, handler)
-                    return await asyncio.to_thread(self._handed_in, way.case, folder, done)
+                await asyncio.to_thread(self._one_at_a_time.acquire)
+                try:
+                    return await self._aon_copy(request, handler, way.case)
+                finally:
+                    self._one_at_a_time.release()
         except TreegateError as error:
             return _refused(request, telling.error(error))
         return await (handler(request) if way.ours else self._aguarded(request, handler))
@@ -109,7 +111,7 @@ class TreegateMiddleware(AgentMiddleware[Any, Any, Any]):
         if name in self._shells:
             return _Way(shell=True)
         self._toolset.desk.renew()
-        case = self._case(request.tool_call["args"]) if self._bench is not None else ""
+        case = self._case(request.tool_call["args"])
         if case and self._bench is not None and (name not in self._readers or self._bench.has(case)):
             return _Way(case=case)
         return _Way()
@@ -133,34 +135,69 @@ class TreegateMiddleware(AgentMiddleware[Any, Any, Any]):
         return found
 
     def _case(self, arguments: Any) -> str:
-        """The case that a call is about; "" for none."""
+        """The case that a call is about; "" for none. Raises Denied for one that the agent may not see."""
         cases = self._places.cases(arguments) if self._places else set()
+        door = self._toolset.desk.door
+        if isinstance(door, Gate):
+            door.actor.require(Action.READ, cases)
+            self._refuse_state(arguments, door)
         if len(cases) > 1:
             hint = "hand in a plan: submit_plan moves and copies between cases"
             raise UsageError("the call is about several cases", code="several-cases", hint=hint)
         return next(iter(cases), "")
 
+    def _refuse_state(self, arguments: Any, gate: Gate) -> None:
+        """Raises Denied for a call that names the state directory, in which decisions are kept."""
+        if Places(gate.state).within(arguments):
+            text, hint = "the state directory is treegate's own", "no tool is to read or write there"
+            raise Denied(text, code="state-untouchable", hint=hint)
+
     # -- a copy
+
+    def _on_copy(self, request: ToolCallRequest, handler: Handler, case: str) -> Result:
+        moved, folder = self._moved(request, case)
+        try:
+            result = self._guarded(moved, handler)
+        except Exception:
+            self._bench_of(case).hand_in(case)  # what it did before it failed is seen by whoever decides, too
+            raise
+        return self._handed_in(request, case, folder, result)
+
+    async def _aon_copy(self, request: ToolCallRequest, handler: AsyncHandler, case: str) -> Result:
+        moved, folder = await asyncio.to_thread(self._moved, request, case)
+        try:
+            result = await self._aguarded(moved, handler)
+        except Exception:
+            await asyncio.to_thread(self._bench_of(case).hand_in, case)
+            raise
+        return await asyncio.to_thread(self._handed_in, request, case, folder, result)
+
+    def _bench_of(self, case: str) -> Workbench:
+        assert self._bench is not None, case
+        return self._bench
 
     def _moved(self, request: ToolCallRequest, case: str) -> tuple[ToolCallRequest, Path]:
         """A call that is about a copy of a case instead of the case, and where that copy is."""
-        assert self._bench is not None
         assert self._places is not None
-        folder = self._bench.copy(case).folder
+        folder = self._bench_of(case).copy(case).folder
         arguments = self._places.moved(request.tool_call["args"], case, folder)
         return request.override(tool_call={**request.tool_call, "args": arguments}), folder
 
-    def _handed_in(self, case: str, folder: Path, result: Result) -> Result:
+    def _handed_in(self, request: ToolCallRequest, case: str, folder: Path, result: Result) -> Result:
         """What a tool said, and the plan that its changes are; paths as the agent knows them."""
-        assert self._bench is not None
         assert self._places is not None
-        if not isinstance(result, ToolMessage):
-            return result
-        told = self._bench.hand_in(case)
-        text = str(result.content).replace(str(folder), str(self._places.projects / case))
-        if told is not None:
-            text = f"{text}\n\n{jsons.dumps({'treegate': told})}"
-        return result.model_copy(update={"content": text} | ({"artifact": told} if told else {}))
+        told = self._bench_of(case).hand_in(case)
+        shown = (str(folder), str(self._places.projects / case))
+        if isinstance(result, ToolMessage):
+            return _with_plan(result, told, shown)
+        update = result.update if isinstance(result.update, dict) else {}
+        messages = [
+            _with_plan(one, told, shown)
+            if isinstance(one, ToolMessage) and one.tool_call_id == request.tool_call["id"]
+            else one
+            for one in update.get("messages", ())
+        ]
+        return dataclasses.replace(result, update={**update, "messages": messages}) if messages else result
 
     # -- the guard
 
@@ -199,6 +236,27 @@ def _where(door: Gate | Client, root: Path | str | None) -> tuple[Path | None, P
     if isinstance(door, Gate):
         return door.root, Places(door.core.workspace.projects)
     return (None, None) if root is None else (Path(root), Places(Path(root) / "projects"))
+
+
+def _with_plan(message: ToolMessage, told: dict[str, Any] | None, shown: tuple[str, str]) -> ToolMessage:
+    """A tool's message with the plan behind it; `shown` are the copy's folder, and the case's."""
+    note = "" if told is None else jsons.dumps({"treegate": told})
+    if isinstance(message.content, str):
+        text = message.content.replace(*shown)
+        content: Any = f"{text}\n\n{note}" if note else text
+    else:
+        blocks = [_shown(block, shown) for block in message.content]
+        content = [*blocks, {"type": "text", "text": note}] if note else blocks
+    artifact = told if told is not None and message.artifact is None else message.artifact
+    return message.model_copy(update={"content": content, "artifact": artifact})
+
+
+def _shown(block: Any, shown: tuple[str, str]) -> Any:
+    if isinstance(block, str):
+        return block.replace(*shown)
+    if isinstance(block, dict) and isinstance(block.get("text"), str):
+        return {**block, "text": block["text"].replace(*shown)}
+    return block
 
 
 def _outcome(request: ToolCallRequest, guard: Guard, result: Result | None) -> Result:
