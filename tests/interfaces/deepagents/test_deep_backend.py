@@ -167,7 +167,7 @@ def test_texts_are_written_as_they_are(files: Called):
     [
         ("/../x", "lead out"),
         ("/Notes", "is a folder"),
-        ("/", "not changed"),
+        ("/", "is a folder's path"),
         ("/a.txt/x", "is not a folder"),
         ("/into/x", "link"),
         ("/into", "no link is written through"),
@@ -467,3 +467,25 @@ def test_a_token_that_ends_meanwhile_ends_the_agent(office: Office):
     ):
         assert error is not None
         assert "has ended" in error or error == "permission_denied"
+
+
+def test_an_edit_right_after_the_plan_was_carried_out_is_made_of_what_is_there(office: Office):
+    """Two files swap names; whoever reads before and edits at once after it edits what has that name now."""
+    office.put("Smith/b.txt", "content of b")
+    office.put("Smith/a.txt", "content of a")
+    backend = TreegateBackend(office.gate, "Smith")
+    for source, target in (("/a.txt", "/c.txt"), ("/b.txt", "/a.txt"), ("/c.txt", "/b.txt")):
+        assert backend.move(source, target).error is None
+    done = backend.submit()
+    office.gate.approve(done["plan"], done["digest"])
+    assert text_of(backend.read("/a.txt")) == "content of b"
+    office.gate.apply(done["plan"])
+    assert text_of(backend.read("/a.txt")) == "content of b"
+    assert backend.edit("/a.txt", "content", "CONTENT").error is None
+    assert text_of(backend.read("/a.txt")) == "CONTENT of b"
+    assert text_of(backend.read("/b.txt")) == "content of a"
+
+
+@pytest.mark.parametrize("path", ["/new/", "/a.txt/", "/Notes/"])
+def test_a_folder_s_path_is_no_file_s(backend: TreegateBackend, path: str):
+    assert "is a folder" in str(backend.write(path, "x").error)

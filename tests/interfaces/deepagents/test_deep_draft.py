@@ -173,10 +173,7 @@ def test_the_same_once_more_is_not_handed_in_again(backend: TreegateBackend, off
     assert plans(office) == 1
 
 
-def test_changes_made_while_a_plan_waits_outlive_it(
-    backend: TreegateBackend, office: Office, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(pending, "_PATIENCE", 0.0)
+def test_changes_made_while_a_plan_waits_outlive_it(backend: TreegateBackend, office: Office):
     backend.write("/x", "one")
     told = backend.submit()
     backend.write("/x", "two")
@@ -210,17 +207,6 @@ def test_a_plan_that_somebody_withdrew_is_let_go(backend: TreegateBackend, offic
     office.gate.withdraw(backend.submit()["plan"])
     assert backend.status()["state"] == "withdrawn"
     assert operations(backend) == []
-
-
-def test_a_look_at_the_plan_is_taken_once_a_second_at_most(backend: TreegateBackend, monkeypatch: pytest.MonkeyPatch):
-    backend.write("/x", "one")
-    backend.submit()
-    asked: list[str] = []
-    real = type(backend.desk.door).plan
-    monkeypatch.setattr(type(backend.desk.door), "plan", lambda gate, id: asked.append(id) or real(gate, id))
-    for _ in range(20):
-        backend.ls("/")
-    assert len(asked) <= 1
 
 
 def test_a_wait_ends_with_a_decision(backend: TreegateBackend, office: Office):
@@ -369,10 +355,7 @@ def test_what_the_backend_shows_is_what_the_plan_leaves(office: Office, seed: in
 
 
 @pytest.mark.parametrize("seed", range(100, 112))
-def test_what_is_changed_while_a_plan_waits_is_shown_before_and_after_it(
-    office: Office, seed: int, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(pending, "_PATIENCE", 0.0)
+def test_what_is_changed_while_a_plan_waits_is_shown_before_and_after_it(office: Office, seed: int):
     chance = random.Random(seed)
     backend = TreegateBackend(office.gate, "Smith")
     while "error" in (told := backend.submit()):

@@ -187,6 +187,8 @@ class TreegateBackend(BackendProtocol):
         return self._answered(uploaded, lambda text: FileUploadResponse(path=path, error=text), answers.standard)
 
     def _put(self, file_path: str, data: bytes) -> None:
+        if file_path.endswith("/"):
+            raise names.BadPath(f"{file_path!r} is a folder's path", hint="name the file itself, such as /Notes/a.md")
         with self._pending.lock:
             path = self._place(file_path)
             kind = self._view().kind(path)

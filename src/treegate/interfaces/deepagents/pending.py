@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -20,7 +19,6 @@ from treegate.interfaces.deepagents.draft import Operation
 from treegate.model.lifecycle import UNFINISHED, State
 from treegate.model.problems import Problem
 
-_PATIENCE = 1.0  # seconds for which a plan is taken to stand where it stood
 _PAST = {State.APPLIED, State.UNDONE, State.WITHDRAWN}  # the changes are made, or not wanted any more
 _ASLEEP = {State.REJECTED, State.CHANGES_REQUESTED}  # never carried out as they were handed in
 _WAITING = {State.PENDING, State.APPROVED}
@@ -56,7 +54,6 @@ class Pending:
         self._since: list[Operation] = []  # the changes after those, on their own
         self._plan = ""
         self._state = State.DRAFT  # of the plan, when it was last looked at
-        self._looked = 0.0
         self._refused: dict[str, Rejected] = {}  # by the digests of the effects that people turned down
 
     @property
@@ -88,7 +85,7 @@ class Pending:
                 self._door.wait(self._plan, "decided", wait)
         with self.lock:
             plan = self._plan
-            self._look(now=True)
+            self._look()
             told = {"changes": len(self._operations), "handed_in": self._operations == self._handed and bool(plan)}
             if plan:
                 return told | self._standing(self._door.plan(plan))
@@ -110,7 +107,7 @@ class Pending:
 
     def _change(self, make: Callable[[list[Operation]], list[Operation]]) -> None:
         with self.lock:
-            self._look(now=True)
+            self._look()
             made = make(self._operations)
             self._check(made)
             self._operations, self._since = made, make(self._since)
@@ -134,7 +131,7 @@ class Pending:
     def discard(self) -> dict[str, Any]:
         """Forgets the changes, and withdraws their plan if it still waits."""
         with self.lock:
-            self._look(now=True)
+            self._look()
             told: dict[str, Any] = {"discarded": len(self._operations)}
             if self._plan and self._state in UNFINISHED:
                 return telling.error(_under_way(self._plan))
@@ -152,7 +149,7 @@ class Pending:
             self._title = self._title if title is None else title
             self._reason = self._reason if reason is None else reason
             try:
-                self._look(now=True)
+                self._look()
                 return self._submitted() if self._operations else self._nothing_left()
             except Rejected as error:
                 return telling.error(error) | {"next": NEXT[State.REJECTED]}
@@ -185,7 +182,7 @@ class Pending:
             raise error
 
     def _taken(self, found: Submitted) -> dict[str, Any]:
-        self._plan, self._state, self._looked = found.id, State(found.state), time.monotonic()
+        self._plan, self._state = found.id, State(found.state)
         self._handed, self._since = list(self._operations), []
         return telling.submitted(found) | {"next": NEXT[self._state]}
 
@@ -208,12 +205,12 @@ class Pending:
 
     # -- following the plan
 
-    def _look(self, *, now: bool = False) -> None:
-        """Lets go of what was carried out, or withdrawn; asks no more than once a second unless it matters."""
-        if not self._plan or (not now and time.monotonic() - self._looked < _PATIENCE):
+    def _look(self) -> None:
+        """Lets go of what was carried out, or withdrawn: no plan is ever shown on top of itself."""
+        if not self._plan:
             return
         before, plan = self._state, self._door.plan(self._plan)
-        self._state, self._looked = plan.state, time.monotonic()
+        self._state = plan.state
         if self._state is State.REJECTED and before is not State.REJECTED:
             self._refused[self._door.show(plan.id).preview.effects_digest] = self._objection(plan)
         if self._state in _PAST:
