@@ -181,6 +181,7 @@ def main() -> None:
 
         model = init_chat_model(given.model)
     with treegate.open(given.workspace) as gate:
+        gate.list_outcome(given.case, limit=1)  # a case that there is not ends this here, with the nearest name
         run(gate, given.case, model)
 
 
@@ -200,4 +201,7 @@ def run(gate: treegate.Gate, case: str, model: BaseChatModel) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except treegate.TreegateError as error:
+        raise SystemExit(f"error[{error.code}]: {error.message}\n  {error.hint}") from None

@@ -194,7 +194,7 @@ def at_the_terminal(reviewer: Any) -> Ask:
             if not line:
                 raise SystemExit(f"the plan waits: treegate show {asked['plan']}")
             word, _, comment = line.strip().partition(" ")
-            if word in VERDICTS:
+            if word in VERDICTS and (comment or word == "approve"):
                 return decide(reviewer, asked, VERDICTS[word], comment)
 
     return ask
@@ -212,9 +212,13 @@ def main() -> None:
 
         model = init_chat_model(options.model)
     with treegate.open(options.workspace) as gate:
+        gate.list_outcome(options.case, limit=1)  # a case that there is not ends this here, with the nearest name
         for message in steps(gate, options.case, model, at_the_terminal(gate)):
             print(message.pretty_repr()[:1500])
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except treegate.TreegateError as error:
+        sys.exit(f"error[{error.code}]: {error.message}\n  {error.hint}")

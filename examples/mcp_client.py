@@ -34,6 +34,8 @@ class Agent:
         """What a tool says."""
         answer = await self._client.call_tool(tool, arguments)
         told: dict[str, Any] = dict(answer.structured_content or {})
+        if "error" in told and tool == "find_files":  # without them there is nothing to do
+            sys.exit(f"{told['error']['message']}: {told['error'].get('hint', '')}")
         print(f"{tool}: {told.get('error', {}).get('code') or told.get('state') or told.get('summary') or 'ok'}")
         return told
 

@@ -146,5 +146,8 @@ def _print(client: str, way: configs.Way) -> None:
     click.echo(made.text)
     click.echo(f"# put this into {made.place}", err=True)
     if not (way.token or way.url):
-        click.echo(f"# without {_TOKEN} in its environment, the agent proposes in your name", err=True)
+        click.echo(
+            f"# without {_TOKEN} in its environment, the agent is yours, and proposes under a name of its own",
+            err=True,
+        )
     click.echo("# a token for an agent: treegate token create --name NAME --role author", err=True)

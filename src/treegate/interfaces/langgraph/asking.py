@@ -6,7 +6,7 @@ question, or to that of another plan, is told from the right one; then treegate 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 from langgraph.types import Command, interrupt
 
@@ -19,7 +19,8 @@ from treegate.interfaces.agent.following import WaitForDecision
 from treegate.render import markdown
 
 KIND = "treegate-decision"
-VERDICTS = ("approve", "reject", "request-changes")
+Verdict = Literal["approve", "reject", "request-changes"]
+VERDICTS = get_args(Verdict)
 
 
 def waited(desk: Desk, asked: WaitForDecision) -> dict[str, Any]:
@@ -59,10 +60,11 @@ def _misunderstood(answer: Any, told: dict[str, Any]) -> str:
     return "nobody has decided yet: resuming a graph decides nothing; treegate alone says what was decided"
 
 
-def decide(reviewer: Gate | Client, asked: Any, verdict: str, comment: str = "") -> Command[Any]:
+def decide(reviewer: Gate | Client, asked: Any, verdict: Verdict, comment: str = "") -> Command[Any]:
     """Decides, as `reviewer`, on exactly what an interrupt showed, and gives what the graph is resumed with.
 
-    `asked` is the interrupt, or its value. Raises what the gate raises: Denied, Stale where there is a newer version.
+    `asked` is the interrupt, or its value; all but an approval needs a comment. Raises what the gate raises: Denied,
+    Stale where there is a newer version.
     """
     value = getattr(asked, "value", asked)
     if not isinstance(value, dict) or value.get("kind") != KIND:
@@ -70,6 +72,9 @@ def decide(reviewer: Gate | Client, asked: Any, verdict: str, comment: str = "")
         raise UsageError("this is no question of treegate's", code="not-a-question", hint=hint)
     if verdict not in VERDICTS:
         raise UsageError(f"{verdict!r} is no verdict", code="verdict-unknown", hint=f"one of {', '.join(VERDICTS)}")
+    if verdict != "approve" and not comment.strip():
+        hint = "say why, or what to change: the agent has nothing else to go by"
+        raise UsageError(f"to {verdict} needs a comment", code="comment-needed", hint=hint)
     plan, digest = value["plan"], value["digest"]
     acts = {"approve": reviewer.approve, "reject": reviewer.reject, "request-changes": reviewer.request_changes}
     acts[verdict](plan, digest, comment)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from langchain_core.tools import BaseTool, ToolException
 from pydantic import PrivateAttr, ValidationError
 
 from treegate.client import Client
-from treegate.errors import TreegateError
+from treegate.errors import TreegateError, UsageError
 from treegate.gate import Gate
 from treegate.interfaces.agent import Tool, Toolset, following, telling
 from treegate.interfaces.agent.following import WaitForDecision
@@ -55,6 +55,9 @@ def treegate_tools(door: Gate | Client, *, ask: Ask = "waiting", plans: Path | s
     Either way it is treegate that says what was decided. `plans` is a folder from which plans may be read.
     Raises Denied where the token of a service is not an author's.
     """
+    if ask not in get_args(Ask):
+        hint = f"one of {', '.join(get_args(Ask))}"
+        raise UsageError(f"{ask!r} is no way to ask people", code="ask-unknown", hint=hint)
     toolset = _Streaming(door, channel=CHANNEL, plans=plans)
     toolset.asks = ask
     return [TreegateTool(tool, toolset) for tool in toolset.tools]

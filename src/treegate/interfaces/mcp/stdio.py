@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -47,5 +48,8 @@ async def _until_the_end(seat: Callable[[], Seat], ending: Ending, finish: Calla
 
 async def _answer(seat: Callable[[], Seat]) -> None:
     server = create(lambda _: seat())
-    async with stdio_server() as (read, write):
-        await server.run(read, write, server.create_initialization_options())
+    try:
+        async with stdio_server() as (read, write):
+            await server.run(read, write, server.create_initialization_options())
+    except* BrokenPipeError:  # whoever began this has gone, and with it the end of stdin has come
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
