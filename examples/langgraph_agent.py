@@ -25,8 +25,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.checkpoint.memory import InMemorySaver
 
 import treegate
-from treegate.interfaces.agent.guide import prompt
-from treegate.langgraph import decide, treegate_tools
+from treegate.langgraph import decide, prompt, treegate_tools
 
 WISH = "Tidy the case {case}: put the files that lie loose in it into folders, by what they are."
 FOLDERS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from treegate.errors import UsageError
 
 try:
+    from treegate.interfaces.agent.guide import prompt
     from treegate.interfaces.langgraph.asking import decide
     from treegate.interfaces.langgraph.middleware import TreegateMiddleware
     from treegate.interfaces.langgraph.tools import TreegateTool, treegate_tools
@@ -15,4 +16,4 @@ except ModuleNotFoundError as error:
         f"{error.name} is not installed", code="extra-missing", hint="pip install 'treegate[langgraph]'"
     ) from error
 
-__all__ = ["TreegateMiddleware", "TreegateTool", "decide", "treegate_tools"]
+__all__ = ["TreegateMiddleware", "TreegateTool", "decide", "prompt", "treegate_tools"]

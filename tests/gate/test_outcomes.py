@@ -157,6 +157,20 @@ def test_whoever_may_not_see_a_case_sees_nothing_of_it_by_way_of_a_plan(filled: 
         assert caught.value.code == "case-not-allowed"
 
 
+def test_a_hash_is_no_right_to_a_content(filled: Office):
+    """Whoever is confined to some cases reads of a plan what it carries, and not what others have sent."""
+    secret = b"of Jones alone"
+    filled.submit({"op": "create", "path": "Jones/x", "content": secret.decode()}, case=None)
+    name = hashlib.sha256(secret).hexdigest()
+    plan = filled.document({"op": "create", "path": "fresh", "blob": f"sha256:{name}"})
+    agent = filled.person("agent", Role.AUTHOR, cases=["Smith"])
+    with pytest.raises(NotFound) as caught:
+        agent.read_outcome("Smith", "fresh", plan)
+    assert caught.value.code == "file-not-readable"
+    assert agent.seek_in_outcome("Smith", "Jones alone", plan=plan).hits == []
+    assert filled.gate.read_outcome("Smith", "fresh", plan).data == secret
+
+
 def test_a_copy_looks_like_what_it_is_a_copy_of(filled: Office):
     plan = filled.document({"op": "copy", "from": "c.txt", "to": "d.txt"})
     info = filled.gate.outcome_info("Smith", "d.txt", plan)

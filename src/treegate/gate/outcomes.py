@@ -190,10 +190,11 @@ def _seen(core: Core, case: str, plan: Plan | None) -> Iterator[_Seen]:
             yield _Seen(Sight(case, forest, world.tree, core.blobs), 0)
         return
     plans.require_reach(core, plan, Action.READ)
+    blobs = core.blobs if core.actor.cases is None else None
     with plans.looking(core, plan), core.world() as world, unhurried_gc():
         outcome = simulate(plan, world)
         faulty = {one.operation for one in outcome.problems if one.severity == "error"}
-        yield _Seen(Sight(case, outcome.forest, world.tree, core.blobs, plan), len(faulty))
+        yield _Seen(Sight(case, outcome.forest, world.tree, blobs, plan), len(faulty))
 
 
 def _glob(match: str) -> Glob:

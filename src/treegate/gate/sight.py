@@ -31,9 +31,14 @@ class Looks(NamedTuple):
 
 
 class Sight:
-    """One case; paths are within it."""
+    """One case; paths are within it.
 
-    def __init__(self, case: str, forest: Forest, tree: WorldTree, blobs: Blobs, plan: Plan | None = None) -> None:
+    Without `blobs`, contents that a plan only names are not read: a hash alone is no right to what it stands for.
+    """
+
+    def __init__(
+        self, case: str, forest: Forest, tree: WorldTree, blobs: Blobs | None, plan: Plan | None = None
+    ) -> None:
         self._case, self._forest, self._tree, self._blobs, self._plan = case, forest, tree, blobs, plan
         self._brought: dict[str, bytes] | None = None
 
@@ -142,7 +147,12 @@ class Sight:
         if self._brought is None:
             self._brought = {} if self._plan is None else dict(self._plan.contents())
         data = self._brought.get(sha256)
-        return self._blobs.open(sha256) if data is None else io.BytesIO(data)
+        if data is not None:
+            return io.BytesIO(data)
+        if self._blobs is None:
+            text = "the plan names a content that was sent before, and by whom is not known here"
+            raise NotFound(text, code="file-not-readable", hint="whoever sent it has it; its size is told")
+        return self._blobs.open(sha256)
 
     def lines_with(self, file: Node, needle: bytes) -> Iterator[tuple[int, str]]:
         """The lines of a text file, counted from 1, that hold something; none of a file that cannot be read."""
