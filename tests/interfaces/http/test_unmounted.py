@@ -94,6 +94,7 @@ def test_what_could_not_be_looked_at_is_asked_again_under_the_same_key(
 ):
     """503, to be tried again, and not kept: once the workspace is back the same request is done."""
     headers = {**author, "Idempotency-Key": "away"}
+    assert service.post("/check", json=NEW, headers=author).status_code == 200  # the workers have opened it by then
     unmounted()
     for path in ("/cases", "/cases/Smith/files"):
         assert service.get(path, headers=author).status_code == 503
