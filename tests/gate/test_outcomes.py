@@ -182,3 +182,5 @@ def test_of_a_long_line_what_stands_around_the_hit_is_told(filled: Office):
     hit = filled.gate.seek_in_outcome("Smith", "needle").hits[0]
     assert "needle" in hit.text
     assert len(hit.text) <= 400
+    filled.put("Smith/dos.txt", "z" * 500 + "end\r\n")
+    assert filled.gate.seek_in_outcome("Smith", "end\r").hits[0].line == 1

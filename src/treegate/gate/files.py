@@ -82,7 +82,7 @@ def listing(
     with _tree(core, case, raw) as (tree, case):
         folder = checked(prefix.removesuffix("/"), raw) if prefix else ""
         whole = f"{case}/{folder}" if folder else case
-        with _told(prefix):
+        with told(prefix):
             names = tree.names(whole)
         behind = sorted(raw for raw in map(os.fsencode, names) if raw > after)
         shown = [os.fsdecode(name) for name in behind[:limit]]
@@ -95,7 +95,7 @@ def open_file(core: Core, case: str, path: str, *, raw: bool = False) -> Opened:
     """A regular file of a case, opened; never through a link."""
     with _tree(core, case, raw) as (tree, case):
         below = checked(path, raw)
-        with _told(path):
+        with told(path):
             file = tree.open(f"{case}/{below}")
     found = os.fstat(file.fileno())
     mark = f"{found.st_ino:x}-{found.st_size:x}-{found.st_mtime_ns:x}-{found.st_ctime_ns:x}"
@@ -133,12 +133,12 @@ def checked(text: str, raw: bool = False) -> str:
 
 
 @contextmanager
-def _told(path: str) -> Iterator[None]:
+def told(path: str) -> Iterator[None]:
     """What the operating system says of a path, as an error of ours."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise _missing(path) from error
+        raise missing(path) from error
     except IsADirectoryError as error:
         raise _no_file(path, "is a folder") from error
     except PermissionError as error:
@@ -147,7 +147,8 @@ def _told(path: str) -> Iterator[None]:
         raise _no_file(path, "is no regular file") from error
 
 
-def _missing(path: str) -> TreegateError:
+def missing(path: str) -> TreegateError:
+    """What is said where there is nothing at a path."""
     return NotFound(f"there is no {path!r}", code="file-not-found", hint="what a link leads to is not seen either")
 
 

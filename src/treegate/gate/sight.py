@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 from treegate.engine.blobs import Blobs
 from treegate.engine.world import WorldTree
 from treegate.errors import NotFound, TreegateError
-from treegate.gate.files import checked
+from treegate.gate.files import checked, missing, told
 from treegate.model import paths
 from treegate.model.forest import Fault, Forest
 from treegate.model.globs import Glob
@@ -56,7 +56,7 @@ class Sight:
         with _told(path):
             node = self._forest.child(self.folder(above), name)
         if node is None:
-            raise _missing(path)
+            raise missing(path)
         return node
 
     def children(self, folder: Node) -> list[Node]:
@@ -170,7 +170,7 @@ class Sight:
 
 def _around(line: bytes, needle: bytes) -> str:
     """A line, or of a long one what stands around what was sought."""
-    start = max(0, line.index(needle) - _LINE // 2) if len(line) > _LINE else 0
+    start = max(0, line.find(needle) - _LINE // 2) if len(line) > _LINE else 0
     return line[start : start + _LINE].decode("utf-8", "replace")
 
 
@@ -196,16 +196,7 @@ def _changed(looks: Looks, mode: int | None, mtime: int | None) -> Looks:
 def _told(path: str) -> Iterator[None]:
     """What is in the way of a path, as an error of ours."""
     try:
-        yield
+        with told(path):
+            yield
     except Fault as fault:
         raise NotFound(fault.message, code="file-not-found", hint="list the folder to see what is there") from None
-    except (FileNotFoundError, NotADirectoryError):
-        raise _missing(path) from None
-    except OSError as error:
-        text = f"{path!r} cannot be read: {error.strerror}"
-        raise NotFound(text, code="file-not-readable", hint="only regular files and folders are read") from None
-
-
-def _missing(path: str) -> NotFound:
-    hint = "list the folder to see what is there; what a link leads to is not seen"
-    return NotFound(f"there is no {path!r}", code="file-not-found", hint=hint)

@@ -102,6 +102,18 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
         self.require(action, by=by)
 
 
+def require_author(actor: Actor) -> Actor:
+    """An agent is only ever an author: raises Denied "agent-not-author" for whoever may do more than propose."""
+    if actor.role is not Role.AUTHOR:
+        raise Denied(
+            f"the token is that of {actor.name}, who is {_a(actor.role)}, and can do more than propose",
+            code="agent-not-author",
+            hint="give the agent an author's token",
+            next="treegate token create --name NAME --role author",
+        )
+    return actor
+
+
 def os_user(name: str, channel: str = "cli") -> Actor:
     """The person at the shell: admin, for whoever owns the state directory can change everything in it anyway."""
     return Actor(name=name, role=Role.ADMIN, channel=channel, via="os")

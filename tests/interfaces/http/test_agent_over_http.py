@@ -43,7 +43,6 @@ class Served:
     def killed_and_started(self) -> None:
         port = int(self.serving.address.rpartition(":")[2])
         self.serving.end(signal.SIGKILL)
-        time.sleep(0.5)
         self.serving = Serving(self.office, self.environ, port)
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from treegate.engine.sandbox import dating, document, leftovers
@@ -95,5 +95,6 @@ def trial(core: Core, case: str, title: str = "", reason: str = "") -> Iterator[
             finally:
                 made.close()
     finally:
-        leftovers.clear(str(area))
-        os.rmdir(folder)
+        looking.clear(core, folder.name)
+        with suppress(OSError):  # what somebody still holds is cleared by the next sweep
+            os.rmdir(folder)

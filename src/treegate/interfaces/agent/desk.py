@@ -15,7 +15,7 @@ from treegate.errors import Denied, NotFound, PlanError
 from treegate.gate import Gate
 from treegate.gate.sandboxing.deciding import still_holds
 from treegate.interfaces.agent.listening import Listeners
-from treegate.model.actors import Role
+from treegate.model.actors import Role, require_author
 
 CHANNEL = "agent"
 _AGENT = "'s agent"
@@ -100,11 +100,7 @@ def as_author(door: Gate | Client, channel: str) -> Gate | Client:
     """
     actor = door.actor
     if isinstance(door, Client) or actor.via == "token":
-        if actor.role is not Role.AUTHOR:
-            text = f"the token is that of {actor.name}, who is {actor.role}, and can do more than propose"
-            hint = "give the agent an author's token"
-            next = "treegate token create --name NAME --role author"
-            raise Denied(text, code="agent-not-author", hint=hint, next=next)
+        require_author(actor)
         if isinstance(door, Client):
             return door
         _refuse_ended(door)

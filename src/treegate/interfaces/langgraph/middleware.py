@@ -158,19 +158,17 @@ class TreegateMiddleware(AgentMiddleware[Any, Any, Any]):
         moved, folder = self._moved(request, case)
         try:
             result = self._guarded(moved, handler)
-        except Exception:
-            self._bench_of(case).hand_in(case)  # what it did before it failed is seen by whoever decides, too
-            raise
-        return self._handed_in(request, case, folder, result)
+        finally:  # what it did before it failed is seen by whoever decides, too
+            plan = self._bench_of(case).hand_in(case)
+        return self._telling(request, case, folder, result, plan)
 
     async def _aon_copy(self, request: ToolCallRequest, handler: AsyncHandler, case: str) -> Result:
         moved, folder = await asyncio.to_thread(self._moved, request, case)
         try:
             result = await self._aguarded(moved, handler)
-        except Exception:
-            await asyncio.to_thread(self._bench_of(case).hand_in, case)
-            raise
-        return await asyncio.to_thread(self._handed_in, request, case, folder, result)
+        finally:
+            plan = await asyncio.to_thread(self._bench_of(case).hand_in, case)
+        return self._telling(request, case, folder, result, plan)
 
     def _bench_of(self, case: str) -> Workbench:
         assert self._bench is not None, case
@@ -183,10 +181,11 @@ class TreegateMiddleware(AgentMiddleware[Any, Any, Any]):
         arguments = self._places.moved(request.tool_call["args"], case, folder)
         return request.override(tool_call={**request.tool_call, "args": arguments}), folder
 
-    def _handed_in(self, request: ToolCallRequest, case: str, folder: Path, result: Result) -> Result:
+    def _telling(
+        self, request: ToolCallRequest, case: str, folder: Path, result: Result, told: dict[str, Any] | None
+    ) -> Result:
         """What a tool said, and the plan that its changes are; paths as the agent knows them."""
         assert self._places is not None
-        told = self._bench_of(case).hand_in(case)
         shown = (str(folder), str(self._places.projects / case))
         if isinstance(result, ToolMessage):
             return _with_plan(result, told, shown)

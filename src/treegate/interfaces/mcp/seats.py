@@ -15,7 +15,7 @@ from treegate.engine import tokens
 from treegate.errors import Denied
 from treegate.gate import Gate
 from treegate.interfaces.mcp.seat import CHANNEL, Ending, Seat
-from treegate.model.actors import Actor, Role
+from treegate.model.actors import Actor, require_author
 
 MOST = 64  # agents that are remembered
 _ASKED_AGAIN = 30.0  # seconds after which a service is asked anew whether a token holds
@@ -58,7 +58,7 @@ class Seats:
     def _local(self, known: _Known | None, token: str) -> _Known:
         assert isinstance(self._door, Gate)
         core = self._door.core
-        actor = _author(tokens.authenticate(core.store, token, at=core.clock(), channel=CHANNEL))
+        actor = require_author(tokens.authenticate(core.store, token, at=core.clock(), channel=CHANNEL))
         if known is not None and known.actor == actor:
             return known
         return _Known(actor, self._seat(self._door.acting_as(actor)), 0.0)
@@ -69,7 +69,7 @@ class Seats:
         if known is not None and now < known.until:
             return known
         with Client(self._door, token) as asking:
-            actor = _author(asking.actor)
+            actor = require_author(asking.actor)
         if known is not None and known.actor == actor:
             return msgspec.structs.replace(known, until=now + _ASKED_AGAIN)
         return _Known(actor, self._seat(Client(self._door, token)), now + _ASKED_AGAIN)
@@ -91,11 +91,3 @@ def _merged(there: _Known | None, found: _Known) -> _Known:
     if there is None or there.actor != found.actor:
         return found
     return msgspec.structs.replace(found, seat=there.seat)
-
-
-def _author(actor: Actor) -> Actor:
-    if actor.role is not Role.AUTHOR:
-        text = f"the token is that of {actor.name}, who is {actor.role}, and can do more than propose"
-        next = "treegate token create --name NAME --role author"
-        raise Denied(text, code="agent-not-author", hint="give the agent an author's token", next=next)
-    return actor
