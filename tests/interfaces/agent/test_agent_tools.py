@@ -12,8 +12,10 @@ import pytest
 from tests.gate.gatework import HOUR
 from toolwork import SORT, Bureau, smith
 
+from treegate.engine.sandbox.order import Output
 from treegate.errors import Denied
 from treegate.interfaces.agent import Toolset
+from treegate.interfaces.agent.listening import Transcript
 from treegate.model.actors import Role
 
 DECIDING = ("approve", "reject", "decide", "revoke", "request_changes", "token", "pause", "policy")
@@ -277,6 +279,16 @@ def test_five_thousand_moves_cost_four_thousand_bytes(tmp_path: Path):
     print(f"5,000 moves: {bureau.bytes:,} bytes in and out")
     assert bureau.bytes <= 4000
     bureau.close()
+
+
+def test_what_a_command_wrote_is_told_whole_or_its_two_ends():
+    """A character that lies across what is kept of the beginning is not torn."""
+    short, long = Transcript(5, 5), Transcript(5, 5)
+    short.take(Output("stdout", "abcd–efg".encode()))
+    assert short.output() == "abcd–efg"
+    for _ in range(10):
+        long.take(Output("stdout", b"0123456789"))
+    assert long.output() == "01234\n… 90 bytes are left out here; the log has them …\n56789"
 
 
 # -- who acts

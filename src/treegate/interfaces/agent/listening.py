@@ -8,15 +8,16 @@ from typing import Any
 from treegate.errors import TreegateError
 from treegate.gate.sandboxing.events import Finished, Output
 
-_HEAD, _TAIL = 2000, 6000  # bytes of the output that are kept from its start and from its end
+HEAD, TAIL = 2000, 6000  # bytes of the output that are kept from its start and from its end
 
 
 class Transcript:
     """What a command wrote, the beginning and the end where that is long, and what came of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, head: int = HEAD, tail: int = TAIL) -> None:
         self.finished: Finished | None = None
         self.left_out = 0  # bytes of the middle
+        self._most_head, self._most_tail = head, tail
         self._head, self._tail = bytearray(), bytearray()
 
     def take(self, what: Any) -> None:
@@ -28,15 +29,16 @@ class Transcript:
 
     def output(self) -> str:
         """What it wrote, as a text."""
-        cut = f"\n… {self.left_out:,} bytes are left out here; the log has them …\n" if self.left_out else ""
+        if not self.left_out:  # a character may lie in both
+            return bytes(self._head + self._tail).decode("utf-8", "replace")
         head, tail = (bytes(part).decode("utf-8", "replace") for part in (self._head, self._tail))
-        return head + cut + tail
+        return f"{head}\n… {self.left_out:,} bytes are left out here; the log has them …\n{tail}"
 
     def _keep(self, data: bytes) -> None:
-        room = _HEAD - len(self._head)
+        room = self._most_head - len(self._head)
         self._head += data[:room]
         self._tail += data[room:]
-        over = len(self._tail) - _TAIL
+        over = len(self._tail) - self._most_tail
         if over > 0:
             self.left_out += over
             del self._tail[:over]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -47,21 +48,18 @@ class RunStatus(Taken, frozen=True, kw_only=True):
 
 def run_sandboxed(desk: Desk, asked: RunSandboxed) -> dict[str, Any]:
     """Runs a command on a view of its cases."""
-    return _followed(desk, _asked_for(desk, asked), asked.seconds)
+    command = asked_for(desk.door, asked.cases, asked.command, asked.tools, timeout=asked.timeout or None)
+    return _followed(desk, command, asked.seconds)
 
 
-def _asked_for(desk: Desk, asked: RunSandboxed) -> Any:
+def asked_for(door: Any, cases: Sequence[str], command: str | list[str], tools: Sequence[str], **how: Any) -> Any:
     """The command as it was asked for; a line that policy takes only from a shell is given to one."""
-
-    def ask(words: list[str]) -> Any:
-        return desk.door.ask_sandbox(asked.cases, words, asked.tools, timeout=asked.timeout or None)
-
     try:
-        return ask(words_of(asked.command))
+        return door.ask_sandbox(cases, words_of(command), tools, **how)
     except Denied as error:
-        if error.code != "interpreter-not-allowed" or not isinstance(asked.command, str):
+        if error.code != "interpreter-not-allowed" or not isinstance(command, str):
             raise
-        return ask(["sh", "-c", asked.command])
+        return door.ask_sandbox(cases, ["sh", "-c", command], tools, **how)
 
 
 def run_status(desk: Desk, asked: RunStatus) -> dict[str, Any]:

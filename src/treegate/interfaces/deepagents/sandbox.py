@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 import uuid
-from contextlib import suppress
 from typing import Any
 
 from deepagents.backends.protocol import ExecuteResponse, SandboxBackendProtocol
 
 from treegate.client import Client
-from treegate.errors import Denied, TreegateError
+from treegate.errors import TreegateError
 from treegate.gate import Gate
-from treegate.gate.sandboxing.events import Finished, Output
-from treegate.interfaces.agent.running import words_of
+from treegate.gate.sandboxing.events import Finished
+from treegate.interfaces.agent.listening import Transcript
+from treegate.interfaces.agent.running import asked_for
 from treegate.interfaces.deepagents import answers
 from treegate.interfaces.deepagents.backend import TreegateBackend
 from treegate.model.commands import CUT_SHORT, State
@@ -93,60 +93,18 @@ class TreegateSandbox(TreegateBackend, SandboxBackendProtocol):
             return asked
 
     def _ask_anew(self, command: str, timeout: int | None) -> Any:
-        """By its words if policy lets them begin a command, so that it knows a tool as one; else by a shell."""
-
-        def ask(words: list[str]) -> Any:
-            return self.desk.door.ask_sandbox(
-                self.case, words, self._tools, timeout=timeout or None, reads=self._reads
-            )
-
-        words, line = words_of(command), ["sh", "-c", command]
-        if words != line:
-            with suppress(Denied):
-                return ask(words)
-        return ask(line)
+        how = {"timeout": timeout or None, "reads": self._reads}
+        return asked_for(self.desk.door, (self.case,), command, self._tools, **how)
 
     def _followed(self, id: str) -> ExecuteResponse:
-        kept, last = _Kept(), None
+        transcript = Transcript(MOST_OUTPUT // 2, MOST_OUTPUT // 2)
         for event in self.desk.door.follow_sandbox(id):
-            if isinstance(event.what, Output):
-                kept.add(event.what.data)
-            elif isinstance(event.what, Finished):
-                last = event.what
+            transcript.take(event.what)
+        output, last = transcript.output(), transcript.finished
         if last is None:
-            return ExecuteResponse(output=kept.text() + f"\ntreegate: nobody knows what came of {id}")
-        return ExecuteResponse(
-            output=kept.text() + _ending(last), exit_code=last.status, truncated=kept.cut or last.why == "output"
-        )
-
-
-class _Kept:
-    """Output in the order in which it came: its beginning and its end."""
-
-    def __init__(self) -> None:
-        self._head, self._tail, self._left_out = bytearray(), bytearray(), 0
-
-    @property
-    def cut(self) -> bool:
-        """Whether something in its middle is left out."""
-        return self._left_out > 0
-
-    def add(self, data: bytes) -> None:
-        """The next bytes."""
-        room = MOST_OUTPUT // 2 - len(self._head)
-        self._head += data[:room]
-        self._tail += data[room:]
-        over = len(self._tail) - MOST_OUTPUT // 2
-        if over > 0:
-            self._left_out += over
-            del self._tail[:over]
-
-    def text(self) -> str:
-        """As text."""
-        if not self.cut:
-            return bytes(self._head + self._tail).decode("utf-8", "replace")
-        head, tail = (bytes(part).decode("utf-8", "replace") for part in (self._head, self._tail))
-        return f"{head}\n… {self._left_out:,} bytes are left out here …\n{tail}"
+            return ExecuteResponse(output=f"{output}\ntreegate: nobody knows what came of {id}")
+        cut = transcript.left_out > 0 or last.why == "output"
+        return ExecuteResponse(output=output + _ending(last), exit_code=last.status, truncated=cut)
 
 
 def _ending(found: Finished) -> str:

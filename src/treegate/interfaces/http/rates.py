@@ -152,6 +152,12 @@ def bearer(headers: Headers) -> str:
     return text.strip() if scheme.lower() == "bearer" else ""
 
 
+def bearer_alone(scope: Scope) -> str:
+    """The same of a request in which nothing else may stand for somebody; "" for several at once, too."""
+    headers = Headers(scope=scope)
+    return bearer(headers) if len(headers.getlist("authorization")) == 1 else ""
+
+
 def _shown(headers: Headers) -> str:
     """The token or session that a request shows; "" for none."""
     if text := bearer(headers):

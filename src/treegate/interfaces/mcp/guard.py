@@ -9,6 +9,7 @@ from typing import Any
 from treegate.errors import Denied, NotFound, TreegateError, UsageError
 from treegate.interfaces.http import problems
 from treegate.interfaces.http.identity import Unknown
+from treegate.interfaces.http.rates import bearer_alone
 from treegate.interfaces.mcp.seat import Seat
 from treegate.interfaces.mcp.seats import Seats
 
@@ -45,7 +46,7 @@ class Guard:
     async def _admitted(self, scope: Scope) -> Seat:
         if scope["path"] != PATH:
             raise NotFound("there is nothing here", code="not-found", hint=f"the server is at {PATH}")
-        token = _bearer(scope["headers"])
+        token = bearer_alone(scope)
         try:
             seat = await asyncio.to_thread(self._seats.of, token)  # a service may be asked
         except Denied as error:
@@ -55,10 +56,3 @@ class Guard:
         if scope["method"] != "POST":
             raise OnlyPost("no session is kept here", hint="every request is a POST")
         return seat
-
-
-def _bearer(headers: list[tuple[bytes, bytes]]) -> str:
-    """The token that is shown (RFC 6750); "" for none, or for several."""
-    given = [value.decode("latin-1") for name, value in headers if name == b"authorization"]
-    kind, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-    return token.strip() if kind.lower() == "bearer" else ""
