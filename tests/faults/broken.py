@@ -1,0 +1,124 @@
+"""Engines that are broken on purpose: a harness is worth something if it fails on them.
+
+    broken.install("no-directory-fsync")
+
+breaks the engine of this process; call it in a child only (in_child, or a script's own process). Each break takes one
+rule of the durability contract away and leaves everything else as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import stat as st
+from collections.abc import Callable
+
+from treegate.engine import course, journal, locate, posix
+from treegate.engine import handles as held
+from treegate.model.tree import PACKED
+
+
+def _no_directory_fsync() -> None:
+    """What a step did is never made durable by itself: no sync of a folder, nor of the whole filesystem."""
+    real = posix.fsync
+
+    def fsync(fd: int) -> None:
+        if not st.S_ISDIR(os.fstat(fd).st_mode):
+            real(fd)
+
+    posix.fsync = fsync
+    posix.syncfs = lambda fd: None
+
+
+def _no_no_clobber() -> None:
+    """A rename takes the place of whatever stands at its target."""
+
+    def rename(src_fd: int, src: held.Name, dst_fd: int, dst: held.Name) -> None:
+        os.rename(held.raw(src), held.raw(dst), src_dir_fd=src_fd, dst_dir_fd=dst_fd)
+
+    posix.rename = posix.rename_checked = posix.rename_linked = rename
+
+
+def _done_before_the_act() -> None:
+    """A batch is told as done, durably, before its steps are made."""
+    real = course.Course.append
+
+    def append(self: course.Course, *records: journal.Record, sync: bool = True) -> None:
+        told = [journal.Done(record.step) for record in records if isinstance(record, journal.Upto)]
+        real(self, *records, *told, sync=sync)
+
+    course.Course.append = append
+
+
+def _trusts_the_journal() -> None:
+    """Recovery believes what the journal says of the steps, and does not look where their entries are."""
+    real, told = locate.Survey._judge, journal.Story()
+    read = journal.read
+
+    def remembered(*given):
+        nonlocal told
+        told = read(*given)
+        return told
+
+    def judge(self: locate.Survey) -> None:
+        real(self)
+        self.done = [number < told.done for number in range(len(self.steps))]
+
+    journal.read, locate.Survey._judge = remembered, judge
+
+
+def _forgets_the_direction() -> None:
+    """A rollback that was interrupted is carried on forward."""
+    real = journal.Story.take
+
+    def take(self: journal.Story, record: journal.Record) -> None:
+        if not isinstance(record, journal.Back):
+            real(self, record)
+
+    journal.Story.take = take
+
+
+def _appends_to_a_torn_tail() -> None:
+    """Recovery writes on behind whatever the last segment ends in."""
+
+    def opened(self: journal.Journal, folder: int, reserve: int) -> None:
+        name = f"journal.{self.number}"
+        if self.number == 1:
+            return real(self, folder, reserve)
+        self.number -= 1
+        self._key = journal._key(self._run, self.number)
+        self._fd = os.open(f"journal.{self.number}", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, dir_fd=folder)
+        return None
+
+    real = journal.Journal._open
+    journal.Journal._open = opened
+
+
+def _device_in_identities() -> None:
+    """What is known of an entry has the device number in it, which changes with every mounting."""
+    real_packed, real_listed, real_of = posix.packed, posix.packed_as_listed, posix.packed_of
+
+    def marked(facts: bytes, device: int) -> bytes:
+        fields = list(PACKED.unpack(facts))
+        fields[-1] ^= device  # the birth time
+        return PACKED.pack(*fields)
+
+    posix.packed = lambda fd, name: marked(real_packed(fd, name), os.fstat(fd).st_dev)
+    posix.packed_as_listed = lambda fd, name: marked(real_listed(fd, name), os.fstat(fd).st_dev)
+    posix.packed_of = lambda fd: marked(real_of(fd), os.fstat(fd).st_dev)
+
+
+BROKEN: dict[str, Callable[[], None]] = {
+    "no-directory-fsync": _no_directory_fsync,
+    "no-no-clobber": _no_no_clobber,
+    "done-before-the-act": _done_before_the_act,
+    "trusts-the-journal": _trusts_the_journal,
+    "forgets-the-direction": _forgets_the_direction,
+    "appends-to-a-torn-tail": _appends_to_a_torn_tail,
+    "device-in-identities": _device_in_identities,
+}
+
+
+def install(name: str) -> None:
+    """Break the engine of this process in one way; "" leaves it whole."""
+    if name:
+        BROKEN[name]()
