@@ -1,7 +1,7 @@
 """Which tests may be skipped, and why: tests/skips.toml has the list.
 
-A pytest plugin. With `--listed-skips` (which `.ci/run` gives) a test run fails when something was skipped whose reason
-is not in the list: nothing is left out unseen.
+A pytest plugin. With `--listed-skips`, which `.ci/run` gives, a test run fails when something was skipped whose
+reason is not in the list: nothing is left out unseen.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python tests/survived.py        lists every item with its tests; exit status 1 if one has none
 
-A test names the items that it shows by number: at the start of its docstring ("1, 21: a kill at every call ..."), or of
-its own name (`test_16_...`). Nothing is imported or run: the tests are read.
+A test names the items that it shows by number: at the start of its docstring ("1, 21: a kill at every call ..."),
+or of its own name (`test_16_...`). Nothing is imported or run: the tests are read.
 """
 
 from __future__ import annotations

@@ -81,7 +81,6 @@ def _appends_to_a_torn_tail() -> None:
     """Recovery writes on behind whatever the last segment ends in."""
 
     def opened(self: journal.Journal, folder: int, reserve: int) -> None:
-        name = f"journal.{self.number}"
         if self.number == 1:
             return real(self, folder, reserve)
         self.number -= 1
