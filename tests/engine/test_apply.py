@@ -279,11 +279,12 @@ def test_more_folders_than_handles_are_opened_and_closed(tmp_path, monkeypatch):
 
 
 def test_a_step_that_was_made_though_nobody_could_look_is_taken_back_too(two, monkeypatch):
+    """Neither the look behind it nor the one that follows an error tells: what is made is found out later."""
     lstat, before, failed = os.lstat, two.picture(), []
 
     def blind(path, *, dir_fd=None):
         now = lstat(path, dir_fd=dir_fd)
-        if path == b"b" and not failed and (two.case / "to").stat().st_ino == os.fstat(dir_fd).st_ino:
+        if path == b"b" and len(failed) < 2 and (two.case / "to").stat().st_ino == os.fstat(dir_fd).st_ino:
             failed.append(path)
             raise OSError(errno.EIO, "no")
         return now

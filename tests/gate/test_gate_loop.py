@@ -516,3 +516,29 @@ def test_the_vault_tells_of_what_it_keeps_not_of_what_took_its_place(office):
     kept = {one.path: (one.kind, one.files, one.size) for one in office.gate.list_vault()}
     assert kept == {"Smith/file": ("file", 1, 5), "Smith/short": ("file", 1, 1)}
     assert receipt.vault.size == 6
+
+
+def test_the_lines_of_a_receipt_are_whole_whatever_the_names_say(office):
+    """They are cut out of the stored effects without being decoded; names that look like JSON change nothing."""
+    names = ["x},{", 'x},{"effect":"moved"', '{"by":"', '}},{"id":', "line\nbreak", "\\", '"']
+    for name in names:
+        office.put(f"Smith/{name}", name)
+    before = office.tree()
+    run = office.carried_out(*(move(name, f"to/{name}") for name in names)).run
+    lines = list(receipts.read_lines(office.state / "receipts" / f"{run}.lines"))
+    assert {line.effect.path for line in lines if line.effect.effect == "moved"} == {f"Smith/to/{n}" for n in names}
+    office.sound()
+    office.undone(run)
+    assert office.tree() == before
+
+
+def test_a_file_edited_after_a_run_of_moves_alone_is_left_by_its_undo(office):
+    """24: what the lines do not say of an entry, the step table does."""
+    office.put("Smith/sub/x", "old")
+    office.put("Smith/to/.keep")
+    run = office.carried_out(move("sub/x", "to/x")).run
+    assert not any(line.facts for line in receipts.read_lines(office.state / "receipts" / f"{run}.lines"))
+    office.path("Smith/to/x").write_text("edited")
+    with pytest.raises(Stale) as refused:
+        office.gate.undo(run)
+    assert refused.value.code == "undo-conflict"

@@ -7,6 +7,7 @@ import os
 import stat as st
 import struct
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from treegate.engine import posix
 from treegate.engine.context import RunContext
@@ -17,6 +18,7 @@ from treegate.errors import Stale
 from treegate.model.table import EXCHANGE, Step
 from treegate.model.tree import PACKED
 
+STRETCH = 1000  # plain moves that are made ready at once
 FOLDERS = 16  # above this many on a filesystem, one sync of all of it is cheaper
 RETRIES = 100  # of a call that signals keep interrupting
 # The inode number in packed facts: unpacking all of them costs too much for every step.
@@ -50,22 +52,37 @@ class Carrier:
         """
         self.made = 0
         self._places.forget()
-        rename, lstat, held = posix.rename, os.lstat, self._places.held
-        for step in steps:
-            src, dst = held(step.src), held(step.dst)
-            if src is None or dst is None:
-                src, dst = self._places.pair(step.src, step.dst)
-            if step.kind == EXCHANGE or not self._plain or not step.facts:
-                self._one(step, src, dst)
+        while self.made < len(steps):
+            step = steps[self.made]
+            src, dst = self._places.pair(step.src, step.dst)
+            moves = self._stretch(steps)
+            if moves:
+                self._move(steps, moves)
             else:
-                try:
-                    rename(src, step.src_name, dst, step.dst_name)
-                except OSError as error:
-                    self._settle(step, error, src, dst)
-                if lstat(step.dst_name, dir_fd=dst).st_ino != inode_in(step.facts, INODE_AT)[0]:
-                    self._put_back(step, src, dst)
-                if step.is_dir:
-                    self._places.moved(step.entry, step.dst, step.dst_name)
+                self._one(step, src, dst)
+                self.made += 1
+
+    def _stretch(self, steps: Sequence[Step]) -> list[posix.Move]:
+        """The plain moves of files that come next, as far as their folders are held: no handle goes meanwhile."""
+        moves: list[posix.Move] = []
+        held = self._places.held
+        for step in islice(steps, self.made, self.made + STRETCH) if self._plain else ():
+            src, dst = held(step.src), held(step.dst)
+            if step.is_dir or step.kind == EXCHANGE or not step.facts or src is None or dst is None:
+                break
+            moves.append((src, step.src_name, dst, step.dst_name, inode_in(step.facts, INODE_AT)[0]))
+        return moves
+
+    def _move(self, steps: Sequence[Step], moves: list[posix.Move]) -> None:
+        """Make these moves; with what stops them it is as with a step by itself."""
+        made, error = posix.rename_each(moves)
+        self.made += made
+        if made < len(moves):
+            step, (src, _, dst, _, _) = steps[self.made], moves[made]
+            if error is not None:
+                self._settle(step, error, src, dst)
+            if not self._arrived(step, src, dst):
+                self._put_back(step, src, dst)
             self.made += 1
 
     def _one(self, step: Step, src: int, dst: int) -> None:

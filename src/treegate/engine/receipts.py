@@ -1,8 +1,9 @@
 """Receipts: the signed record of a finished run, and beside it a line for every entry it touched.
 
 `{run}.json` is the receipt; `{run}.lines` holds one JSON line per effect, with
-the facts by which its entry is known from now on. The receipt carries the
-SHA-256 of the lines, and is itself signed with the state directory's key.
+the facts by which its entry is known from now on where the run itself made it
+(of all others they stand in `{run}.table`, the step table). The receipt carries
+the SHA-256 of the lines, and is itself signed with the state directory's key.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ L = TypeVar("L", bound=msgspec.Struct)
 
 
 class Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One effect as it was carried out; `facts` are the entry's packed facts (model.tree) in base 64."""
+    """One effect as it was carried out.
+
+    `facts` are the entry's packed facts (model.tree) in base 64; "" where the run's step table has them.
+    """
 
     effect: Effect
     result: str = "done"  # or "left": changed since the approval, and left alone as the plan said
@@ -37,6 +41,10 @@ class Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     @property
     def packed(self) -> bytes:
         return base64.b64decode(self.facts)
+
+    def with_facts(self, packed: bytes) -> Line:
+        """The same line with its entry's facts."""
+        return msgspec.structs.replace(self, facts=base64.b64encode(packed).decode())
 
 
 class Approval(msgspec.Struct, frozen=True):
@@ -105,20 +113,36 @@ def lines(
         packed = facts.get(effect.entry, b"")
         sha256 = hashes.get(effect.entry, effect.sha256)
         kept = held.get(effect.vault, "") if effect.vault is not None else ""
-        yield _encode(Line(effect, facts=base64.b64encode(packed).decode(), sha256=sha256, held=kept))
+        yield _encode(Line(effect, sha256=sha256, held=kept).with_facts(packed))
+
+
+def are_moves(effects: bytes) -> bool:
+    """Whether effects, a JSON array of them, are all moves, of which a run can tell nothing new."""
+    return effects.count(b'"effect":"') == effects.count(b'"effect":"moved"')
+
+
+def as_approved(effects: bytes) -> bytes:
+    """The encoded lines of effects, a JSON array of them, that were carried out just as they were previewed.
+
+    Nothing is decoded. Keys are in order, so an effect begins with `by` or `effect`; and where `},{"effect":` stands
+    one ends and the next begins, for within a string the quote would be escaped, and behind one comes no word.
+    """
+    lines = effects[1:-1]
+    for key in (b'{"by":', b'{"effect":'):
+        lines = lines.replace(b"}," + key, b'}}\n{"effect":' + key)
+    return b'{"effect":' + lines + b"}"
 
 
 def write_lines(path: Path, encoded: Iterable[bytes]) -> tuple[int, str]:
-    """Writes the lines; returns how many there are and the SHA-256 (hex) of the file."""
+    """Writes the lines, one or more at a time; returns how many there are and the SHA-256 (hex) of the file."""
     digest, count = hashlib.sha256(), 0
     aside = path.with_suffix(".new")
     with open(aside, "wb") as file:
-        for line in encoded:
-            file.write(line)
-            file.write(b"\n")
-            digest.update(line)
-            digest.update(b"\n")
-            count += 1
+        for some in encoded:
+            whole = some + b"\n"
+            file.write(whole)
+            digest.update(whole)
+            count += whole.count(b"\n")
     aside.replace(path)
     return count, digest.hexdigest()
 

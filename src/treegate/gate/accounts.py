@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
 
+import msgspec
+
 from treegate.engine import receipts
 from treegate.engine.context import Result
 from treegate.engine.store.records import Kept, Run, StoredPlan, standing
@@ -23,6 +25,8 @@ from treegate.model.preview import Counts
 from treegate.model.retention import BACKUP
 from treegate.model.table import ROOT, Place
 from treegate.model.tree import Kind, unpack
+
+_some_effects = msgspec.json.Decoder(list[Effect]).decode
 
 
 class Account:
@@ -44,6 +48,13 @@ class Account:
     def effects(self) -> Iterator[Effect]:
         """What the run did, in display order."""
         return plans.effects_of(self._core, self._plan) if self._rest is None else iter(self._rest.effects)
+
+    def _among_folders(self) -> Iterator[Effect]:
+        """The effects that are of folders, and some others: what plainly speaks of none is not decoded."""
+        if self._rest is not None:
+            return iter(self._rest.effects)
+        chunks = plans.chunks_of(self._core, self._plan)
+        return (effect for chunk in chunks if b'"kind":"dir"' in chunk for effect in _some_effects(chunk))
 
     @cached_property
     def kept(self) -> list[Kept]:
@@ -114,11 +125,23 @@ class Account:
 
     def write_lines(self, result: Result) -> tuple[int, str]:
         """Writes the receipt's lines, durably: how many, and their digest."""
-        hashes = {number: built.sha256 for number, built in result.built.items() if built.sha256}
         held = intact.held(self._core, self._run, self._table, self.kept)
-        lines = receipts.lines(self.effects(), intact.facts_after(self._table, result.built), hashes, held)
+        lines = self._lines(result, held)
         path = self._core.state / "receipts" / f"{self._run.id}.lines"
         return receipts.write_lines(path, chain(lines, skipping.left_lines(self._rest)))
+
+    def _lines(self, result: Result, held: Mapping[int, str]) -> Iterator[bytes]:
+        """The lines of what was done: as they were previewed, but for what only the run could tell of them."""
+        hashes = {number: built.sha256 for number, built in result.built.items() if built.sha256}
+        facts = intact.facts_of_built(self._table, result.built)
+        if self._rest is not None:
+            yield from receipts.lines(self._rest.effects, facts, hashes, held)
+            return
+        for chunk in plans.chunks_of(self._core, self._plan):
+            if receipts.are_moves(chunk):
+                yield receipts.as_approved(chunk)
+            else:
+                yield from receipts.lines(_some_effects(chunk), facts, hashes, held)
 
     def receipt(self, seconds: float, lines: int, lines_digest: str, sums: dict[str, str]) -> receipts.Receipt:
         """The receipt, unsigned; `sums` are those of the rollback scripts (engine.vault.write)."""
@@ -169,7 +192,7 @@ class Account:
         """What a reader of the receipt should know besides: what came after the preview, left or carried along."""
         core, plan = self._core, self._plan
         yield from latecomers.notes(core, plan, lambda: _placed(plans.effects_of(core, plan)))
-        expected = _held_by_moved(self.effects)
+        expected = _held_by_moved(self._among_folders(), self.effects)
         with core.world() as world:
             for path, files in expected.items():
                 with contextlib.suppress(OSError):
@@ -214,9 +237,12 @@ def _placed(effects: Iterable[Effect]) -> set[str]:
     return {untagged(text) for effect in effects for text in (effect.path, effect.source) if text is not None}
 
 
-def _held_by_moved(effects: Callable[[], Iterator[Effect]]) -> dict[str, int]:
-    """The files that each folder moved whole is expected to hold: its own, and what the plan put into it."""
-    held = {untagged(e.path): e.files for e in effects() if e.effect == "moved" and e.kind == "dir"}
+def _held_by_moved(among: Iterable[Effect], effects: Callable[[], Iterator[Effect]]) -> dict[str, int]:
+    """The files that each folder moved whole is expected to hold: its own, and what the plan put into it.
+
+    `among` are effects that those of folders are among, `effects` all.
+    """
+    held = {untagged(e.path): e.files for e in among if e.effect == "moved" and e.kind == "dir"}
     for effect in effects() if held else ():
         above = split(untagged(effect.path))[0] if effect.effect != "deleted" else ""
         while above:

@@ -35,6 +35,14 @@ def facts_after(table: Table, built: Mapping[int, Entry]) -> dict[int, bytes]:
     return {number: _timed(packed, times) for number, packed in facts.items()} if times else facts
 
 
+def facts_of_built(table: Table, built: Mapping[int, Entry]) -> dict[int, bytes]:
+    """The same of what the run made alone; the step table has the others."""
+    if table.header.settings and built:
+        known = facts_after(table, built)
+        return {number: known[number] for number in built}
+    return {number: entry.facts for number, entry in built.items()}
+
+
 def _timed(packed: bytes, times: dict[int, int]) -> bytes:
     known = unpack(packed)
     return pack(known._replace(mtime=times[known.ino])) if known.ino in times else packed

@@ -313,6 +313,12 @@ def effects_of(core: Core, plan: StoredPlan, start: int = 0, count: int | None =
     return iter(()) if stored is None else effects_in(core, stored, start, count)
 
 
+def chunks_of(core: Core, plan: StoredPlan) -> Iterator[bytes]:
+    """The full list of a plan's effects as JSON, in arrays of some."""
+    stored = core.store.preview(plan.id)
+    return iter(()) if stored is None else core.store.every_chunk(stored)
+
+
 def effects_in(core: Core, stored: StoredPreview, start: int = 0, count: int | None = None) -> Iterator[Effect]:
     """The full list of a preview's effects, in display order, from a position on."""
     lines: Iterable[bytes] = (

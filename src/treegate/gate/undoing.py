@@ -80,8 +80,12 @@ def _still_done(core: Core, run: Run) -> list[Line]:
 
 
 def _lines(core: Core, run: str) -> list[Line]:
-    """What a run did."""
-    return [line for line in receipts.read_lines(core.state / "receipts" / f"{run}.lines") if line.result == "done"]
+    """What a run did, each line with the facts by which its entry is known."""
+    lines = [line for line in receipts.read_lines(core.state / "receipts" / f"{run}.lines") if line.result == "done"]
+    if all(line.facts for line in lines):
+        return lines
+    facts = intact.facts_after(intact.kept_table(core, core.store.run(run)), {})
+    return [line if line.facts else line.with_facts(facts.get(line.effect.entry, b"")) for line in lines]
 
 
 def _target(core: Core, prefix: str) -> Run:

@@ -169,10 +169,14 @@ class Reader(Asking):
         return effects[start - first * CHUNK :][:count]
 
     def effects(self, preview: StoredPreview) -> Iterator[bytes]:
-        """The JSON of every effect; some chunks are held at a time, for a query costs more than a chunk."""
+        """The JSON of every effect, in display order."""
+        for data in self.every_chunk(preview):
+            yield from (bytes(raw) for raw in _ARRAY.decode(data))
+
+    def every_chunk(self, preview: StoredPreview) -> Iterator[bytes]:
+        """The effects as JSON arrays of 100; some are held at a time, for a query costs more than a chunk."""
         for first in range(0, -(-preview.effects // CHUNK), _TOGETHER):
-            for data in self._chunks(preview, first, first + _TOGETHER - 1):
-                yield from (bytes(raw) for raw in _ARRAY.decode(data))
+            yield from self._chunks(preview, first, first + _TOGETHER - 1)
 
     def chunks(self, preview: StoredPreview, numbers: Iterable[int]) -> dict[int, bytes]:
         """Some chunks, by their numbers, as `chunk` gives them."""
