@@ -9,6 +9,9 @@ anywhere and go on by looking. Four phases, each durable before the next:
 3. the rest is lifted out of the tree, deepest first, and with it what the run made;
 4. and put back, highest first.
 
+Most entries of a large run are files that went straight from a folder that stands to a free place: they are
+not remembered, but written in phase 2 as the table is read again.
+
 The lines themselves are described in rollback.sh.
 """
 
@@ -16,19 +19,22 @@ from __future__ import annotations
 
 import re
 import stat as st
+import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 from treegate.engine.journal import Entry
 from treegate.engine.tablefile import Table
-from treegate.model.table import EXCHANGE, ROOT, Setting
-from treegate.model.tree import PACKED, Kind, kind_of, unpack
+from treegate.model.table import EXCHANGE, ROOT, Setting, Step
+from treegate.model.tree import Kind, kind_of, unpack
 
 FORMAT = 1
 Slot = tuple[int, bytes]
 _ODD = re.compile(rb"[^ -\[\]-~]")
 _LETTERS = {Kind.FILE: b"f", Kind.DIR: b"d", Kind.LINK: b"l", Kind.OTHER: b"o"}
 _SECOND = 1_000_000_000
+_told = struct.Struct("<I16xQQ24x").unpack  # of packed facts: mode, inode, size
 
 
 class Ground(NamedTuple):
@@ -73,14 +79,53 @@ class _Paths:
         known = self._known.get(slot[0]) or self.place(slot[0])
         return known[1] + b"/" + written(slot[1])
 
-    def above(self, slots: Iterable[Slot]) -> set[int]:
-        """Every folder that one of these slots is in or under."""
+    def above(self, places: Iterable[int]) -> set[int]:
+        """Each of these folders, and every folder that one of them is under."""
         found: set[int] = set()
-        for place, _ in slots:
+        for place in places:
             while place != ROOT and place not in found:
                 found.add(place)
                 place = self.slot(place)[0]
         return found
+
+
+class _Astray:
+    """Which entries have a step that is more than a file's way from a folder that stands to a free place."""
+
+    def __init__(self, table: Table, slots: Mapping[int, Slot]) -> None:
+        self._slots = slots
+        self._entries: set[int] = set()
+        self._movers: set[int] = set()  # folders that move
+        self._vacated: set[Slot] = set()  # slots that one entry has before, and another after the run
+        self._stands = {ROOT: True}
+        new = {row.number for row in table.staged}
+        for step in table.steps():
+            follows = not step.free and step.dst not in new
+            if follows or step.kind == EXCHANGE or step.is_dir or not step.level:
+                self._note(step, follows)
+
+    def _note(self, step: Step, follows: bool) -> None:
+        self._entries |= {step.entry, step.other}
+        if follows:
+            self._vacated |= {(step.src, step.src_name), (step.dst, step.dst_name)}
+        if step.is_dir:
+            self._movers.add(step.entry)
+        if step.other_is_dir:
+            self._movers.add(step.other)
+
+    def goes_straight(self, step: Step) -> bool:
+        """Whether the step is all that happens to its file, and can be taken back at any time, in any order."""
+        if step.entry in self._entries or not step.facts or (step.src, step.src_name) in self._vacated:
+            return False
+        known = self._stands.get(step.src)
+        return self._find_out(step.src) if known is None else known
+
+    def _find_out(self, place: int) -> bool:
+        above = self._slots[place][0]
+        known = self._stands.get(above)
+        stands = place not in self._movers and (self._find_out(above) if known is None else known)
+        self._stands[place] = stands
+        return stands
 
 
 class Reversal:
@@ -99,18 +144,26 @@ class Reversal:
         self._at: dict[int, Slot] = {}
         self._facts: dict[int, bytes] = {}
         self._made: set[int] = set()
+        self._left: set[int] = set()  # the folders that files leave straight, and those that they come to
+        self._entered: set[int] = set()
         self._learn(built)
         grounds = {number: ground(key) for number, key in self._roots.items()}
         self._before = _Paths(self._slots, self._home, grounds)
         self._after = _Paths(self._slots, self._at, grounds)
-        self._above_after = self._after.above(self._at.values())
-        self._above_before = self._before.above(slot for n, slot in self._home.items() if n not in self._made)
+        homes = (slot[0] for number, slot in self._home.items() if number not in self._made)
+        self._above_after = self._after.above(chain(self._entered, (slot[0] for slot in self._at.values())))
+        self._above_before = self._before.above(chain(self._left, homes))
         self._taken = set(self._at.values())
         self._steady = {ROOT: True}
         self._sort()
 
     def _learn(self, built: Mapping[int, Entry]) -> None:
+        astray = _Astray(self._table, self._slots)
         for step in self._table.steps():
+            if astray.goes_straight(step):
+                self._left.add(step.src)
+                self._entered.add(step.dst)
+                continue
             self._travel(step.entry, step.facts, (step.src, step.src_name), (step.dst, step.dst_name))
             if step.kind == EXCHANGE:
                 self._travel(step.other, step.other_facts, (step.dst, step.dst_name), (step.src, step.src_name))
@@ -171,7 +224,9 @@ class Reversal:
 
     def volumes(self) -> list[str]:
         """The volumes on which there is something to take back."""
-        places = {slot[0] for slot in self._at.values()} | {row.place for row in self._table.settings()}
+        places = (
+            {slot[0] for slot in self._at.values()} | self._entered | {row.place for row in self._table.settings()}
+        )
         return sorted({self._after.place(place)[0] for place in places})
 
     def lines(self, volume: str, *, stable: bool) -> Iterator[bytes]:
@@ -179,6 +234,7 @@ class Reversal:
         yield b"treegate-rollback\t%d\t%s\n" % (FORMAT, self._run)
         yield from self._checks(volume, stable)
         yield from self._settings(volume, stable)
+        yield from self._straight(volume, stable)
         for number in self._on(volume, self._direct):
             yield self._move(b"d", number, self._here(number), self._back(number), stable)
         for number in self._on(volume, self._lifted):
@@ -189,6 +245,17 @@ class Reversal:
             src = self._here(number) if vaulted else self._undone(number)
             yield self._move(b"v" if vaulted else b"p", number, src, self._back(number), stable)
         yield b"end\n"
+
+    def _straight(self, volume: str, stable: bool) -> Iterator[bytes]:
+        """What goes straight back; the table has those of one folder together."""
+        known, after, before = self._home, self._after.place, self._before.place
+        for step in self._table.steps() if self._entered else ():
+            if step.entry not in known:
+                where, here = after(step.dst)
+                if where == volume:
+                    back, was = before(step.src)[1], _identity(step.facts, stable)
+                    names = (here, written(step.dst_name), back, written(step.src_name))
+                    yield b"d\t%s/%s\t%s/%s\t%s\n" % (*names, was)
 
     def _on(self, volume: str, numbers: Iterable[int]) -> Iterator[int]:
         return (number for number in numbers if self._after.place(self._at[number][0])[0] == volume)
@@ -239,8 +306,7 @@ def _by_depth(path: bytes) -> tuple[int, bytes]:
 
 def _identity(facts: bytes, stable: bool) -> bytes:
     """Kind, inode and size, as far as they can be counted on; a folder's size says nothing."""
-    unpacked = PACKED.unpack(facts)
-    mode, inode, size = unpacked[0], unpacked[5], unpacked[6]
+    mode, inode, size = _told(facts)
     if st.S_ISDIR(mode):
         return b"d\t%d\t-" % inode if stable else b"d\t-\t-"
     letter = _LETTERS[kind_of(mode)]
