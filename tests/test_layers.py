@@ -53,6 +53,7 @@ HOMES = {
     "aiohttp": "interfaces.slack.api",
     "authlib": "interfaces.http.oidc",
     "joserfc": "interfaces.http.oidc",
+    "treegate_native": "engine.native",
     "mcp": "interfaces.mcp.",
     "mcp_types": "interfaces.mcp.",
     "deepagents": "interfaces.deepagents.",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from treegate.engine import handles
+from treegate.engine import handles, native
 
 SHM = Path("/dev/shm")
 
@@ -19,6 +19,13 @@ def here(tmp_path):
     fd = handles.open_root(str(tmp_path))
     yield tmp_path, fd
     handles.close(fd)
+
+
+@pytest.fixture
+def in_python(monkeypatch):
+    """Leaves the native part aside: for tests that put something between its calls."""
+    monkeypatch.setattr(native, "rename_each", None)
+    monkeypatch.setattr(native, "look_each", None)
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def test_a_target_that_appeared_is_never_replaced(two):
     assert two.picture() == before
 
 
-def test_a_target_that_appears_during_the_run_is_never_replaced(two, monkeypatch):
+def test_a_target_that_appears_during_the_run_is_never_replaced(two, monkeypatch, in_python):
     """20: found by the rename itself, and what was done is taken back."""
     rename, before = posix.rename, two.picture()
 
@@ -120,7 +120,7 @@ def test_a_target_that_appears_during_the_run_is_never_replaced(two, monkeypatch
     assert two.picture().keys() == before.keys()
 
 
-def test_another_entry_swapped_in_is_put_back_and_the_run_halts(two, monkeypatch):
+def test_another_entry_swapped_in_is_put_back_and_the_run_halts(two, monkeypatch, in_python):
     """27: between the last check and the rename."""
     rename = posix.rename
 
@@ -278,7 +278,7 @@ def test_more_folders_than_handles_are_opened_and_closed(tmp_path, monkeypatch):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_step_that_was_made_though_nobody_could_look_is_taken_back_too(two, monkeypatch):
+def test_a_step_that_was_made_though_nobody_could_look_is_taken_back_too(two, monkeypatch, in_python):
     """Neither the look behind it nor the one that follows an error tells: what is made is found out later."""
     lstat, before, failed = os.lstat, two.picture(), []
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from planned import every_operation
 from tables import Site
 
-from treegate.engine import apply, posix, recover
+from treegate.engine import apply, native, posix, recover
 from treegate.errors import TreegateError
 
 KILLED = 137
@@ -55,6 +55,7 @@ class _Faulty:
         self.names: list[str] = []
 
     def install(self) -> None:
+        native.rename_each = native.look_each = None  # its calls are not made by name
         for name in posix.MUTATING:
             setattr(posix, name, self._wrapped(name, getattr(posix, name)))
         if self.fault.anew:

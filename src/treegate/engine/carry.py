@@ -13,6 +13,7 @@ from treegate.engine import posix
 from treegate.engine.context import RunContext
 from treegate.engine.durable import sync_folder, sync_volume
 from treegate.engine.journal import Entry
+from treegate.engine.native import Move
 from treegate.engine.places import Places
 from treegate.errors import Stale
 from treegate.model.table import EXCHANGE, Step
@@ -62,9 +63,9 @@ class Carrier:
                 self._one(step, src, dst)
                 self.made += 1
 
-    def _stretch(self, steps: Sequence[Step]) -> list[posix.Move]:
+    def _stretch(self, steps: Sequence[Step]) -> list[Move]:
         """The plain moves of files that come next, as far as their folders are held: no handle goes meanwhile."""
-        moves: list[posix.Move] = []
+        moves: list[Move] = []
         held = self._places.held
         for step in islice(steps, self.made, self.made + STRETCH) if self._plain else ():
             src, dst = held(step.src), held(step.dst)
@@ -73,7 +74,7 @@ class Carrier:
             moves.append((src, step.src_name, dst, step.dst_name, inode_in(step.facts, INODE_AT)[0]))
         return moves
 
-    def _move(self, steps: Sequence[Step], moves: list[posix.Move]) -> None:
+    def _move(self, steps: Sequence[Step], moves: list[Move]) -> None:
         """Make these moves; with what stops them it is as with a step by itself."""
         made, error = posix.rename_each(moves)
         self.made += made

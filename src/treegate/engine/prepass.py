@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import stat as st
 import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from treegate.engine import handles, posix
 from treegate.engine.context import RunContext
+from treegate.engine.native import Look
 from treegate.engine.places import Places, Slot
 from treegate.engine.staging import stop_if_cancelled
 from treegate.errors import Denied, Stale
@@ -23,7 +24,7 @@ SHOWN = 20  # findings named in an error's message
 _LISTED = 200_000  # names of destination folders kept at once
 _FIXED = IMMUTABLE | APPEND
 _ANEW = "refresh the plan: it is previewed on the tree as it is now, and decided on again"
-_looked_at = struct.Struct("<16xIQ8xqq8x").unpack  # of packed facts: attrs, ino, mtime, ctime
+_attrs_in, _ATTRS_AT = struct.Struct("<I").unpack_from, 16  # of packed facts
 
 
 class Finding(NamedTuple):
@@ -86,27 +87,53 @@ class PrePass:
 
     # -- steps
 
-    def steps(self, steps: Iterable[Step]) -> None:
-        """Look at what these steps move and where it goes; in one loop, for there may be a million."""
-        lstat, held, allowed, unpacked = os.lstat, self._places.held, self._allowed, _looked_at
-        sticky, longest, longest_of, listed = self._sticky, self._longest, self._longest.get, self._listed.get
+    def steps(self, steps: Sequence[Step]) -> None:
+        """Look at what these steps move, and where it goes."""
+        self._sources(steps)
+        self._targets(steps)
+
+    def _sources(self, steps: Sequence[Step]) -> None:
+        """Whether what is moved is as it was; looked at in stretches, as far as the handles of folders are held."""
+        held, allowed = self._places.held, self._allowed
+        waiting: list[Step] = []
+        looks: list[Look] = []
         for step in steps:
-            src, dst, name = step.src, step.dst, step.dst_name
-            if src not in allowed or dst not in allowed:
-                self._folders(step)
+            new = step.src not in allowed or step.dst not in allowed
+            folder = held(step.src)
+            if new or folder is None:
+                self._look(waiting, looks)
+                folder = self._opened(step)
+            if step.level and folder is not None:
+                waiting.append(step)
+                looks.append((folder, step.src_name, step.facts))
+        self._look(waiting, looks)
+
+    def _opened(self, step: Step) -> int | None:
+        """The folder that a step's entry is in, once both its folders are looked at."""
+        self._folders(step)
+        try:
+            return self._places.handle(step.src)
+        except (OSError, Stale) as error:
             if step.level:
-                folder = held(src)
-                try:
-                    now = lstat(step.src_name, dir_fd=self._places.handle(src) if folder is None else folder)
-                except OSError:
-                    self.entry(step.entry, src, step.src_name, step.facts, step.level)
-                else:
-                    attrs, ino, mtime, ctime = unpacked(step.facts)
-                    # An inode's ctime changes with everything else of it: equal means untouched.
-                    if now.st_ctime_ns != ctime or now.st_ino != ino or now.st_mtime_ns != mtime:
-                        self.entry(step.entry, src, step.src_name, step.facts, step.level)
-                    elif attrs & _FIXED or sticky:
-                        self._may_move(step, unpack(step.facts))
+                self._find(step.src, step.src_name, f"cannot be looked at: {error}", step.entry)
+            return None
+
+    def _look(self, steps: list[Step], looks: list[Look]) -> None:
+        """Look at the sources of these steps, which are waiting for it no more then."""
+        touched = set(posix.look_each(looks))
+        for number, step in enumerate(steps):
+            if number in touched:
+                self.entry(step.entry, step.src, step.src_name, step.facts, step.level)
+            elif self._sticky or _attrs_in(step.facts, _ATTRS_AT)[0] & _FIXED:
+                self._may_move(step, unpack(step.facts))
+        steps.clear()
+        looks.clear()
+
+    def _targets(self, steps: Sequence[Step]) -> None:
+        """Whether what must be free is free, and what an exchange brings back is as it was."""
+        longest, longest_of, listed = self._longest, self._longest.get, self._listed.get
+        for step in steps:
+            dst, name = step.dst, step.dst_name
             if step.kind == EXCHANGE and step.other_level:
                 self.entry(step.other, dst, name, step.other_facts, step.other_level)
             if step.free:

@@ -1,0 +1,186 @@
+/* What a run does for each of very many files, done for many in one call: see posix.rename_each and posix.look_each
+ * in treegate.engine, whose meaning these two have. Without this module the same is done in Python.
+ *
+ * No lock of the interpreter is held between the calls of the kernel; what they need is copied out before.
+ */
+#define _GNU_SOURCE
+#define Py_LIMITED_API 0x030b0000
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define NOREPLACE 1 /* RENAME_NOREPLACE, which older headers lack */
+#define FACTS 60    /* bytes of an entry's packed facts (treegate.model.tree.PACKED) */
+#define INODE_AT 20
+#define MTIME_AT 36
+#define CTIME_AT 44
+
+typedef struct {
+    int src, dst;
+    const char *from, *to;
+    uint64_t inode;
+} Move;
+
+typedef struct {
+    int folder;
+    const char *name;
+    const char *facts;
+} Look;
+
+/* The bytes of a single name, or NULL with an exception: the same rule as treegate.engine.handles.raw. */
+static const char *name_of(PyObject *given)
+{
+    char *name;
+    Py_ssize_t length;
+    if (PyBytes_AsStringAndSize(given, &name, &length) < 0)
+        return NULL;
+    if (length == 0 || strlen(name) != (size_t)length || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, "..")) {
+        PyErr_Format(PyExc_ValueError, "not a single name: %R", given);
+        return NULL;
+    }
+    return name;
+}
+
+static int read_move(PyObject *item, Move *move)
+{
+    if (!PyTuple_Check(item) || PyTuple_Size(item) != 5) {
+        PyErr_SetString(PyExc_TypeError, "a move is a tuple of five");
+        return -1;
+    }
+    move->src = (int)PyLong_AsLong(PyTuple_GetItem(item, 0));
+    move->dst = (int)PyLong_AsLong(PyTuple_GetItem(item, 2));
+    move->inode = PyLong_AsUnsignedLongLong(PyTuple_GetItem(item, 4));
+    if (PyErr_Occurred())
+        return -1;
+    move->from = name_of(PyTuple_GetItem(item, 1));
+    move->to = move->from ? name_of(PyTuple_GetItem(item, 3)) : NULL;
+    return move->to ? 0 : -1;
+}
+
+static int read_look(PyObject *item, Look *look)
+{
+    char *facts;
+    Py_ssize_t length;
+    if (!PyTuple_Check(item) || PyTuple_Size(item) != 3) {
+        PyErr_SetString(PyExc_TypeError, "a look is a tuple of three");
+        return -1;
+    }
+    look->folder = (int)PyLong_AsLong(PyTuple_GetItem(item, 0));
+    if (PyErr_Occurred() || !(look->name = name_of(PyTuple_GetItem(item, 1))))
+        return -1;
+    if (PyBytes_AsStringAndSize(PyTuple_GetItem(item, 2), &facts, &length) < 0)
+        return -1;
+    if (length != FACTS) {
+        PyErr_SetString(PyExc_ValueError, "not the packed facts of an entry");
+        return -1;
+    }
+    look->facts = facts;
+    return 0;
+}
+
+/* How many moves are made; *error is the errno of what stopped them, 0 where another entry came along. */
+static Py_ssize_t move_all(const Move *moves, Py_ssize_t count, int *error)
+{
+    struct stat now;
+    *error = 0;
+    for (Py_ssize_t made = 0; made < count; made++) {
+        const Move *move = &moves[made];
+        if (syscall(SYS_renameat2, move->src, move->from, move->dst, move->to, NOREPLACE) < 0 ||
+            fstatat(move->dst, move->to, &now, AT_SYMLINK_NOFOLLOW) < 0) {
+            *error = errno;
+            return made;
+        }
+        if (now.st_ino != move->inode)
+            return made;
+    }
+    return count;
+}
+
+static int64_t nanoseconds(struct timespec time)
+{
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static int is_untouched(const Look *look)
+{
+    struct stat now;
+    uint64_t inode;
+    int64_t mtime, ctime;
+    memcpy(&inode, look->facts + INODE_AT, 8);
+    memcpy(&mtime, look->facts + MTIME_AT, 8);
+    memcpy(&ctime, look->facts + CTIME_AT, 8);
+    return fstatat(look->folder, look->name, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == le64toh(inode) &&
+           nanoseconds(now.st_mtim) == (int64_t)le64toh((uint64_t)mtime) &&
+           nanoseconds(now.st_ctim) == (int64_t)le64toh((uint64_t)ctime);
+}
+
+static PyObject *rename_each(PyObject *self, PyObject *given)
+{
+    Py_ssize_t made, count = PyList_Size(given);
+    Move *moves;
+    int error;
+    if (count < 0 || !(moves = PyMem_Malloc(sizeof(Move) * (size_t)(count + 1))))
+        return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+    for (Py_ssize_t n = 0; n < count; n++)
+        if (read_move(PyList_GetItem(given, n), &moves[n]) < 0) {
+            PyMem_Free(moves);
+            return NULL;
+        }
+    Py_BEGIN_ALLOW_THREADS;
+    made = move_all(moves, count, &error);
+    Py_END_ALLOW_THREADS;
+    PyMem_Free(moves);
+    return Py_BuildValue("(ni)", made, error);
+}
+
+static PyObject *look_each(PyObject *self, PyObject *given)
+{
+    Py_ssize_t count = PyList_Size(given);
+    PyObject *touched;
+    Look *looks;
+    if (count < 0 || !(looks = PyMem_Malloc(sizeof(Look) * (size_t)(count + 1))))
+        return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+    for (Py_ssize_t n = 0; n < count; n++)
+        if (read_look(PyList_GetItem(given, n), &looks[n]) < 0) {
+            PyMem_Free(looks);
+            return NULL;
+        }
+    Py_BEGIN_ALLOW_THREADS;
+    for (Py_ssize_t n = 0; n < count; n++)
+        if (is_untouched(&looks[n]))
+            looks[n].name = NULL;
+    Py_END_ALLOW_THREADS;
+    touched = PyList_New(0);
+    for (Py_ssize_t n = 0; touched && n < count; n++)
+        if (looks[n].name) {
+            PyObject *number = PyLong_FromSsize_t(n);
+            if (!number || PyList_Append(touched, number) < 0)
+                Py_CLEAR(touched);
+            Py_XDECREF(number);
+        }
+    PyMem_Free(looks);
+    return touched;
+}
+
+static PyMethodDef functions[] = {
+    {"rename_each", rename_each, METH_O, "rename_each(moves) -> (how many are made, errno or 0)"},
+    {"look_each", look_each, METH_O, "look_each(looks) -> the numbers of those that are not as they were"},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "treegate_native", "Many renames, and many looks, in one call.", -1, functions,
+};
+
+PyMODINIT_FUNC PyInit_treegate_native(void)
+{
+    return PyModule_Create(&module);
+}

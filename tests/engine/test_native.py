@@ -1,0 +1,139 @@
+"""Many renames, and many looks, at once: the native part and the Python that stands in for it do the same."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from treegate.engine import handles, native, posix
+
+
+@pytest.fixture(params=["python", "native"], autouse=True)
+def form(request, monkeypatch):
+    """Which of the two is tried."""
+    if request.param == "python":
+        monkeypatch.setattr(native, "rename_each", None)
+        monkeypatch.setattr(native, "look_each", None)
+    elif native.rename_each is None:
+        pytest.skip("the native part is not installed (make native)")
+    return request.param
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two folders, and their handles."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    with contextlib.ExitStack() as held:
+        fds = [held.enter_context(handles.closing(handles.open_root(str(tmp_path / name)))) for name in ("a", "b")]
+        yield tmp_path, *fds
+
+
+def files(folder, *names):
+    """Files, each with its name as content; their inodes."""
+    for name in names:
+        (folder / os.fsdecode(name)).write_bytes(name)
+    return [os.lstat(folder / os.fsdecode(name)).st_ino for name in names]
+
+
+def test_files_are_renamed_each_to_its_free_name(two):
+    """Any name of a file is carried as it is."""
+    root, a, b = two
+    names = [b"x", b"caf\xe9", b"line\nbreak", b"-rf", b" ", b"n" * 255]
+    moves = [
+        (a, name, b, b"to-" + name[:200], ino) for name, ino in zip(names, files(root / "a", *names), strict=True)
+    ]
+    assert posix.rename_each(moves) == (6, None)
+    assert os.listdir(a) == []
+    assert {(root / "b" / os.fsdecode(b"to-" + name[:200])).read_bytes() for name in names} == set(names)
+
+
+def test_a_taken_name_stops_it_and_is_not_replaced(two):
+    """20: what came before is made, what comes after is not."""
+    root, a, b = two
+    inodes = files(root / "a", b"1", b"2", b"3")
+    files(root / "b", b"2")
+    (root / "b/2").write_text("somebody's")
+    made, error = posix.rename_each([(a, n, b, n, i) for n, i in zip([b"1", b"2", b"3"], inodes, strict=True)])
+    assert (made, error.errno) == (1, errno.EEXIST)
+    assert (root / "b/2").read_text() == "somebody's"
+    assert sorted(os.listdir(a)) == ["2", "3"]
+
+
+def test_a_missing_file_stops_it(two):
+    """The number of the error is the kernel's."""
+    root, a, b = two
+    (inode,) = files(root / "a", b"1")
+    made, error = posix.rename_each([(a, b"1", b, b"1", inode), (a, b"gone", b, b"x", 1)])
+    assert (made, error.errno) == (1, errno.ENOENT)
+
+
+def test_another_entry_that_comes_along_stops_it(two):
+    """27: it has been moved, and is not counted: whoever called puts it back."""
+    root, a, b = two
+    inodes = files(root / "a", b"1", b"2", b"3")
+    moves = [(a, b"1", b, b"1", inodes[0]), (a, b"2", b, b"2", inodes[0]), (a, b"3", b, b"3", inodes[2])]
+    assert posix.rename_each(moves) == (1, None)
+    assert sorted(os.listdir(b)) == ["1", "2"]
+
+
+def test_nothing_to_do_is_done(two):
+    """An empty list is no error."""
+    assert posix.rename_each([]) == (0, None)
+    assert posix.look_each([]) == []
+
+
+@pytest.mark.parametrize("bad", [b"", b".", b"..", b"a/b", b"/", b"x\0y"])
+def test_what_is_no_single_name_is_refused_before_anything_is_made(two, bad, form):
+    """30: nothing here can leave the folder whose handle it was given."""
+    root, a, b = two
+    (inode,) = files(root / "a", b"1")
+    with pytest.raises(ValueError, match="not a single name"):
+        posix.rename_each([(a, bad, b, b"x", inode)])
+    with pytest.raises(ValueError, match="not a single name"):
+        posix.rename_each([(a, b"1", b, bad, inode)])
+    assert os.listdir(a) == ["1"]
+
+
+def test_what_was_touched_is_told_by_number(two):
+    """19: edited in place with its time put back, replaced, gone; what was only read is as it was."""
+    root, a, _ = two
+    names = [b"read", b"edited", b"replaced", b"gone", b"left"]
+    files(root / "a", *names)
+    looks = [(a, name, posix.packed(a, name)) for name in names]
+    now = os.stat(root / "a/edited")
+    (root / "a/read").read_bytes()
+    (root / "a/edited").write_bytes(b"EDITED")
+    os.utime(root / "a/edited", ns=(now.st_atime_ns, now.st_mtime_ns))
+    (root / "a/other").write_bytes(b"replaced")
+    (root / "a/other").rename(root / "a/replaced")
+    (root / "a/gone").unlink()
+    assert posix.look_each(looks) == [1, 2, 3]
+
+
+def test_other_threads_go_on_meanwhile(two):
+    """The interpreter is not held up by the kernel's calls."""
+    root, a, b = two
+    names = [b"%d" % number for number in range(2000)]
+    inodes = files(root / "a", *names)
+    counted: list[int] = []
+    done = threading.Event()
+    thread = threading.Thread(target=lambda: (counted.append(1), done.set()))
+    thread.start()
+    assert posix.rename_each([(a, n, b, n, i) for n, i in zip(names, inodes, strict=True)]) == (2000, None)
+    assert done.wait(60)
+    thread.join()
+
+
+def test_the_native_part_can_be_left_aside():
+    """TREEGATE_NATIVE=0 leaves everything to Python."""
+    asked = "from treegate.engine import native; print(native.rename_each)"
+    environ = {**os.environ, "TREEGATE_NATIVE": "0"}
+    done = subprocess.run([sys.executable, "-c", asked], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout == "None\n"
