@@ -2,8 +2,11 @@
 VENV := .venv
 PY   := $(VENV)/bin/python
 DEMO ?= demo
+RUNS := tests/engine/test_native.py tests/engine/test_apply.py tests/engine/test_recover.py tests/engine/test_locks.py \
+  tests/gate/test_gate_loop.py tests/gate/test_gate_drift.py tests/gate/test_gate_crashes.py tests/gate/test_gate_undo.py \
+  tests/gate/test_gate_crowd.py tests/faults
 
-.PHONY: run test test-faults lint types bench docs docs-check lock clean
+.PHONY: run test test-native test-faults native lint types bench docs docs-check lock clean
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	python3 -m venv $(VENV)
@@ -17,8 +20,16 @@ run: $(VENV)/ready  ## the whole loop on a sample workspace, told in the termina
 test: $(VENV)/ready  ## the tests; what was skipped, and why, is printed
 	$(PY) -m pytest -n auto -m "not faults"
 
-test-faults: $(VENV)/ready  ## the longer sweeps: every crash point, second order
-	$(PY) -m pytest -n auto -m faults --timeout 7200
+native: $(VENV)/ready  ## the optional native part, as a wheel in build/ (wants a C compiler and Python's headers)
+	$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w build native
+
+test-native: native  ## what runs are made of, once more with the native part
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target build/native build/*native*.whl
+	PYTHONPATH=build/native $(PY) -m pytest -n auto -m "not faults" $(RUNS)
+
+test-faults: $(VENV)/ready  ## the longer sweeps: every crash point, second order; what was tried goes into docs/
+	$(PY) -m pytest -n auto -m faults --timeout 7200 --proof docs/proof.json
+	$(PY) docs/generate.py
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .
@@ -45,4 +56,4 @@ lock:  ## pin the dependencies anew (wants uv)
 	  --all-extras --group dev --group build pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build native/build native/*.egg-info .pytest_cache .mypy_cache .ruff_cache
