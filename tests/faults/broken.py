@@ -12,8 +12,12 @@ import os
 import stat as st
 from collections.abc import Callable
 
-from treegate.engine import course, journal, locate, posix
+from treegate.engine import course, journal, locate, posix, prepass
 from treegate.engine import handles as held
+from treegate.engine.store.runs import RunWrites
+from treegate.gate import core, runs
+from treegate.model import lifecycle
+from treegate.model.lifecycle import Event, State
 from treegate.model.tree import PACKED
 
 
@@ -106,6 +110,25 @@ def _device_in_identities() -> None:
     posix.packed_of = lambda fd: marked(real_of(fd), os.fstat(fd).st_dev)
 
 
+def _approval_not_consumed() -> None:
+    """An approval is good for another run, whatever became of the one that it began."""
+    for state in (State.APPLIED, State.ROLLED_BACK, State.STALE):
+        lifecycle.TABLE[state] = {**lifecycle.TABLE[state], Event.APPLY: State.APPLYING}
+    RunWrites._run_of_digest = lambda self, plan, digest: None
+    RunWrites._consume = lambda self, preview, run_id: None
+    runs._earlier = lambda core, plan: None
+
+
+def _fingerprints_not_checked() -> None:
+    """A run begins whatever has become of the entries that it is of."""
+    prepass.PrePass.all = lambda self: []
+
+
+def _age_not_checked() -> None:
+    """A database that is older than the tree is taken for the newest."""
+    core.Core.check_age = lambda self: None
+
+
 BROKEN: dict[str, Callable[[], None]] = {
     "no-directory-fsync": _no_directory_fsync,
     "no-no-clobber": _no_no_clobber,
@@ -114,6 +137,9 @@ BROKEN: dict[str, Callable[[], None]] = {
     "forgets-the-direction": _forgets_the_direction,
     "appends-to-a-torn-tail": _appends_to_a_torn_tail,
     "device-in-identities": _device_in_identities,
+    "approval-not-consumed": _approval_not_consumed,
+    "fingerprints-not-checked": _fingerprints_not_checked,
+    "age-not-checked": _age_not_checked,
 }
 
 

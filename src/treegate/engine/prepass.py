@@ -200,7 +200,10 @@ class PrePass:
             self._moved[step.other] = (step.src, step.src_name)
         if step.level and step.is_dir and step.src != step.dst:
             # A folder that goes to another has its `..` changed, which takes the right to write it.
-            handle = self._places.handle(step.src)
+            try:
+                handle = self._places.handle(step.src)
+            except (OSError, Stale):
+                return  # told by `_folder` already
             if not os.access(step.src_name, os.W_OK, dir_fd=handle, effective_ids=True, follow_symlinks=False):
                 self._find(step.src, step.src_name, "no permission to move this folder", step.entry, denied=True)
 

@@ -139,8 +139,8 @@ class PlanWrites(Writer):
         plan = self.plan(plan_id)
         if plan.digest == digest and plan.state in {State.PENDING, State.APPROVED}:
             return self._current(plan)
-        if valid and (rejection := self.rejected_digest(digest)):
-            raise _already_rejected(rejection)
+        if valid:
+            self.refuse_rejected(digest)
         event = Event.PREVIEW if valid else Event.FIND_ERRORS
         next_state(plan.state, event, plan_id)
         seq = self._add_model(
@@ -213,7 +213,8 @@ class PlanWrites(Writer):
         An approval approves the plan once `enough` says so of all decisions on the preview, this one included (None:
         one is enough). Saying the same again changes nothing (a double click). Any rejection wins, and so does a
         revoke. `sample` and `pins` are kept with it. Raises Stale "digest-not-current", Denied "already-decided" or
-        "nothing-to-revoke", or the refusal of the plan's state.
+        "nothing-to-revoke", Rejected "already-rejected" for an approval of what was turned down in another plan, or
+        the refusal of the plan's state.
         """
         plan = self.plan(plan_id)
         if plan.preview is None:
@@ -225,6 +226,8 @@ class PlanWrites(Writer):
         if own and own[-1].verdict is verdict:
             return own[-1]
         _check_once(plan, own, verdict)
+        if verdict is Verdict.APPROVE and plan.state in {State.PENDING, State.APPROVED}:
+            self.refuse_rejected(digest)
         decision = self._add_decision(plan, plan.preview, digest, verdict, comment, by, sample, pins)
         if verdict is not Verdict.APPROVE:
             self.change(plan, _EVENTS[verdict], by, expires_at=None)
@@ -232,6 +235,11 @@ class PlanWrites(Writer):
             expiry = plan.expires_at if plan.state is State.APPROVED else expires_at
             self.change(plan, Event.APPROVE, by, expires_at=expiry)
         return decision
+
+    def refuse_rejected(self, digest: str) -> None:
+        """Raises Rejected "already-rejected" for a digest that a reviewer turned down, in whatever plan."""
+        if rejection := self.rejected_digest(digest):
+            raise _already_rejected(rejection)
 
     def _add_decision(
         self,

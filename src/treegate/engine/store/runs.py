@@ -34,8 +34,9 @@ class RunWrites(PlanWrites):
 
         `table_digest` names the step table where it is not the preview's own, for entries are left alone as stale.
 
-        Raises Stale "digest-not-current", Expired "approval-expired" at or after the plan's `expires_at`, or the
-        refusal of the plan's state.
+        Raises Stale "digest-not-current", Expired "approval-expired" at or after the plan's `expires_at`, Rejected
+        "already-rejected" for what was turned down in another plan, Denied "already-undone" for an undo of what is
+        undone by now, or the refusal of the plan's state.
         """
         plan = self.plan(plan_id)
         if (earlier := self._run_of_digest(plan, digest)) is not None:
@@ -44,6 +45,9 @@ class RunWrites(PlanWrites):
             raise self._unbegun(plan, digest)
         if plan.state is State.APPROVED and plan.expires_at is not None and plan.expires_at <= by.at:
             raise refusal(State.EXPIRED, Event.APPLY, plan_id)
+        if plan.state is State.APPROVED:
+            self.refuse_rejected(digest)
+            self._refuse_undone(plan)
         self.change(plan, Event.APPLY, by)
         self._add_run(plan, plan.preview, digest, run_id, by, table_digest)
         self._consume(plan.preview, run_id)
@@ -195,6 +199,12 @@ class RunWrites(PlanWrites):
             return self.run_of(plan.preview)
         earlier = [run for run in self.runs(plan=plan.id) if run.digest == digest]
         return earlier[0] if earlier else None
+
+    def _refuse_undone(self, plan: StoredPlan) -> None:
+        """Raises the refusal of a plan that takes a run back which is not there to be taken back any more."""
+        if plan.undo_of is not None:
+            target = self.run(plan.undo_of)
+            next_state(target.state, Event.UNDO, target.plan)
 
     def _unbegun(self, plan: StoredPlan, digest: str) -> Exception:
         if plan.preview is None:
