@@ -1,33 +1,33 @@
 """`make bench`: treegate against a bare loop of renames, interleaved in one process; prints ratios.
 
-    python bench/run.py [--cases 100] [--files 1000] [--rounds 5] [--at DIR]
+    python bench/run.py [--cases 100] [--files 1000] [--rounds 5] [--at DIR] [--on xfs]
 
-The clock of a treegate run goes from its lock to its durable end, all checks on;
-that of the bare loop from its first rename to the end of one syncfs.
+Of a treegate run, all checks on, two times are taken: from its lock to its durable end, and all of `apply`, which
+then has written the signed receipt, rollback.sh with its data, and the reports. The clock of the bare loop goes from
+its first rename to the end of one syncfs. Say `PYTHONPATH=build/native` for the native part (`make test-native`).
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
-import shutil
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import office
+from disks import formatted
+from treegate.engine import native
 from treegate.gate import Gate
 
 
 def main() -> None:
     options = parser().parse_args()
-    root = Path(tempfile.mkdtemp(prefix="bench-", dir=options.at))
-    try:
+    print(f"native part: {'yes' if native.rename_each else 'no'}; filesystem: {options.on or options.at}")
+    with formatted(options.on, options.at) as place, office.scratch(str(place)) as root:
         measure(root, options.cases, options.files, options.rounds)
-    finally:
-        shutil.rmtree(root)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--files", type=int, default=1000, help="files in each case")
     made.add_argument("--rounds", type=int, default=5)
     made.add_argument("--at", default=".", help="a folder on the filesystem to measure")
+    made.add_argument(
+        "--on", default="", help="measure on a new filesystem of this type in a file there (wants root)"
+    )
     return made
 
 
@@ -47,17 +50,21 @@ def measure(root: Path, cases: int, files: int, rounds: int) -> None:
     environ = {"TREEGATE_STATE": str(root / "state"), "TREEGATE_POLICY_LIMITS_OPERATIONS": str(max(total, 100_000)),
                "TREEGATE_POLICY_LIMITS_FILES": str(max(total, 100_000))}  # fmt: skip
     gate = Gate.init(root / "ws", solo=True, environ=environ)
-    applies, undos, bares, previews = [], [], [], []
+    applies: list[Run] = []
+    undos: list[Run] = []
+    bares: list[float] = []
+    previews: list[float] = []
     for number in range(rounds):
         bares.append(timed(lambda: office.bare_loop(bare, cases)))
-        seconds, preview = run(gate, office.moves(cases, files))
-        applies.append(seconds)
+        done, preview = run(gate, office.moves(cases, files))
+        applies.append(done)
         previews.append(preview)
         bares.append(timed(lambda: office.bare_loop(bare, cases, back=True)))
         undos.append(undo(gate))
-        print(f"round {number + 1}: bare {bares[-2]:.2f} s, apply {applies[-1]:.2f} s, "
-              f"bare {bares[-1]:.2f} s, undo {undos[-1]:.2f} s, "
+        print(f"round {number + 1}: bare {bares[-2]:.2f} s, apply {applies[-1]}, "
+              f"bare {bares[-1]:.2f} s, undo {undos[-1]}, "
               f"preview {previews[-1] / total * 1e6:.1f} us an operation", flush=True)  # fmt: skip
+    gate.close()
     report(total, bares, applies, undos, previews)
 
 
@@ -67,26 +74,48 @@ def timed(work: object) -> float:
     return time.perf_counter() - start
 
 
-def run(gate: Gate, document: bytes) -> tuple[float, float]:
+class Run(NamedTuple):
+    """Seconds from the lock to the durable end, and of the whole call."""
+
+    end: float
+    all: float
+
+    def __str__(self) -> str:
+        return f"{self.end:.2f} s (in all {self.all:.2f})"
+
+
+def applied(gate: Gate, id: str) -> Run:
+    start = time.perf_counter()
+    done = gate.apply(id)
+    return Run(done.seconds, time.perf_counter() - start)
+
+
+def run(gate: Gate, document: bytes) -> tuple[Run, float]:
     start = time.perf_counter()
     done = gate.submit(document)
     preview = time.perf_counter() - start
     assert done.state == "pending", done.problems[:3]
     gate.approve(done.id, done.digest)
-    return gate.apply(done.id).seconds, preview
+    return applied(gate, done.id), preview
 
 
-def undo(gate: Gate) -> float:
+def undo(gate: Gate) -> Run:
     done = gate.undo().submitted
     gate.approve(done.id, done.digest)
-    return gate.apply(done.id).seconds
+    return applied(gate, done.id)
 
 
-def report(total: int, bares: list[float], applies: list[float], undos: list[float], previews: list[float]) -> None:
+def report(total: int, bares: list[float], applies: list[Run], undos: list[Run], previews: list[float]) -> None:
     base = statistics.median(bares)
     print(f"\n{total:,} moves, medians of {len(applies)} rounds; ratios are to the bare loop just before")
     print(f"  bare loop  {base:8.3f} s   {base / total * 1e6:6.1f} us a move   1.00x")
-    for word, seconds, before in (("apply", applies, bares[::2]), ("undo", undos, bares[1::2])):
+    there, back = bares[::2], bares[1::2]
+    for word, seconds, before in (
+        ("apply", [one.end for one in applies], there),
+        ("in all", [one.all for one in applies], there),
+        ("undo", [one.end for one in undos], back),
+        ("in all", [one.all for one in undos], back),
+    ):
         middle = statistics.median(seconds)
         ratio = statistics.median(one / bare for one, bare in zip(seconds, before, strict=True))
         print(f"  {word:<10} {middle:8.3f} s   {middle / total * 1e6:6.1f} us a move   {ratio:.2f}x")
