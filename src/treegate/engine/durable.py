@@ -6,8 +6,9 @@ machine started again) what is read from it may be the page cache's and not the 
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -45,10 +46,11 @@ def sync_volume(fd: int) -> None:
 
 
 def _sync(call: Callable[[int], None], fd: int) -> None:
+    mount = posix.mount_id(fd)  # asked first: a filesystem that shuts itself down over the failure answers nothing
     try:
         call(fd)
     except OSError as error:
-        raise SyncFailed(error, posix.mount_id(fd)) from error
+        raise SyncFailed(error, mount) from error
 
 
 class Halt(msgspec.Struct):
@@ -76,17 +78,28 @@ def note(directory: Path, failed: SyncFailed) -> None:
 
 
 def must_be_mounted_anew(directory: Path, mounts: Iterable[int]) -> None:
-    """Raise NeedsRecovery "remount-needed" while a mount on which a sync failed is still in use."""
-    current = set(mounts)
-    for path in sorted(directory.glob("halted.*")):
-        try:
-            halt = msgspec.json.decode(path.read_bytes(), type=Halt)
-        except msgspec.DecodeError:
-            continue  # torn by the power cut that ended the boot it was about
-        if halt.boot == posix.boot_id() and halt.mount in current:
+    """Raise NeedsRecovery "remount-needed" while a mount on which a sync failed is still in use.
+
+    OSError if `mounts` raises it and no sync failed; if one did, that is the filesystem that cannot be read.
+    """
+    halts = [halt for halt in _notes(directory) if halt.boot == posix.boot_id()]
+    try:
+        current = set(mounts)
+    except OSError:
+        if not halts:
+            raise
+        current = {halt.mount for halt in halts}
+    for halt in halts:
+        if halt.mount in current:
             raise NeedsRecovery(
                 f"{halt.reason}; what is read from that filesystem now may not be what is on its disk",
                 code="remount-needed",
                 hint="check the disk, unmount and mount the filesystem again (or restart the machine), then recover",
                 next="treegate recover",
             )
+
+
+def _notes(directory: Path) -> Iterator[Halt]:
+    for path in sorted(directory.glob("halted.*")):
+        with contextlib.suppress(msgspec.DecodeError):  # torn by the power cut that ended the boot it was about
+            yield msgspec.json.decode(path.read_bytes(), type=Halt)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from treegate.engine import keys
+from treegate.engine import keys, posix
 from treegate.engine.workspace import replace_file
 from treegate.errors import NotFound, NotVerified
 from treegate.model.effects import Effect
@@ -134,7 +134,10 @@ def as_approved(effects: bytes) -> bytes:
 
 
 def write_lines(path: Path, encoded: Iterable[bytes]) -> tuple[int, str]:
-    """Writes the lines, one or more at a time; returns how many there are and the SHA-256 (hex) of the file."""
+    """Writes the lines, one or more at a time; returns how many there are and the SHA-256 (hex) of the file.
+
+    Durable once the receipt is written beside them, which makes both names so.
+    """
     digest, count = hashlib.sha256(), 0
     aside = path.with_suffix(".new")
     with open(aside, "wb") as file:
@@ -143,6 +146,8 @@ def write_lines(path: Path, encoded: Iterable[bytes]) -> tuple[int, str]:
             file.write(whole)
             digest.update(whole)
             count += whole.count(b"\n")
+        file.flush()
+        posix.fsync(file.fileno())
     aside.replace(path)
     return count, digest.hexdigest()
 
@@ -205,7 +210,7 @@ def digest_of(receipt: Receipt) -> str:
 
 
 def write(folder: Path, receipt: Receipt) -> str:
-    """Writes the receipt durably and returns its digest."""
+    """Writes the receipt durably, with all that is in its folder by then, and returns its digest."""
     replace_file(folder / f"{receipt.run}.json", _encode(receipt))
     return digest_of(receipt)
 

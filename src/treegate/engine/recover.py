@@ -65,8 +65,7 @@ def recover(ctx: RunContext, back: bool | None = None) -> Result:
         if story.begin.table != ctx.table.digest:
             raise NotVerified("the journal is of another step table", code="journal-damaged")
         with ctx.places() as places:
-            roots = [places.handle(root) for root in places.roots()]
-            must_be_mounted_anew(ctx.directory, [*map(posix.mount_id, roots), _own_mount(ctx)])
+            must_be_mounted_anew(ctx.directory, _mounts(ctx, places))
             return _Recovery(ctx, places, story, start).run(back)
     except SyncFailed as failed:
         raise halted(ctx, failed) from failed
@@ -74,9 +73,12 @@ def recover(ctx: RunContext, back: bool | None = None) -> Result:
         raise stuck(error) from error
 
 
-def _own_mount(ctx: RunContext) -> int:
+def _mounts(ctx: RunContext, places: Places) -> Iterator[int]:
+    """The mounts that a run lies on: those of its folders, and that of its journal."""
+    for root in places.roots():
+        yield posix.mount_id(places.handle(root))
     with handles.closing(handles.open_root(str(ctx.directory))) as folder:
-        return posix.mount_id(folder)
+        yield posix.mount_id(folder)
 
 
 class _Recovery:

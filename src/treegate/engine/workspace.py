@@ -104,11 +104,13 @@ def replace_file(path: Path, data: bytes, mode: int = 0o600) -> None:
     except OSError:
         aside.unlink(missing_ok=True)
         raise
-    folder = handles.open_root(str(path.parent))
-    try:
-        posix.fsync(folder)
-    finally:
-        handles.close(folder)
+    sync_names(path.parent)
+
+
+def sync_names(folder: Path) -> None:
+    """Makes durable which entries a folder has; raises OSError."""
+    with handles.closing(handles.open_root(str(folder))) as fd:
+        posix.fsync(fd)
 
 
 class Workspace:
@@ -202,8 +204,7 @@ class Workspace:
             for path in made:
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in sorted({above for path in made for above in (path.parent, path.parent.parent, area)}):
-                with handles.closing(handles.open_root(str(folder))) as fd:
-                    posix.fsync(fd)
+                sync_names(folder)
 
     def open_root(self, key: bytes, run: str) -> int:
         """A handle of the folder that a root key of the step table (model.table) names, for a run."""

@@ -13,6 +13,7 @@ from treegate.engine import footprints, tablefile
 from treegate.engine.store import Reader, Transaction
 from treegate.engine.store.records import Run, StoredPlan, StoredPreview
 from treegate.engine.unhurried import unhurried_gc
+from treegate.engine.workspace import sync_names
 from treegate.errors import NeedsRecovery, NotFound, PlanError, Stale, TreegateError
 from treegate.gate import approving, openplans, reach
 from treegate.gate.core import Core
@@ -241,6 +242,7 @@ def kept_table(core: Core, rows: Rows | None) -> str:
     aside = core.state / "previews" / f"{core.new_id('new')}.table"
     digest = tablefile.write(aside, rows)
     aside.replace(core.table_path(digest))
+    sync_names(aside.parent)
     return digest
 
 

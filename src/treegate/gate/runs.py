@@ -14,7 +14,7 @@ from treegate.engine.jobs import JobState
 from treegate.engine.store import Transaction
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
-from treegate.engine.workspace import note_generation
+from treegate.engine.workspace import note_generation, sync_names
 from treegate.errors import NeedsRecovery, NotFound, RolledBack, Stale, TreegateError
 from treegate.gate import approving, daily, ending, plans, recovery, skipping, surroundings
 from treegate.gate.core import Core
@@ -143,6 +143,7 @@ def _begun(core: Core, run: Run, directory: Path) -> RunContext:
     """The run's own folders and step table, durable, and its number noted at the tree."""
     core.key()  # without it the run could not be told of in the end
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sync_names(directory.parent)  # a run whose journal is gone counts as one that did nothing
     table = tablefile.read(core.table_path(run.table_digest), run.table_digest)
     _check_room(core, table)
     core.workspace.make_areas(table.header.volumes or [""], run.id, table.areas())
