@@ -334,6 +334,19 @@ statements = st.sampled_from(
 )
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\nlock_wait = " + "9" * 5000, "line 2: a number has more digits"),
+        ("\n\n" + "a." * 5000 + "b = 1", "line 3: a key has more than a hundred parts"),
+        ("\n" * 70_000, "more than 65,536 bytes"),
+    ],
+    ids=["digits", "parts", "size"],
+)
+def test_what_would_take_too_much_to_read_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    assert said in str(refused(tmp_path, text))
+
+
 @given(st.lists(statements, max_size=8))
 def test_every_key_of_a_file_has_the_line_where_it_stands(parts: list[str]) -> None:
     text = "\n".join(part.format(n=n) for n, part in enumerate(parts))

@@ -12,7 +12,7 @@ import os
 import stat as st
 from collections.abc import Callable
 
-from treegate.engine import course, journal, locate, posix, prepass
+from treegate.engine import carry, course, journal, locate, posix, prepass
 from treegate.engine import handles as held
 from treegate.engine.store.runs import RunWrites
 from treegate.gate import core, runs
@@ -129,6 +129,20 @@ def _age_not_checked() -> None:
     core.Core.check_age = lambda self: None
 
 
+def _follows_links() -> None:
+    """Folders are opened by their paths, through whatever links are on the way."""
+
+    def opened(fd: int, path: held.Name) -> int:
+        return os.open(path or b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=fd)
+
+    held.open_dir = held.walk_dir = held.open_mounted = held.open_below = opened
+
+
+def _no_look_after_the_rename() -> None:
+    """A run goes on with whatever came along when it renamed an entry."""
+    carry.Carrier._put_back = lambda self, step, src, dst: None
+
+
 BROKEN: dict[str, Callable[[], None]] = {
     "no-directory-fsync": _no_directory_fsync,
     "no-no-clobber": _no_no_clobber,
@@ -136,6 +150,8 @@ BROKEN: dict[str, Callable[[], None]] = {
     "trusts-the-journal": _trusts_the_journal,
     "forgets-the-direction": _forgets_the_direction,
     "appends-to-a-torn-tail": _appends_to_a_torn_tail,
+    "follows-links": _follows_links,
+    "no-look-after-the-rename": _no_look_after_the_rename,
     "device-in-identities": _device_in_identities,
     "approval-not-consumed": _approval_not_consumed,
     "fingerprints-not-checked": _fingerprints_not_checked,

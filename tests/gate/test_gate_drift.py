@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 
@@ -10,8 +11,9 @@ import msgspec
 import pytest
 from gatework import OLD, Office, create, delete, move, plan, replace
 
+from treegate.engine import posix
 from treegate.engine.workspace import Workspace
-from treegate.errors import NotFound, NotVerified, PlanError, Stale, TreegateError
+from treegate.errors import NotFound, NotVerified, PlanError, RolledBack, Stale, TreegateError
 from treegate.gate import surroundings
 
 
@@ -649,3 +651,27 @@ def test_a_crash_of_a_run_over_two_filesystems_is_recovered(island):
         island.reopen().recover(back=back)
         assert (island.tree() == before) == back
     island.sound()
+
+
+# what others write while a run is under way that is then taken back
+
+
+@pytest.mark.parametrize("entry", ["new.txt", "Made/theirs.txt"], ids=["into a new file", "into a new folder"])
+def test_what_someone_writes_into_what_a_run_made_outlives_its_going_back(office: Office, monkeypatch, entry: str):
+    """28: the run takes back what it made, and leaves aside what others wrote meanwhile, which fsck tells of."""
+    office.put("Smith/last", "stays")
+    mode = {"op": "set", "path": "last", "mode": "0600"}
+    id = office.approved(create("new.txt"), {"op": "mkdir", "path": "Made"}, mode)
+
+    def fails(*_):
+        with open(office.path(f"Smith/{entry}"), "a") as file:
+            file.write("written meanwhile\n")
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(posix, "chmod", fails)
+    with pytest.raises(RolledBack):
+        office.gate.apply(id)
+    (left,) = [path for path in (office.root / ".treegate/runs").rglob("*") if path.is_file()]
+    assert left.read_text().endswith("written meanwhile\n")
+    (found,) = office.gate.fsck()
+    assert "which ended" in found.title

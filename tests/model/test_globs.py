@@ -270,3 +270,9 @@ def test_very_deep_paths_are_followed() -> None:
 def test_a_policy_pattern_that_cannot_be_read_is_refused(pattern: str) -> None:
     with pytest.raises(PatternError):
         PathRule.parse(pattern, itself=True)
+
+
+def test_a_pattern_that_is_longer_than_any_path_is_refused() -> None:
+    """It would take time by the square of its length."""
+    with pytest.raises(PatternError, match="more than 10,000 characters"):
+        Glob.parse("*" + "a" * 1_000_000)

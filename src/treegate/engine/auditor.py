@@ -11,6 +11,7 @@ from treegate.engine.audit import GENESIS, Anchor, AuditRow
 from treegate.engine.checkpoints import Checkpoint
 from treegate.engine.probe import Finding
 from treegate.errors import NotVerified
+from treegate.model.document import UNREADABLE
 from treegate.model.names import visible
 
 MOST = 20  # faults that are told one by one
@@ -118,7 +119,7 @@ class _Told(msgspec.Struct):
 def _data(row: AuditRow) -> _Told:
     try:
         return msgspec.json.decode(row.data, type=_Told)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return _Told()
 
 

@@ -18,6 +18,7 @@ from treegate.engine import audit, keys, schema
 from treegate.engine.audit import Anchor
 from treegate.engine.schema import Prepared
 from treegate.errors import NotFound, NotVerified, UsageError
+from treegate.model.document import UNREADABLE
 
 if TYPE_CHECKING:
     from treegate.engine.store import Reader
@@ -65,7 +66,7 @@ def decode(document: bytes, name: str) -> Checkpoint:
     """A checkpoint from its document; `name` is for the message. Raises NotVerified "checkpoint-damaged"."""
     try:
         found = msgspec.json.decode(document, type=Checkpoint)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise _damaged(name, f"is no checkpoint: {error}") from None
     if found.format != FORMAT:
         raise _damaged(name, f"is of format {found.format}, and this version reads {FORMAT}")
@@ -177,7 +178,7 @@ def named_key(row: audit.AuditRow) -> str:
         return ""
     try:
         return msgspec.json.decode(row.data, type=_Named).key
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return ""
 
 

@@ -80,13 +80,19 @@ def _invalid(message: str, path: Path) -> UsageError:
     return UsageError(message, code="config-invalid", hint=hint, path=str(path))
 
 
+_MOST = 1 << 16  # bytes of a file of settings
+
+
 def _text_of(path: Path) -> str:
     try:
-        raw = path.read_bytes()
+        with open(path, "rb") as file:
+            raw = file.read(_MOST + 1)
     except FileNotFoundError:
         return ""
     except OSError as error:
         raise _invalid(f"{FILE} cannot be read: {error.strerror}", path) from error
+    if len(raw) > _MOST:
+        raise _invalid(f"{FILE} has more than {_MOST:,} bytes", path)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -94,16 +100,34 @@ def _text_of(path: Path) -> str:
         raise _invalid(f"{FILE}, line {line}: the file is not UTF-8", path) from error
 
 
-def _from_file(text: str, path: Path) -> Iterator[_Given]:
+_LONG = re.compile("[0-9_]{1000,}")
+# A key of so many parts that the parser would take time and room by the square of them.
+_DEEP = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')\s*+\.\s*+){100}""")
+
+
+def _document(text: str, path: Path) -> dict[str, object]:
+    """The file as TOML; raises UsageError with the line where it is none, or one that nobody can have meant."""
+    if deep := _DEEP.search(text):
+        raise _invalid(f"{FILE}, line {_line_at(text, deep)}: a key has more than a hundred parts", path)
     try:
-        document = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", str(error), re.DOTALL)
         what, line = (found[1], found[2] or text.count("\n") + 1) if found else (str(error), 1)
         raise _invalid(f"{FILE}, line {line}: this is not TOML: {visible(what)}", path) from error
+    except ValueError as error:
+        line = _line_at(text, _LONG.search(text))
+        raise _invalid(f"{FILE}, line {line}: a number has more digits than can be read", path) from error
     except RecursionError as error:
         raise _invalid(f"{FILE} is nested too deeply", path) from error
-    lines = _lines(text)
+
+
+def _line_at(text: str, found: re.Match[str] | None) -> int:
+    return text.count("\n", 0, found.start()) + 1 if found else 1
+
+
+def _from_file(text: str, path: Path) -> Iterator[_Given]:
+    document, lines = _document(text, path), _lines(text)
     for key, value in sorted(_leaves((), document, _TABLES), key=lambda leaf: lines[leaf[0]]):
         dotted = ".".join(key)
         if value != {} or not any(setting.key.startswith(f"{dotted}.") for setting in SETTINGS):
@@ -135,10 +159,14 @@ def _line_of(lines: Mapping[Way, int], key: Way, way: Way) -> str:
     return next(f"{FILE}, line {lines[whole[:n]]}" for n in range(len(whole), -1, -1) if whole[:n] in lines)
 
 
+_ENDS = ("]", "}", '"""', "'''")
+
+
 def _lines(text: str) -> dict[Way, int]:
     """The line on which each key, each section and each item of a list of sections first stands.
 
-    A statement of TOML ends with its line and can be parsed on its own: so lines are gathered until they parse.
+    A statement of TOML ends with its line and can be parsed on its own: so lines are gathered until they parse. One
+    of several lines ends with one that closes something, so that others need not be tried.
     """
     found: dict[Way, int] = {}
     items: dict[Way, int] = {}
@@ -146,6 +174,8 @@ def _lines(text: str) -> dict[Way, int]:
     statement, start = "", 1
     for number, line in enumerate(text.split("\n"), 1):
         statement += line + "\n"
+        if number > start and not any(end in line for end in _ENDS):
+            continue
         try:
             parsed = tomllib.loads(statement)
         except tomllib.TOMLDecodeError:

@@ -15,6 +15,7 @@ import msgspec
 
 from treegate.engine import handles, posix
 from treegate.errors import NeedsRecovery
+from treegate.model.document import UNREADABLE
 
 
 class SyncFailed(Exception):
@@ -101,5 +102,5 @@ def must_be_mounted_anew(directory: Path, mounts: Iterable[int]) -> None:
 
 def _notes(directory: Path) -> Iterator[Halt]:
     for path in sorted(directory.glob("halted.*")):
-        with contextlib.suppress(msgspec.DecodeError):  # torn by the power cut that ended the boot it was about
+        with contextlib.suppress(*UNREADABLE):  # torn by the power cut that ended the boot it was about
             yield msgspec.json.decode(path.read_bytes(), type=Halt)

@@ -9,6 +9,7 @@ import msgspec
 
 from treegate.engine.audit import AuditRow
 from treegate.errors import NotFound, NotVerified, UsageError
+from treegate.model.document import UNREADABLE
 
 _LONGEST = 1 << 24  # bytes of one line
 
@@ -60,7 +61,7 @@ def _row(path: Path, number: int, text: bytes) -> AuditRow:
     try:
         found = _decode(text)
         data = bytes(found.data).decode()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise NotVerified(
             f"line {number} of {str(path)!r} is no audit row: {error}",
             code="export-damaged",

@@ -19,8 +19,10 @@ import msgspec
 from treegate.engine import keys, posix
 from treegate.engine.workspace import replace_file
 from treegate.errors import NotFound, NotVerified
+from treegate.model.document import UNREADABLE
 from treegate.model.effects import Effect
 from treegate.model.preview import Counts
+from treegate.model.tree import PACKED
 
 FORMAT = 1
 L = TypeVar("L", bound=msgspec.Struct)
@@ -40,7 +42,15 @@ class Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     @property
     def packed(self) -> bytes:
-        return base64.b64decode(self.facts)
+        """The facts; NotVerified "receipt-damaged" where there are none in them."""
+        try:
+            packed = base64.b64decode(self.facts, validate=True)
+        except ValueError:
+            packed = b"?"
+        if len(packed) not in (0, PACKED.size):
+            text = f"the facts of effect {self.effect.id!r} are damaged"
+            raise NotVerified(text, code="receipt-damaged", hint="put it back from a backup", next="treegate fsck")
+        return packed
 
     def with_facts(self, packed: bytes) -> Line:
         """The same line with its entry's facts."""
@@ -172,7 +182,7 @@ def places_of_lines(path: Path, kind: type[L]) -> Iterator[tuple[int, L]]:
                 at += len(line)
     except FileNotFoundError:
         raise _no_lines(path) from None
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise _damaged_lines(path, error) from None
 
 
@@ -184,7 +194,7 @@ def read_line(path: Path, at: int) -> Line:
             return msgspec.json.decode(file.readline(), type=Line)
     except FileNotFoundError:
         raise _no_lines(path) from None
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise _damaged_lines(path, error) from None
 
 
@@ -222,7 +232,7 @@ def read(folder: Path, run: str) -> Receipt:
         return msgspec.json.decode(path.read_bytes(), type=Receipt)
     except FileNotFoundError:
         raise NotFound(f"{run} has no receipt", code="receipt-missing") from None
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise NotVerified(f"{path.name} is damaged: {error}", code="receipt-damaged") from None
 
 

@@ -16,7 +16,7 @@ from treegate.engine.journal import Entry
 from treegate.engine.places import Places
 from treegate.errors import RolledBack, Stale
 from treegate.model.table import Staged
-from treegate.model.tree import Facts, pack, unpack
+from treegate.model.tree import Facts, Kind, Level, pack, same, unpack
 
 
 class Cancelled(RolledBack):
@@ -112,16 +112,25 @@ def _with_exact_folders(ctx: RunContext) -> Iterator[Staged]:
 def clear(ctx: RunContext, places: Places, built: dict[int, Entry]) -> None:
     """Remove what was built and is not needed: only entries of the table, at their slots in the new-area.
 
-    Called when all steps are taken back and that is durable. Whatever is in the way is left where it is.
+    Called when all steps are taken back and that is durable. Whatever is in the way is left where it is, and so is
+    what someone wrote to, or put into a folder, while it stood in the tree.
     """
     for row in reversed(ctx.table.staged):
         with contextlib.suppress(OSError):
             folder = places.handle(row.parent)
-            now = posix.facts(folder, row.name)
             entry = built.get(row.number)
-            if entry is not None and unpack(entry.facts).ino != now.ino:
+            stable = places.root(row.parent) not in places.unstable
+            if entry is not None and not _as_built(entry, posix.facts(folder, row.name), stable):
                 continue
             if row.kind == "dir":
                 posix.rmdir(folder, row.name)
             else:
                 posix.unlink(folder, row.name)
+
+
+def _as_built(entry: Entry, now: Facts, stable: bool) -> bool:
+    """Whether nobody has written to a new entry; a folder goes only if it is empty, whatever its times say."""
+    was = unpack(entry.facts)
+    if not stable:
+        was = was._replace(ino=now.ino, btime=now.btime, mtime=now.mtime)
+    return same(pack(was), now, Level.IDENTITY if was.kind is Kind.DIR else Level.CONTENT)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from pathlib import Path
@@ -153,7 +154,7 @@ def _verify(path: Path) -> tuple[str, list[int]]:
             offsets.append(offset)
             length = frames.HEAD.unpack(head)[1]
             offset += len(head) + length
-            digest.update(file.read(length))
+            digest.update(_up_to(file, length))
     return digest.hexdigest(), offsets
 
 
@@ -189,10 +190,15 @@ def _payload(file: BinaryIO, offset: int, path: Path) -> bytes:
     file.seek(offset)
     head = file.read(frames.HEAD.size)
     if len(head) == frames.HEAD.size:
-        frame = frames.at(head + file.read(frames.HEAD.unpack(head)[1]), 0, _KEY)
+        frame = frames.at(head + _up_to(file, frames.HEAD.unpack(head)[1]), 0, _KEY)
         if frame:
             return frame.payload
     raise _damaged(path)
+
+
+def _up_to(file: BinaryIO, length: int) -> bytes:
+    """So many bytes, or as many as there are: a damaged length asks for no more memory than the file is long."""
+    return file.read(min(length, os.fstat(file.fileno()).st_size))
 
 
 def _frames(rows: int) -> int:

@@ -49,7 +49,7 @@ def as_toml(text: str) -> object:
     """A variable's text as the number or truth value it stands for, or as the text itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no TOML, or a number of more digits than can be read
         return text
 
 

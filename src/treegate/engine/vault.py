@@ -26,7 +26,7 @@ from treegate.engine.store.records import Kept, VaultState
 from treegate.engine.tablefile import Table
 from treegate.engine.workspace import Workspace
 from treegate.errors import Denied, NotVerified
-from treegate.model.document import inert
+from treegate.model.document import UNREADABLE, inert
 from treegate.model.effects import Text, tagged
 
 FORMAT = 1
@@ -251,7 +251,7 @@ def manifest(workspace: Workspace, volume: str, run: str) -> Manifest | None:
         return msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError:
         return None
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise NotVerified(f"{path} cannot be read: {error}", code="manifest-damaged") from None
 
 

@@ -23,6 +23,7 @@ from treegate.engine.config import Config
 from treegate.engine.probe import assume, probe
 from treegate.errors import NotFound, NotVerified, UsageError
 from treegate.model.capabilities import Capabilities
+from treegate.model.document import UNREADABLE
 
 AREA = ".treegate"
 MARKER = "workspace.json"
@@ -77,7 +78,7 @@ def read_marker(root: Path) -> Marker:
         hint = "is the bucket mounted? An unmounted one looks like an empty folder; if it is none yet, make it one"
         text = f"{root} has no {AREA}/{MARKER}"
         raise Away(text, code="marker-missing", hint=hint, next="treegate init --help") from None
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise NotVerified(f"{path} cannot be read: {error}", code="marker-damaged") from None
     except OSError as error:
         raise Unreadable(f"{path}: {error.strerror}") from None
@@ -256,7 +257,7 @@ class Workspace:
 def _remembered(path: Path) -> dict[str, Capabilities]:
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Capabilities])
-    except (FileNotFoundError, msgspec.MsgspecError):
+    except (FileNotFoundError, *UNREADABLE):
         return {}  # it is only a memory: the next probe writes it anew
 
 

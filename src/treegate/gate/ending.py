@@ -13,10 +13,11 @@ from treegate.engine.context import APPLIED, NOTHING, Result, RunContext
 from treegate.engine.jobs import JobState
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
-from treegate.errors import FULL, RolledBack, TreegateError
+from treegate.errors import FULL, NotVerified, RolledBack, TreegateError
 from treegate.gate import affected, chronicle
 from treegate.gate.accounts import Account
 from treegate.gate.core import Core
+from treegate.model.document import UNREADABLE
 from treegate.model.lifecycle import State
 
 
@@ -143,7 +144,11 @@ def _end_applied(
 def _undone(core: Core, run: Run) -> tuple[list[str], bool]:
     """Which effects of the run that this one undoes are gone by it, and whether those are all."""
     path = core.state / "receipts" / f"{run.plan}.undoes"
-    undone = msgspec.json.decode(path.read_bytes(), type=list[str]) if path.exists() else []
+    try:
+        undone = msgspec.json.decode(path.read_bytes(), type=list[str]) if path.exists() else []
+    except UNREADABLE as error:
+        hint = "put the file back from a backup of the state directory"
+        raise NotVerified(f"{path.name} is damaged: {error}", code="receipt-damaged", hint=hint) from None
     target = run.undo_of or ""
     before = set(core.store.undone_effects(target))
     total = receipts.read(core.state / "receipts", target).touched
@@ -158,9 +163,10 @@ def clean(core: Core, run: Run) -> None:
 
 def _remove_areas(core: Core, run: Run) -> None:
     for volume in {"", *map(core.workspace.volume, run.cases)}:
-        shutil.rmtree(core.workspace.area(volume) / "runs" / run.id, ignore_errors=True)
-        kept = core.workspace.vault(volume, run.id)
+        area, kept = core.workspace.area(volume) / "runs" / run.id, core.workspace.vault(volume, run.id)
+        empty = [area / "new", area / "park", area]
         if not (kept / "manifest.json").exists():
-            for folder in (kept / "entries", kept):
-                with contextlib.suppress(OSError):
-                    folder.rmdir()  # only if nothing is in it
+            empty += [kept / "entries", kept]
+        for folder in empty:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # only if nothing is in it: what someone put there meanwhile stays, and fsck tells

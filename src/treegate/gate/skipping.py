@@ -18,11 +18,12 @@ from treegate.engine.receipts import Line
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
 from treegate.engine.workspace import replace_file
-from treegate.errors import TreegateError
+from treegate.errors import NotVerified, TreegateError
 from treegate.gate import freshness, plans
 from treegate.gate.core import Core
 from treegate.gate.reduction import Reduction, Remains, Unclear
 from treegate.model import inverse
+from treegate.model.document import UNREADABLE
 from treegate.model.effects import Effect, untagged
 from treegate.model.lifecycle import State
 from treegate.model.preview import Counts
@@ -65,12 +66,18 @@ def _path(core: Core, table_digest: str) -> Path:
     return core.state / "previews" / f"{table_digest}.rest"
 
 
+_BACKUP = "put the file back from a backup of the state directory"
+
+
 def rest_of(core: Core, run: Run) -> Rest | None:
     """What a run does of its plan, where it leaves something alone."""
+    path = _path(core, run.table_digest)
     try:
-        return msgspec.json.decode(_path(core, run.table_digest).read_bytes(), type=Rest)
+        return msgspec.json.decode(path.read_bytes(), type=Rest)
     except FileNotFoundError:
         return None
+    except UNREADABLE as error:
+        raise NotVerified(f"{path.name} is damaged: {error}", code="table-damaged", hint=_BACKUP) from None
 
 
 def left_lines(rest: Rest | None) -> Iterator[bytes]:

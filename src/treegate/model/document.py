@@ -7,8 +7,13 @@ import re
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from treegate.model.names import visible
 from treegate.model.problems import Problem, problem
+
+# What a decoder raises for bytes that are no document of its kind.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class _Object(dict[str, Any]):

@@ -20,6 +20,8 @@ from typing import NamedTuple
 
 from treegate.model.names import visible
 
+LONGEST = 10_000  # characters of a pattern; a path has no more than 4,095 bytes
+
 
 class PatternError(ValueError):
     """A pattern, or a template of new names, that cannot be read; `position` counts characters from 1."""
@@ -124,6 +126,8 @@ def _class(members: str, at: int) -> str:
 
 def _components(pattern: str, start: int, hidden: bool) -> list[Part]:
     """The components of a pattern from offset `start`, with neighbouring `**` as one."""
+    if len(pattern) > LONGEST:
+        raise PatternError(f"the pattern has more than {LONGEST:,} characters", LONGEST + 1)
     if "\0" in pattern:
         raise PatternError("the pattern holds a NUL", pattern.index("\0") + 1)
     parts: list[Part] = []

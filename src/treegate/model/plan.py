@@ -17,7 +17,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from treegate.errors import PlanError
 from treegate.model import misfit
-from treegate.model.document import parse_strictly, repeated_key
+from treegate.model.document import UNREADABLE, parse_strictly, repeated_key
 from treegate.model.operations import Create, Operation, Replace, inline_content, shape_fault
 from treegate.model.problems import CODES, MOST_PROBLEMS, Problem, problem
 
@@ -144,7 +144,7 @@ def _read_shell(data: bytes) -> _Document:
     """The document with its operations still raw, or PlanError with one problem."""
     try:
         shell = msgspec.json.decode(data, type=_Document)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         found = _shell_problem(data, error)
         raise PlanError(found.message, hint=found.hint, code=found.code, problems=[found]) from None
     if len(shell.operations) > MAX_OPERATIONS:
@@ -187,7 +187,7 @@ def _read_operations(head: Head, raws: list[msgspec.Raw]) -> tuple[str, list[Pro
             break
         try:
             operation = _read_operation(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             problems.append(_operation_problem(number, bytes(raw), error, head.case or None))
             continue
         canonical = _canonical(operation)

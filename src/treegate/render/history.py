@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from treegate.model.document import UNREADABLE
 from treegate.render.text import inert
 from treegate.render.words import DIGEST, plural
 
@@ -113,7 +114,7 @@ def data_of(row: Any) -> dict[str, Any]:
     """The data of an event; {} where they were edited into something else."""
     try:
         return msgspec.json.decode(row.data, type=dict[str, Any])
-    except (msgspec.MsgspecError, TypeError, RecursionError):
+    except (*UNREADABLE, TypeError):
         return {}
 
 

@@ -29,7 +29,9 @@ class Lower:
         self._held.clear()
 
     def stat(self, path: bytes) -> os.stat_result | None:
-        """What lstat says of an entry; None where there is none."""
+        """What lstat says of an entry, b"" for the case itself; None where there is none."""
+        if not path:
+            return os.fstat(self._top)
         above, _, name = path.rpartition(b"/")
         try:
             return os.stat(name, dir_fd=self._folder(above), follow_symlinks=False)
@@ -44,9 +46,9 @@ class Lower:
         return os.readlink(name, dir_fd=self._folder(above))
 
     def handle(self, path: bytes) -> bytes | None:
-        """The file handle of an entry, as `marks.origin` tells it."""
+        """The file handle of an entry, as `marks.origin` tells it; None where there is no such entry."""
         above, _, name = path.rpartition(b"/")
-        return marks.handle(self._folder(above), name)
+        return None if self.stat(path) is None else marks.handle(self._folder(above), name)
 
     def open(self, path: bytes) -> int:
         """A handle of a file for reading."""

@@ -18,8 +18,10 @@ from treegate.engine.sandbox.difference import Changed, Difference, Keeper
 from treegate.engine.sandbox.lower import Lower
 from treegate.engine.sandbox.teller import Found, Teller
 from treegate.engine.sandbox.view import Layer
+from treegate.errors import NotVerified
 from treegate.model.capture import Gone, Still
 
+_NO_NAMES = frozenset((b"", b".", b".."))
 _LONGEST = 3800  # bytes of a folder's path that leave room for a name: the kernel takes 4,095
 
 
@@ -275,5 +277,11 @@ def _joined(above: bytes, name: bytes) -> bytes:
 
 
 def _redirected(redirect: bytes, above: bytes | None) -> bytes:
-    """The place that a mark names: from the top of the case, or beside, in the folder that shows through."""
+    """The place that a mark names: from the top of the case, or beside, in the folder that shows through.
+
+    Raises NotVerified for a mark that no overlay makes, and that might name a place outside the case.
+    """
+    if b"\0" in redirect or not _NO_NAMES.isdisjoint(redirect.removeprefix(b"/").split(b"/")):
+        text = f"a mark in the view of the command names no place of the case: {os.fsdecode(redirect[:100])!r}"
+        raise NotVerified(text, hint="see to the disk that the sandbox works on, and run the command again")
     return redirect[1:] if redirect.startswith(b"/") else _joined(above or b"", redirect)

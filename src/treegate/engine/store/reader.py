@@ -342,7 +342,7 @@ _SHARES = msgspec.json.Decoder(_Shares)
 def unpacked(data: bytes) -> bytes:
     try:
         return zstandard.decompress(data)
-    except zstandard.ZstdError as error:
+    except (zstandard.ZstdError, MemoryError) as error:  # a damaged length asks for any room
         raise damaged(f"a stored document does not unpack: {error}") from error
 
 

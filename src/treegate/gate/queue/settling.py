@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from treegate.engine.dropbox import Drop
+from treegate.model.document import UNREADABLE
 
 LARGE = 1 << 20  # bytes from which on a file is read only once it has stopped growing
 
@@ -51,6 +52,6 @@ def complete(data: bytes) -> bool:
         return False
     try:
         msgspec.json.decode(data, type=msgspec.Raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return False
     return True

@@ -126,7 +126,11 @@ def _bounded(file: BinaryIO) -> bytes:
     """What a file holds, to one byte more than a plan may have: the gate then says that it is too large."""
     from treegate.gate.plans import MOST_BYTES
 
-    return file.read(MOST_BYTES + 1)
+    pieces, left = [], MOST_BYTES + 1  # piece by piece, for room for all that is asked for is taken at once
+    while piece := file.read(min(left, 1 << 20)):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
 
 
 def read_document(plan: str) -> bytes:

@@ -8,6 +8,7 @@ import msgspec
 from fastapi import Request, Response
 
 from treegate.errors import PlanError
+from treegate.model.document import UNREADABLE
 from treegate.render import jsons
 
 T = TypeVar("T")
@@ -26,5 +27,5 @@ async def taken(request: Request, kind: type[T]) -> T:
         return msgspec.json.decode(body if body.strip() else b"{}", type=kind)
     except msgspec.ValidationError as error:
         raise PlanError(f"the request does not fit: {error}", code="request-invalid", hint=SAYS) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise PlanError(f"the request is not JSON: {error}", code="not-json") from None

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from treegate.gate.plans import Shown
+from treegate.model.document import UNREADABLE
 from treegate.model.lifecycle import State
 from treegate.model.notification import About
 from treegate.render import blocks
@@ -57,7 +58,7 @@ def carried(text: str) -> Carried | None:
     """What a button or a window brought back; None where it is none of ours."""
     try:
         return msgspec.json.decode(text, type=Carried)
-    except (msgspec.DecodeError, ValueError):
+    except (*UNREADABLE, UnicodeEncodeError):
         return None
 
 
