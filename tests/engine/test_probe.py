@@ -173,6 +173,23 @@ def test_what_is_refused_or_only_pretended_is_not_promised(tmp_path, monkeypatch
     assert not getattr(probe.probe(area, case), field)
 
 
+@pytest.mark.parametrize("function", ["rename", "exchange", "link", "mkdir", "make_file", "utime", "fsync"])
+def test_a_trial_that_is_interrupted_is_made_anew(tmp_path, monkeypatch, function):
+    """12: a signal says nothing of the mount: what was found out is the same, and is remembered for long."""
+    area, case = workspace(tmp_path)
+    wanted, real, times = probe.probe(area, case), getattr(posix, function), [0]
+
+    def interrupted(*given):
+        times[0] += 1
+        if times[0] == 3:
+            raise InterruptedError(errno.EINTR, "Interrupted system call")
+        return real(*given)
+
+    monkeypatch.setattr(posix, function, interrupted)
+    assert probe.probe(area, case) == wanted
+    assert os.listdir(area) == []
+
+
 def test_folders_that_are_copied_instead_of_renamed_are_noticed(tmp_path, monkeypatch):
     area, case = workspace(tmp_path)
     checked = posix.rename_checked

@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from gatework import SURVIVED, Office, copy, create, delete, die, dies_after, in_child, move, replace
 
 from treegate.engine import apply as applying
-from treegate.engine import handles, journal, locks, posix, staging
+from treegate.engine import handles, journal, locks, posix, schema, staging
 from treegate.engine.course import Course
 from treegate.errors import Busy, Denied, NeedsRecovery, NotVerified, RolledBack, TreegateError
 from treegate.gate import ending, runs, surroundings
@@ -473,6 +474,59 @@ def test_10_a_record_that_cannot_be_written_is_written_by_a_recovery(office, mon
     assert done.state == "applied"
     office.undone(done.run)
     assert office.tree() == before
+    office.sound()
+
+
+@pytest.mark.parametrize("by", ["apply", "recover"])
+@pytest.mark.parametrize("fault", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR], ids=["full", "unreadable"])
+def test_10_an_end_that_the_store_cannot_be_told_is_not_told_as_a_run_that_went_back(office, monkeypatch, by, fault):
+    """The tree is after by then: needs recovery (7), from an apply and from a recovery alike."""
+    filled(office)
+    id = office.approved(*MIXED)
+    if by == "recover":
+        office.crash(lambda gate: gate.apply(id), (Course, "end", die))
+
+    def fails(*given):
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = fault
+        raise schema._translate(error, str(office.state / "treegate.db"))
+
+    gate = office.reopen()
+    with monkeypatch.context() as patched:
+        patched.setattr(ending, "_end_applied", fails)
+        with pytest.raises(NeedsRecovery) as failed:
+            gate.apply(id) if by == "apply" else gate.recover()
+    assert (failed.value.code, failed.value.exit_status) == ("record-unwritten", 7)
+    (done,) = gate.recover()
+    assert done.state == "applied"
+    office.sound()
+
+
+def test_16_a_crash_as_an_approval_is_given_back_leaves_nothing_for_good(office):
+    """The store forgets the run last, so that the next recovery knows what is to be cleared."""
+    before = filled(office).tree()
+    id = office.approved(*MIXED)
+    office.crash(lambda gate: gate.apply(id), (applying.Journal, "create", die))
+    office.crash(lambda gate: gate.recover(), (ending.shutil, "rmtree", die))
+    office.reopen().recover()
+    assert office.tree() == before
+    office.sound()
+    assert office.gate.apply(id).state == "applied"
+
+
+@pytest.mark.parametrize("outcome", ["applied", "rolled-back"])
+def test_an_area_that_could_not_be_cleared_is_cleared_by_the_next_recovery(office, monkeypatch, outcome):
+    """The disk reports an error as an ended run is cleared away: nothing of it stays for good."""
+    filled(office)
+    id = office.approved(*MIXED)
+    real = shutil.rmtree
+    if outcome == "rolled-back":
+        office.gate.watch(lambda done, total: None, lambda: True)
+    with monkeypatch.context() as patched, contextlib.suppress(RolledBack):
+        patched.setattr(ending.shutil, "rmtree", lambda path, **how: "new" in os.listdir(path) or real(path, **how))
+        office.gate.apply(id)
+    assert office.gate.show(id).plan.state == outcome
+    office.reopen().recover()
     office.sound()
 
 

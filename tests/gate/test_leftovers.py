@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import pytest
 from gatework import DAY, Office, create, delete, die, move
 
-from treegate.engine import audit
+from treegate.engine import audit, vault
 from treegate.engine.blobs import Blobs
 from treegate.engine.course import Course
 from treegate.engine.locks import case_locks
+from treegate.errors import Denied
 from treegate.gate import ending, plans
 from treegate.gate.leftovers import Leftovers
 
@@ -242,3 +244,38 @@ def test_while_somebody_is_at_work_leftovers_wait(office):
     with case_locks(office.state / "locks", ["Jones"], shared=True, wait=0):
         assert office.gate.prune().leftovers == NOTHING
     assert office.gate.prune().leftovers.runs == [run]
+
+
+@pytest.mark.parametrize("stopped", [die, None], ids=["killed", "failed"])
+def test_what_a_prune_noted_and_did_not_come_to_remove_goes_with_the_next(office, monkeypatch, stopped):
+    """What is said to be gone does not stay for good, whether the prune was killed or a disk failed; what is kept of
+    the same run stays."""
+    for name in ("old", "older", "named"):
+        office.put(f"Smith/{name}", name)
+    run = office.carried_out(delete("old"), delete("older"), delete("named")).run
+    office.gate.undo(run, ["named"])
+    aged(office)
+    if stopped is die:
+        office.crash(lambda gate: gate.prune(), (vault, "remove", die))
+    else:
+        with monkeypatch.context() as patched:
+            patched.setattr(vault, "clear_tree", fails)
+            with pytest.raises(Denied):
+                office.gate.prune()
+    gate = office.reopen()
+    assert len(gate.list_vault()) == 1
+    assert len(kept_in(office, run)) == 3
+    assert gate.prune(dry=True).leftovers.runs == [run]
+    assert gate.prune().leftovers.runs == [run]
+    assert kept_in(office, run) == ["named"]
+    assert gate.prune().leftovers == NOTHING
+    office.sound()
+
+
+def fails(*given):
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def kept_in(office: Office, run: str) -> list[str]:
+    """The contents in the vault of a run."""
+    return sorted(path.read_text() for path in (office.root / ".treegate/vault" / run / "entries").iterdir())

@@ -6,6 +6,7 @@ are inodes the same tomorrow) is assumed absent on FUSE.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -26,7 +27,8 @@ __all__ = ["Finding", "assume", "findings", "is_local", "probe", "state_findings
 
 _UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 # Not "this cannot be done here" but "nothing can be done here now".
-_NO_TRIAL = (*FULL, errno.EROFS)
+_NO_TRIAL = (*FULL, errno.EROFS, errno.EINTR)
+_RETRIES = 100  # of a trial that signals keep interrupting
 _GETFLAGS, _CASEFOLD = 0x80086601, 0x40000000  # ioctl_iflags(2): FS_IOC_GETFLAGS, FS_CASEFOLD_FL
 _MTIME = 1_234_567_890_123_456_789
 _COARSE = 2_000_000_000  # nanoseconds: the coarsest clock there is, vfat's
@@ -133,6 +135,14 @@ def _tried(scratch: str) -> dict[str, bool]:
 
 
 def _try(trial: Trial, scratch: int, name: str) -> bool:
+    """Whether a trial holds; one that a signal interrupted says nothing, and is made anew."""
+    for number in range(_RETRIES):
+        with contextlib.suppress(InterruptedError):
+            return _try_once(trial, scratch, f"{name}.{number}")
+    return False
+
+
+def _try_once(trial: Trial, scratch: int, name: str) -> bool:
     """Whether a trial holds, in two folders of its own; an OSError is a no, unless it says nothing about that."""
     posix.mkdir(scratch, f"{name}.a", 0o700)
     posix.mkdir(scratch, f"{name}.b", 0o700)

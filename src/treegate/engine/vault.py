@@ -271,6 +271,14 @@ def runs(workspace: Workspace, volume: str) -> list[str]:
         return []
 
 
+def entries(workspace: Workspace, volume: str, run: str) -> set[str]:
+    """The names of what is kept in a run's vault on a volume."""
+    try:
+        return set(os.listdir(workspace.vault(volume, run) / ENTRIES))
+    except FileNotFoundError:
+        return set()
+
+
 def bare(workspace: Workspace, volume: str, run: str) -> bool:
     """Whether a run's vault holds only the files about it: nothing kept, nothing that `rollback.sh` set aside."""
     with os.scandir(workspace.vault(volume, run)) as found:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
@@ -13,7 +16,7 @@ from treegate.engine.context import APPLIED, NOTHING, Result, RunContext
 from treegate.engine.jobs import JobState
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
-from treegate.errors import FULL, NotVerified, RolledBack, TreegateError
+from treegate.errors import FULL, NeedsRecovery, NotVerified, RolledBack, TreegateError
 from treegate.gate import affected, chronicle
 from treegate.gate.accounts import Account
 from treegate.gate.core import Core
@@ -44,14 +47,36 @@ def _answer(run: Run, state: State, receipt: receipts.Receipt | None, kept: int)
 
 
 def conclude(core: Core, plan: StoredPlan, run: Run, context: RunContext, result: Result) -> Applied:
-    """Writes what there is to say of a run that ended, then tells the store, then clears the journal away."""
+    """Writes what there is to say of a run that ended, then tells the store, then clears the journal away.
+
+    Raises RolledBack for a run that went back, NeedsRecovery where what there is to say cannot be written.
+    """
     if result.outcome == NOTHING:
         give_back(core, run)
         raise not_begun(result.reason or OSError("no room for the journal"))
-    if result.outcome != APPLIED:
+    applied = result.outcome == APPLIED
+    with _recording(run, "is carried out" if applied else "was taken back"):
+        if applied:
+            return _applied(core, plan, run, context, result)
         end(core, run, State.ROLLED_BACK)
         clean(core, run)
-        raise rolled_back(run, result.reason)
+    raise rolled_back(run, result.reason)
+
+
+@contextlib.contextmanager
+def _recording(run: Run, what: str) -> Iterator[None]:
+    """Whatever stops the record of a run, also a store that cannot be told, leaves it to a recovery."""
+    try:
+        yield
+    except NotVerified:
+        raise
+    except (OSError, TreegateError) as error:  # among them that the workspace was unmounted just now
+        text = f"run {run.id} {what}, and its record could not be written: {error}"
+        hint = "put right what the message names, then recover: nothing else of the tree is touched"
+        raise NeedsRecovery(text, code="record-unwritten", hint=hint, next="treegate recover") from error
+
+
+def _applied(core: Core, plan: StoredPlan, run: Run, context: RunContext, result: Result) -> Applied:
     account = Account(core, plan, run, context.table)
     count, digest = account.write_lines(result)
     sums = vault.write(core.workspace, run.id, context.table, result, account.kept, core.clock())
@@ -64,11 +89,14 @@ def conclude(core: Core, plan: StoredPlan, run: Run, context: RunContext, result
 
 
 def give_back(core: Core, run: Run) -> None:
-    """Nothing happened: the approval is given back, as if the run had never been asked for."""
-    with core.store.write() as transaction:
-        transaction.give_back(run.id, core.by())
+    """Nothing happened: the approval is given back, as if the run had never been asked for.
+
+    The store forgets the run last: what a crash leaves on disk until then is cleared by the next recovery.
+    """
     _remove_areas(core, run)
     shutil.rmtree(core.run_directory(run.id), ignore_errors=True)
+    with core.store.write() as transaction:
+        transaction.give_back(run.id, core.by())
 
 
 def not_begun(error: Exception) -> Exception:
@@ -156,17 +184,41 @@ def _undone(core: Core, run: Run) -> tuple[list[str], bool]:
 
 
 def clean(core: Core, run: Run) -> None:
-    """Takes away what an ended run needs no more: its areas, an empty vault, and last its journal."""
-    _remove_areas(core, run)
-    shutil.rmtree(core.run_directory(run.id), ignore_errors=True)  # should a power cut bring it back, it goes again
+    """Takes away what an ended run needs no more: its areas, an empty vault, and last its journal.
+
+    The journal stays where an area could not go: by it the next recovery knows what is still to be cleared.
+    """
+    if _remove_areas(core, run):
+        # Should a power cut bring it back, it goes again.
+        shutil.rmtree(core.run_directory(run.id), ignore_errors=True)
 
 
-def _remove_areas(core: Core, run: Run) -> None:
-    for volume in {"", *map(core.workspace.volume, run.cases)}:
+def _remove_areas(core: Core, run: Run) -> bool:
+    """Takes away the areas of a run, and its vault, where they are empty; whether that went well.
+
+    What someone put there meanwhile stays, and fsck tells of it.
+    """
+    settled = True
+    for volume in _volumes(core, run):
         area, kept = core.workspace.area(volume) / "runs" / run.id, core.workspace.vault(volume, run.id)
-        empty = [area / "new", area / "park", area]
+        for folder in (area / "new", area / "park", area):
+            settled &= _removed_if_empty(folder)
         if not (kept / "manifest.json").exists():
-            empty += [kept / "entries", kept]
-        for folder in empty:
-            with contextlib.suppress(OSError):
-                folder.rmdir()  # only if nothing is in it: what someone put there meanwhile stays, and fsck tells
+            for folder in (kept / "entries", kept):
+                _removed_if_empty(folder)
+    return settled
+
+
+def _removed_if_empty(folder: Path) -> bool:
+    """Removes a folder with nothing in it; False if that could not be done."""
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        return error.errno == errno.ENOTEMPTY
+    return True
+
+
+def _volumes(core: Core, run: Run) -> set[str]:
+    return {"", *map(core.workspace.volume, run.cases)}

@@ -135,7 +135,9 @@ def _vault(core: Core, run: Run) -> Iterator[Finding]:
             if state is not VaultState.KEPT:
                 says = "knows nothing of it" if state is None else f"has it as {state.value}"
                 text = f"in the vault of {run.id}, entry {visible(name)} is there, and the store {says}"
-                yield Finding("warning", text, "leave it until it is clear whose it is")
+                noted = state is VaultState.PRUNED  # by a prune that was interrupted
+                advice = "`treegate vault prune` removes it" if noted else "leave it until it is clear whose it is"
+                yield Finding("warning", text, advice)
 
 
 def _receipt(core: Core, run: Run, keys: list[str], dry: bool) -> Iterator[Finding]:

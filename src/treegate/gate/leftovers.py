@@ -1,4 +1,7 @@
-"""Leftovers: what nothing needs any more, cleared with the vault: bare vault folders, old step tables, old blobs."""
+"""Leftovers: what nothing needs any more, cleared with the vault: bare vault folders, old step tables, old blobs.
+
+Also entries that an earlier prune noted as gone and did not come to remove.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import NamedTuple
 
 from treegate.engine import vault
 from treegate.engine.locks import workspace_lock
-from treegate.engine.store.records import Run, StoredPlan
+from treegate.engine.store.records import Run, StoredPlan, VaultState
 from treegate.gate import plans
 from treegate.gate.core import Core
 from treegate.model.lifecycle import AS_PREVIEWED, LIVE, UNFINISHED, State
@@ -36,13 +39,14 @@ def clear(core: Core, *, dry: bool = False) -> Leftovers:
     Nobody else works meanwhile, so that nothing is taken from under a plan that is just being stored. Raises Busy.
     """
     with _alone(core):
-        found = Leftovers(list(_folders(core)), [*_tables(core), *_blobs(core)])
+        noted = dict(_noted(core))
+        found = Leftovers(sorted({*_folders(core), *noted}), [*_tables(core), *_blobs(core)])
         if not dry and (found.folders or found.files):
             size = sum(path.stat().st_size for path in found.files)
             with core.store.write() as transaction:
                 transaction.note_cleared(found.runs, len(found.files), size, core.by())
             for volume, run in found.folders:
-                vault.remove(core.workspace, volume, run, ())
+                vault.remove(core.workspace, volume, run, noted.get((volume, run), ()))
             for path in found.files:
                 path.unlink()
     return found
@@ -63,10 +67,24 @@ def _folders(core: Core) -> Iterator[tuple[str, str]]:
     oldest = core.clock() - keep
     busy = {kept.run for kept in core.store.vault()} | {plan.undo_of for plan in _plans(core, LIVE)}
     done = {run.id for run in core.store.runs() if run.id not in busy and _ended(run, oldest)}
-    for volume in sorted({"", *core.workspace.cases().values()}):
+    for volume in _volumes(core):
         for run in vault.runs(core.workspace, volume):
             if run in done and vault.bare(core.workspace, volume, run):
                 yield volume, run
+
+
+def _noted(core: Core) -> Iterator[tuple[tuple[str, str], list[int]]]:
+    """Entries that are still there though the store has them as pruned, by volume and run."""
+    for volume in _volumes(core):
+        for run in vault.runs(core.workspace, volume):
+            there = vault.entries(core.workspace, volume, run)
+            gone = core.store.vault(run=run, state=VaultState.PRUNED) if there else ()
+            if left := [one.entry for one in gone if str(one.entry) in there]:
+                yield (volume, run), left
+
+
+def _volumes(core: Core) -> list[str]:
+    return sorted({"", *core.workspace.cases().values()})
 
 
 def _ended(run: Run, oldest: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from treegate.engine.store import Transaction
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
 from treegate.engine.workspace import note_generation, sync_names
-from treegate.errors import NeedsRecovery, NotFound, RolledBack, Stale, TreegateError
+from treegate.errors import NeedsRecovery, RolledBack, Stale, TreegateError
 from treegate.gate import approving, daily, ending, plans, recovery, skipping, surroundings
 from treegate.gate.core import Core
 from treegate.gate.ending import Applied
@@ -122,7 +123,8 @@ def _carry_out(core: Core, plan: StoredPlan, run: Run) -> Applied:
     try:
         result = applying.run(context)
     except NeedsRecovery:
-        with core.store.write() as transaction:
+        # A store that cannot be told has it as under way, which is as good a reason to recover.
+        with suppress(TreegateError), core.store.write() as transaction:
             transaction.end_run(run.id, State.NEEDS_RECOVERY, by=core.by())
         raise
     except TreegateError as error:  # found before the first step: the journal has ended
@@ -131,12 +133,7 @@ def _carry_out(core: Core, plan: StoredPlan, run: Run) -> Applied:
         ending.end(core, run, State.STALE if isinstance(error, Stale) else State.ROLLED_BACK)
         ending.clean(core, run)
         raise (ending.rolled_back(run, error) if isinstance(error, RolledBack) else error) from error
-    try:
-        return ending.conclude(core, plan, run, context, result)
-    except (OSError, NotFound) as error:  # the latter: the workspace was unmounted just now
-        text = f"run {run.id} is carried out, and its record could not be written: {error}"
-        hint = "put right what the message names, then recover: nothing else of the tree is touched"
-        raise NeedsRecovery(text, code="record-unwritten", hint=hint, next="treegate recover") from error
+    return ending.conclude(core, plan, run, context, result)
 
 
 def _begun(core: Core, run: Run, directory: Path) -> RunContext:
