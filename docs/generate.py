@@ -7,6 +7,7 @@ nothing is written, and the exit status is 1 where a page is not what the code g
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -204,6 +205,20 @@ def states() -> str:
     return f"```mermaid\n{lifecycle.diagram()}```\n"
 
 
+# --- what was tried --------------------------------------------------------------------------------------------
+
+
+def proof() -> str:
+    """What the fault harnesses tried, and how it ended; `make test-faults` writes it down in proof.json."""
+    rows = json.loads((DOCS / "proof.json").read_text())
+    lines = ["| what was done | on | points | how it ended | when | version |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        ended = ", ".join(f"{outcome} {count:,}" for outcome, count in row["outcomes"].items())
+        shown = (row["method"], row["filesystem"], f"{row['points']:,}", ended, row["date"], row["version"])
+        lines.append(f"| {' | '.join(shown)} |")
+    return "\n".join(lines) + "\n"
+
+
 # --- pages -----------------------------------------------------------------------------------------------------
 
 PARTS: dict[str, Callable[[], str]] = {
@@ -215,6 +230,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "tools": tools,
     "files": files,
     "lifecycle": states,
+    "proof": proof,
 }
 
 

@@ -2,8 +2,8 @@
 
     python tests/survived.py        lists every item with its tests; exit status 1 if one has none
 
-A test names the items that it shows by number: at the start of its docstring ("1, 21: a kill at every call ..."),
-or of its own name (`test_16_...`). Nothing is imported or run: the tests are read.
+A test names the items that it shows by number: at the start of its docstring ("1, 21: every call ...", or "Item 41:
+..."), or of its own name (`test_16_...`). Nothing is imported or run: the tests are read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-_DOCSTRING = re.compile(r"(\d+(?:, \d+)*): ")
+_DOCSTRING = re.compile(r"(?:Item )?(\d+(?:, \d+)*): ")
 _NAME = re.compile(r"test_((?:\d+_)+)")
 
 ITEMS: dict[str, dict[int, str]] = {

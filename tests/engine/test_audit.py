@@ -59,6 +59,7 @@ def test_a_change_of_any_field_is_found_at_its_row(chain, field):
 
 
 def test_a_row_rewritten_with_its_own_right_hash_is_found_at_the_next(chain):
+    """45: the next row names the one that was there."""
     forged = msgspec.structs.replace(chain[4], actor="nobody")
     forged = msgspec.structs.replace(forged, hash=audit.digest_of(forged))
     assert broken_at([*chain[:4], forged, *chain[5:]]) == chain[5].seq
@@ -78,7 +79,7 @@ def test_a_log_can_be_verified_from_an_anchor_kept_elsewhere(chain):
 
 
 def test_a_cut_tail_shows_only_against_what_was_kept_elsewhere(chain):
-    """What a chain cannot prove by itself is said in the open, not hidden."""
+    """45: what a chain cannot prove by itself is said in the open, not hidden."""
     kept = audit.verify(chain)
     assert audit.verify(chain[:-2]) != kept
 

@@ -298,7 +298,7 @@ def deleted(firm, who, count: int, first: int) -> str:
 
 
 def test_a_large_deletion_is_not_passed_by_splitting_it_into_fifty_plans(big):
-    """Nothing has been applied yet: what waits counts as well."""
+    """44: nothing has been applied yet: what waits counts as well."""
     firm, who = big
     plans = [who["bot"].submit(firm.document(*deletions(5, 5 * n))) for n in range(41)]
     assert {plan.state for plan in plans[:40]} == {"pending"}

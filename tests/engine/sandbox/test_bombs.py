@@ -26,7 +26,7 @@ while True:
 
 
 def test_a_fork_bomb_is_over_when_its_time_is(scene: Scene):
-    """It has so many processes and no more, and all of them are gone when it is told that it ended."""
+    """46: it has so many processes and no more, and all of them are gone when it is told that it ended."""
     ran = scene.run("MARK = 'fork-bomb-of-a-test'\n" + FORK_BOMB, seconds=3, processes=64)
     assert ran.exited.ended is Ended.TIME
     assert ran.exited.seconds < 15
@@ -71,7 +71,7 @@ def test_a_memory_bomb_ends_itself(scene: Scene, name: str):
 
 
 def test_endless_output_ends_the_command(scene: Scene):
-    """On both streams at once; what was written up to the limit is told."""
+    """46: on both streams at once; what was written up to the limit is told."""
     ran = scene.run("while True: os.write(1, b'o' * 9999); os.write(2, b'e' * 9999)", output=MIB)
     assert (ran.exited.ended, ran.exited.cut) == (Ended.OUTPUT, True)
     assert len(ran.out) + len(ran.err) == MIB
@@ -154,7 +154,7 @@ os.rename("/case/file", "/case/renamed")
 
 @pytest.mark.parametrize("where", ["/case", "/tmp", "/dev/shm"])
 def test_a_disk_that_is_filled_is_the_commands_own(scene: Scene, where: str):
-    """It meets a full disk, or is ended for the memory that a folder in memory takes; ours has lost nothing."""
+    """46: it meets a full disk, or is ended for the memory that a folder in memory takes; ours has lost nothing."""
     free = shutil.disk_usage(scene.bench.place).free
     ran = scene.run(FILL.replace("{where}", where), written=32 * MIB, temporary=32 * MIB, memory=256 * MIB)
     assert ran.exited.ended is Ended.ITSELF, ran.err

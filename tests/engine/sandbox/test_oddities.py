@@ -79,7 +79,7 @@ os.rename("/case/folder", "/case/kept"); os.symlink("{other}", "/case/folder")
 
 
 def test_links_that_point_outside_are_left_out_and_said_and_nothing_is_read_through_them(scene: Scene):
-    """Also where a file or a folder was before: that is gone, as the command left it."""
+    """46: also where a file or a folder was before: that is gone, as the command left it."""
     ran = scene.run(LINKS)
     assert {one["path"]: one["target"] for one in ran.operations if one["op"] == "symlink"} == {"self": "self"}
     named = {path for code, path in ran.findings if code == "sandbox-link-outside"}

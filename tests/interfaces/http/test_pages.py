@@ -86,7 +86,7 @@ def test_a_plan_is_approved_without_script_and_its_run_shown(page: TestClient, a
     "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}]
 )
 def test_a_form_from_another_site_decides_nothing(page: TestClient, author: Headers, headers: Headers):
-    """403, even with the right token in it; the plan still waits."""
+    """41: 403, even with the right token in it; the plan still waits."""
     made = submitted(page, author)
     form = {"csrf": csrf(page.get(f"/ui/plans/{made['id']}").text), "digest": made["digest"]}
     answer = page.post(f"/ui/plans/{made['id']}/approve", data=form, headers=headers)

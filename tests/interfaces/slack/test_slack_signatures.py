@@ -27,6 +27,7 @@ WRONG = {
 
 @pytest.mark.parametrize("how", WRONG)
 def test_a_request_that_is_not_slacks(chambers: Chambers, how: str) -> None:
+    """38: 401, whatever else is right about it."""
     plan = chambers.moves()
     body = chambers.slack.command(f"reject {plan} no")
     answer = chambers.client.post(SENT, content=body, headers=WRONG[how](body))
@@ -43,6 +44,7 @@ def test_a_request_that_is_just_young_enough(chambers: Chambers) -> None:
 
 
 def test_a_replay_does_nothing_also_after_a_restart(chambers: Chambers) -> None:
+    """38: what was answered once is answered no more."""
     chambers.opened.core.clock = lambda: 0  # whatever our own clock says
     body = chambers.slack.command("list")
     headers = signed(body)
@@ -55,6 +57,7 @@ def test_a_replay_does_nothing_also_after_a_restart(chambers: Chambers) -> None:
 
 
 def test_bodies_that_are_signed_and_make_no_sense(chambers: Chambers) -> None:
+    """38: told, and nothing is done."""
     for body in (
         b"",
         b"\xff\xfe",
