@@ -163,3 +163,22 @@ def test_another_format_is_refused(tmp_path):
     with pytest.raises(NotVerified) as caught:
         journal.read(tmp_path, RUN)
     assert caught.value.code == "journal-format"
+
+
+def story(*records):
+    told = journal.Story()
+    for record in records:
+        told.take(record)
+    return told
+
+
+def test_where_looking_does_not_tell_the_last_word_says_which_step_is_under_way():
+    assert story(Upto(4), Upto(5)).window() == (4, 5)
+    assert story(Upto(4), Upto(5), journal.Resumed(journal.FORMAT, "boot"), Upto(5)).window() == (4, 5)
+
+
+def test_on_the_way_back_it_is_the_step_that_was_being_taken_back():
+    assert story(Upto(4), Upto(5), Back()).window() == (4, 5)
+    told = story(Upto(4), Upto(5), Back(), Upto(4), Upto(3))
+    assert told.window() == (3, 4)
+    assert told.upto == 5

@@ -247,3 +247,17 @@ def test_every_call_that_changes_something_is_listed():
     }
     assert functions == looking | many | set(posix.MUTATING)
     assert not looking & set(posix.MUTATING)
+
+
+def test_a_time_is_set_where_a_mount_passes_over_one_that_comes_alone(here, monkeypatch):
+    folder, fd = here
+    write(folder / "a")
+    accessed = (folder / "a").stat().st_atime_ns
+    monkeypatch.setattr(syscalls, "set_mtime", lambda *_: None)
+    monkeypatch.setattr(syscalls, "set_mtime_of", lambda *_: None)
+    posix.utime(fd, "a", 1_600_000_000_123_456_789)
+    assert (folder / "a").stat().st_mtime_ns == 1_600_000_000_123_456_789
+    with handles.closing(handles.open_file(fd, "a")) as file:
+        posix.set_mtime(file, 1_600_000_000_123_456_788)
+    assert (folder / "a").stat().st_mtime_ns == 1_600_000_000_123_456_788
+    assert (folder / "a").stat().st_atime_ns == accessed

@@ -235,6 +235,7 @@ def test_a_bucket_mount_is_not_durable_nor_of_stable_inodes_whatever_the_trial_s
     monkeypatch.setattr(probe, "mount_of", lambda _: mount("fuse.gcsfuse"))
     caps = probe.probe(area, case)
     assert (caps.filesystem, caps.durable_fsync, caps.stable_inodes) == ("fuse.gcsfuse", False, False)
+    assert not caps.directory_rename
     found = probe.findings(caps, mount("fuse.gcsfuse"))
     assert any("ttl-secs:0" in finding.advice for finding in found)
     assert any("power cut" in finding.title for finding in found)

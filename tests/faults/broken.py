@@ -12,7 +12,7 @@ import os
 import stat as st
 from collections.abc import Callable
 
-from treegate.engine import carry, course, journal, locate, posix, prepass
+from treegate.engine import carry, course, journal, locate, piecemeal, posix, prepass
 from treegate.engine import handles as held
 from treegate.engine.store.runs import RunWrites
 from treegate.gate import core, runs
@@ -143,6 +143,33 @@ def _no_look_after_the_rename() -> None:
     carry.Carrier._put_back = lambda self, step, src, dst: None
 
 
+def _folders_in_one_act() -> None:
+    """A folder on a bucket mount is renamed as in one act, and what is at the new place is the whole of it."""
+
+    def move(rename, src, old, dst, new, *, folder: bool) -> None:
+        rename(src, old, dst, new)
+
+    piecemeal.move = move
+    piecemeal.finish = lambda rename, src, old, dst, new: posix.exists(dst, new)
+
+
+def _under_way_is_made() -> None:
+    """Recovery takes the step that was under way for made, where looking alone does not tell."""
+    journal.Story.window = lambda self: (self.upto, self.upto)
+
+
+def _sources_go_unread() -> None:
+    """What is at the new place of an object is taken for a whole copy, whatever it holds."""
+    real = piecemeal._bring
+
+    def bring(rename, src, old, dst, new) -> None:
+        if posix.exists(dst, new):
+            return posix.unlink(src, old)
+        return real(rename, src, old, dst, new)
+
+    piecemeal._bring = bring
+
+
 BROKEN: dict[str, Callable[[], None]] = {
     "no-directory-fsync": _no_directory_fsync,
     "no-no-clobber": _no_no_clobber,
@@ -156,6 +183,9 @@ BROKEN: dict[str, Callable[[], None]] = {
     "approval-not-consumed": _approval_not_consumed,
     "fingerprints-not-checked": _fingerprints_not_checked,
     "age-not-checked": _age_not_checked,
+    "folders-in-one-act": _folders_in_one_act,
+    "under-way-is-made": _under_way_is_made,
+    "sources-go-unread": _sources_go_unread,
 }
 
 

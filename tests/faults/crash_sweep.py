@@ -25,6 +25,7 @@ from treegate.engine import apply, native, posix, recover
 from treegate.errors import TreegateError
 
 KILLED = 137
+RENAMES = ("rename", "exchange", "rename_checked")
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EINTR, errno.EROFS)
 
 
@@ -64,7 +65,7 @@ class _Faulty:
     def _wrapped(self, name: str, call: Callable) -> Callable:
         def faulty(*args):
             self.calls += 1
-            self.renames += name in ("rename", "exchange")
+            self.renames += name in RENAMES
             self.names.append(name)
             fault = self.fault
             if self.calls == fault.kill:
@@ -73,7 +74,7 @@ class _Faulty:
                 os._exit(KILLED)
             fails = self.calls == fault.fail
             if fault.renames:
-                fails = self.renames == fault.fail and name in ("rename", "exchange")
+                fails = self.renames == fault.fail and name in RENAMES
             if fails and fault.late:
                 call(*args)
             if fails:

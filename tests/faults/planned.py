@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from tables import TIME, Site
@@ -21,7 +22,7 @@ from treegate.model.simulate import Kept
 
 OLD = "run_old"
 WHEN = "2024-03-01T09:00:00.000000001Z"
-FREE = Policy(limits=Limits(deletes=1000, delete_share=1, replacements=1000))
+FREE = Policy(limits=Limits(deletes=1000, delete_share=1, replacements=1000), weak_mounts="allow")
 
 FILES = (
     *("a.txt", "b.txt", "c.txt", "c1", "c2", "c3", "n1", "n2", "old.txt", "older.txt", "newer.txt", "gone.txt"),
@@ -77,7 +78,7 @@ class _World:
     """`model.simulate.World` over one case and the vault of an older run."""
 
     def __init__(self, site: Site) -> None:
-        self.cases: Mapping[str, Capabilities] = {"Case": Capabilities()}
+        self.cases: Mapping[str, Capabilities] = {"Case": site.caps}
         self.volumes: Mapping[str, str] = {"Case": ""}
         self.reserved: frozenset[str] = frozenset()
         old = site.areas / "vault" / OLD / "entries"
@@ -128,9 +129,25 @@ def _written(path: Path, text: str) -> None:
     os.utime(path, ns=(TIME, TIME))
 
 
-def every_operation(folder: Path) -> Planned:
+class Bucket(Planned):
+    """The same on a folder that is taken for a bucket mount, with nothing that one does not have."""
+
+    caps = Capabilities(
+        filesystem="fuse.bucket",
+        noreplace=False,
+        exchange=False,
+        hard_links=False,
+        directory_rename=False,
+        durable_fsync=False,
+        stable_inodes=False,
+        birth_times=False,
+    )
+    totals = staticmethod(partial(totals_of, exact=False))
+
+
+def every_operation(folder: Path, kind: type[Planned] = Planned) -> Planned:
     """A plan with every operation, a swap, a cycle of three, a folder inversion and a folder move."""
-    site = Planned(folder)
+    site = kind(folder)
     site.grow()
     site.seal_plan(OPERATIONS)
     return site

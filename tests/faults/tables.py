@@ -35,6 +35,7 @@ class Site:
     """
 
     totals = staticmethod(totals)
+    caps = Capabilities()  # what the mount under the case is taken for
     untimed: tuple[str, ...] = ()  # files that the run makes without an mtime, so that none can be expected
 
     def __init__(self, folder: Path) -> None:
@@ -187,7 +188,7 @@ class Site:
         table = tablefile.read(path if path.exists() else self.state / "previews/table", self.digest)
         return RunContext(
             RUN, self.directory, table, self.open_root, self.open_blob, self.totals,
-            **{"volumes": {"": Capabilities()}, "batch": 4, **more},
+            **{"volumes": {"": self.caps}, "batch": 4, **more},
         )  # fmt: skip
 
     def open_root(self, key: bytes) -> int:

@@ -61,7 +61,7 @@ def _begin(ctx: RunContext, places: Places) -> Begin:
 def _reserve(ctx: RunContext) -> int:
     """Bytes that the journal may come to take: a frame a batch, the staged entries, and some."""
     header = ctx.table.header
-    return 4096 + 100 * (header.steps // ctx.batch + len(header.cases)) + 160 * header.staged
+    return 4096 + 100 * (header.steps // ctx.stride + len(header.cases)) + 160 * header.staged
 
 
 def _forget_journal(ctx: RunContext) -> None:
@@ -107,7 +107,7 @@ def _forward(course: Course) -> Exception | None:
     except Exception as error:
         with _or_stuck():
             course.turn(error)
-            course.back(course.ctx.table.chunks_back(course.made), was_set=was_set)
+            course.back(course.ctx.table.chunks_back(course.made), course.made, was_set=was_set)
             course.end(ROLLED_BACK)
         return error
     course.end(APPLIED)
@@ -116,7 +116,7 @@ def _forward(course: Course) -> Exception | None:
 
 def _numbered(ctx: RunContext) -> Iterator[Numbered]:
     upto = 0
-    for steps in batches(ctx.table.chunks(), ctx.batch):
+    for steps in batches(ctx.table.chunks(), ctx.stride):
         upto += len(steps)
         yield upto, steps
 

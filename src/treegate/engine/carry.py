@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from treegate.engine import posix
+from treegate.engine import piecemeal, posix
 from treegate.engine.context import RunContext
 from treegate.engine.durable import sync_folder, sync_volume
 from treegate.engine.journal import Entry
@@ -17,7 +17,7 @@ from treegate.engine.native import Move
 from treegate.engine.places import Places
 from treegate.errors import Stale
 from treegate.model.table import EXCHANGE, Step
-from treegate.model.tree import PACKED
+from treegate.model.tree import PACKED, unpack
 
 STRETCH = 1000  # plain moves that are made ready at once
 FOLDERS = 16  # above this many on a filesystem, one sync of all of it is cheaper
@@ -101,8 +101,23 @@ class Carrier:
     def _act(self, step: Step, src: int, dst: int) -> None:
         if step.kind == EXCHANGE:
             posix.exchange(src, step.src_name, dst, step.dst_name)
+            return
+        root = self._places.root(step.dst)
+        if root in self._places.piecemeal:
+            piecemeal.move(self._renames[root], src, step.src_name, dst, step.dst_name, folder=step.is_dir)
         else:
-            self._renames[self._places.root(step.dst)](src, step.src_name, dst, step.dst_name)
+            self._renames[root](src, step.src_name, dst, step.dst_name)
+
+    def finish(self, step: Step) -> bool:
+        """Go on with a step that may have stopped anywhere, where looking can tell; whether it is made now."""
+        src, dst = self._places.pair(step.src, step.dst)
+        root = self._places.root(step.dst)
+        if step.kind == EXCHANGE or root not in self._places.piecemeal:
+            return self._arrived(step, src, dst)
+        made = piecemeal.finish(self._renames[root], src, step.src_name, dst, step.dst_name)
+        if made and not step.is_dir:
+            piecemeal.keep_time(dst, step.dst_name, unpack(step.facts or self._built[step.entry].facts))
+        return made
 
     def _settle(self, step: Step, error: OSError, src: int, dst: int) -> None:
         """After an error, look where the entry is: the call may have done its work, or may be tried again.
@@ -132,8 +147,12 @@ class Carrier:
     def _arrived(self, step: Step, src: int, dst: int) -> bool:
         arrived = self._here(step.entry, step.facts, step.dst, dst, step.dst_name)
         if step.kind != EXCHANGE:
-            return arrived
+            return arrived and not (step.is_dir and self._split(step, src))
         return arrived and self._here(step.other, step.other_facts, step.src, src, step.src_name)
+
+    def _split(self, step: Step, src: int) -> bool:
+        """Whether a folder that moves entry by entry is at its old slot still."""
+        return self._places.root(step.src) in self._places.piecemeal and posix.exists(src, step.src_name)
 
     def _here(self, entry: int, facts: bytes, place: int, folder: int, name: bytes) -> bool:
         try:

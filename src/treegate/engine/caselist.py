@@ -18,6 +18,12 @@ class Unreadable(UsageError):
     code, http_status, retry_after = "workspace-unreadable", 503, 10
 
 
+def unreadable(path: Path, error: OSError) -> Unreadable:
+    """The error for a workspace of which something is there, and cannot be read."""
+    hint = "if its mount has gone, unmount what is left and mount it again"
+    return Unreadable(f"{path}: {error.strerror}", hint=hint, next="treegate doctor")
+
+
 class Away(NotFound):
     """The workspace is not there now: a mount that is gone leaves an empty folder, or an error."""
 
@@ -82,7 +88,7 @@ class CaseList(Mapping[str, str]):
                 next="treegate doctor",
             ) from None
         except OSError as error:
-            raise Unreadable(f"{self._folder}: {error.strerror}") from None
+            raise unreadable(self._folder, error) from None
 
     def _volume(self, case: str, found: os.stat_result) -> str:
         return "" if found.st_dev == self._own else case

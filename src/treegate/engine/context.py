@@ -52,6 +52,16 @@ class RunContext:
     pace: Callable[[int, Callable[[], None]], None] = _at_once
     sha256: Callable[[int, bytes], str] = sha256
 
+    @property
+    def lasting(self) -> bool:
+        """Whether inode numbers last on every mount of the run, so that looking tells how far it came."""
+        return all(caps.stable_inodes for caps in self.volumes.values())
+
+    @property
+    def stride(self) -> int:
+        """Steps that are announced at once: one by one where looking alone does not tell how far a run came."""
+        return self.batch if self.lasting else 1
+
     def caps(self, key: bytes) -> Capabilities:
         """What the mount under a root key promises."""
         return self.volumes.get(volume_of(key, self.table.header.volumes)) or Capabilities()
@@ -61,8 +71,11 @@ class RunContext:
         """The table's places as before the run, handles given back at the end."""
         places = Places(self.table.places, self.open_root)
         for number, key in places.roots().items():
-            if not self.caps(key).stable_inodes:
+            caps = self.caps(key)
+            if not caps.stable_inodes:
                 places.unstable.add(number)
+            if not (caps.stable_inodes or caps.directory_rename):
+                places.piecemeal.add(number)
         try:
             yield places
         finally:

@@ -13,6 +13,7 @@ from treegate.engine import durable, journal, settings, staging
 from treegate.engine.carry import Carrier, flipped
 from treegate.engine.context import ROLLED_BACK, RunContext
 from treegate.engine.journal import Entry, Journal
+from treegate.engine.piecemeal import GONE
 from treegate.engine.places import Places
 from treegate.errors import NeedsRecovery
 from treegate.model.table import Step
@@ -90,6 +91,15 @@ class Course:
 
     def turn(self, error: Exception | None) -> None:
         """Make it durable that the run goes back. Where nothing can be written, it stays unfinished instead."""
+        if isinstance(error, NeedsRecovery):
+            raise error
+        if isinstance(error, OSError) and error.errno in GONE:
+            raise NeedsRecovery(
+                f"the run was interrupted, for what was mounted there is gone: {error.strerror}",
+                code="halted-mount-gone",
+                hint="unmount what is left, mount it again, then recover; the run goes on where it was",
+                next="treegate recover",
+            ) from error
         if isinstance(error, OSError) and error.errno == errno.EROFS:
             raise NeedsRecovery(
                 f"the run was interrupted, for the filesystem became read-only: {error}",
@@ -99,19 +109,26 @@ class Course:
             ) from error
         self._must_append(journal.Back())
 
-    def back(self, chunks: Iterable[Sequence[Step]], *, was_set: bool) -> None:
-        """Take steps back, given the last one first."""
+    def back(self, chunks: Iterable[Sequence[Step]], made: int, *, was_set: bool) -> None:
+        """Take back the `made` steps there are, given the last one first."""
         self.places.forget()
         if was_set:
             settings.take_back(self.ctx, self.places)
             self.carrier.sync_all()
         elif staging.has_exact_folders(self.ctx):
             staging.unfinish(self.ctx, self.places)
-        for chunk in batches(map(list, chunks), self.ctx.batch):
+        for chunk in batches(map(list, chunks), self.ctx.stride):
             self.ctx.pace(len(chunk), _go_on)
             steps = [flipped(step) for step in chunk]
+            self._tell_behind(made - len(steps))
             self.carrier.carry(steps)
             self.carrier.sync(steps)
+            made -= len(steps)
+
+    def _tell_behind(self, number: int) -> None:
+        """Where looking alone does not tell how far the way back came, the journal has to."""
+        if self.places.unstable:
+            self._must_append(journal.Upto(number))
 
     # -- the end
 

@@ -57,7 +57,8 @@ class Built(msgspec.Struct, array_like=True, frozen=True, tag="staged"):
 
 
 class Upto(msgspec.Struct, array_like=True, frozen=True, tag="upto", gc=False):
-    """From now on any step with a smaller number may have been made."""
+    """From now on any step with a smaller number may have been made; behind `Back`: only those are still made, and
+    this one too unless it is taken back already (written where looking does not tell)."""
 
     step: int
 
@@ -94,6 +95,8 @@ class Story(msgspec.Struct):
     built: dict[int, Entry] = {}
     all_built: bool = False
     upto: int = 0
+    sure: int = 0  # what was announced before `upto`
+    behind: int | None = None  # the last step that was to be taken back, where that was written
     done: int = 0
     setting: bool = False
     back: bool = False
@@ -109,8 +112,10 @@ class Story(msgspec.Struct):
             case Built():
                 self.built.update((entry.number, entry) for entry in record.entries)
                 self.all_built = record.last
-            case Upto():
-                self.upto = max(self.upto, record.step)
+            case Upto() if self.back:
+                self.behind = record.step
+            case Upto() if record.step > self.upto:
+                self.sure, self.upto = self.upto, record.step
             case Done():
                 self.done = max(self.done, record.step)
             case Set():
@@ -119,6 +124,13 @@ class Story(msgspec.Struct):
                 self.back = True
             case End():
                 self.outcome = record.outcome
+
+    def window(self) -> tuple[int, int]:
+        """The steps that may be half made: those before are made, those behind are not, as far as the journal knows.
+
+        True only of a run that announces each step by itself and gets an answer before the next.
+        """
+        return (self.sure, self.upto) if self.behind is None else (self.behind, self.behind + 1)
 
 
 class Journal:

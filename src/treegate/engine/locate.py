@@ -2,7 +2,8 @@
 
 Places are looked at from the roots down, each once it is known where it lies itself; so it does not matter how far
 the folders above an entry have come. An entry is recognised by inode and birth time, or, where there is none, by
-inode, size and mtime.
+inode, size and mtime. On a mount without lasting inodes nothing tells one folder from another: there the journal
+says how far the run came (every step is announced by itself), and looking only makes sure of it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,16 @@ from treegate.model.tree import Facts, unpack
 FOREIGN = -2  # stands for whatever is none of the run's entries
 
 Move = tuple[int, int, Slot, Slot]  # entry, step, from, to
+
+
+def same_looks(was: Facts, now: Facts | None) -> bool:
+    """Whether this may be an entry that a step brought here, where nothing but its kind and size is kept.
+
+    A folder may be missing: a bucket forgets one that is empty.
+    """
+    if now is None:
+        return st.S_ISDIR(was.mode)
+    return st.S_IFMT(was.mode) == st.S_IFMT(now.mode) and (st.S_ISDIR(was.mode) or was.size == now.size)
 
 
 def still(was: Facts, now: Facts, stable: bool = True) -> bool:
@@ -47,11 +58,12 @@ def moves(steps: Sequence[Step]) -> Iterator[Move]:
 class Survey:
     """The state of the tree, entry by entry; afterwards `places` knows where each folder is.
 
+    `told` is the number of steps that are made on mounts without lasting inodes, and `places` is as they left it.
     `done` says of each step whether it is made, `lost` lists what is at none of its slots, `at` who is where,
     `facts` what was seen there, `doubled` the slots left over by a rename made of link and unlink.
     """
 
-    def __init__(self, places: Places, steps: Sequence[Step], built: dict[int, Entry]) -> None:
+    def __init__(self, places: Places, steps: Sequence[Step], built: dict[int, Entry], told: int = 0) -> None:
         self.steps = steps
         self.done = [False] * len(steps)
         self.lost: list[Finding] = []
@@ -64,7 +76,9 @@ class Survey:
         self._candidates: dict[Slot, list[int]] = defaultdict(list)
         self._names: dict[int, set[bytes]] = defaultdict(set)
         self._seen: dict[int, set[Slot]] = defaultdict(set)  # entry -> slots where it was recognised
+        self._told: dict[int, Slot] = {}  # entry -> where the journal says that it is
         self._learn(built)
+        self._believe(told)
         self._look()
         self._judge()
 
@@ -81,6 +95,17 @@ class Survey:
                     self._candidates[slot].append(entry)
                 self._names[slot[0]].add(slot[1])
 
+    def _believe(self, told: int) -> None:
+        """Take the journal's word for the entries on mounts without lasting inodes."""
+        if not self._places.unstable:
+            return
+        for entry, number, src, dst in moves(self.steps):
+            if self._places.root(dst[0]) in self._places.unstable:
+                self.done[number] = number < told
+                self._told.setdefault(entry, src)
+                if self.done[number]:
+                    self._told[entry] = dst
+
     def _known(self, entry: int, facts: bytes, built: dict[int, Entry]) -> None:
         if entry not in self._was:
             self._was[entry] = unpack(facts or built[entry].facts)
@@ -91,7 +116,7 @@ class Survey:
         """From the roots down; a folder that moves is looked into where it was recognised."""
         below: dict[int, list[int]] = defaultdict(list)
         for number, (parent, _) in self._home.items():
-            if parent != ROOT and number not in self._was:
+            if parent != ROOT and (number not in self._was or number in self._told):
                 below[parent].append(number)
         todo = deque(self._places.roots())
         while todo:
@@ -105,9 +130,11 @@ class Survey:
         try:
             handle = self._places.handle(place)
         except (OSError, Stale) as error:
+            unstable = self._places.root(place) in self._places.unstable
+            if unstable and isinstance(error, FileNotFoundError):
+                return  # a folder with nothing in it
             self.lost.append(Finding(self._places.shown(place), f"the folder cannot be opened: {error}", place))
             return
-        stable = self._places.root(place) not in self._places.unstable
         for name in self._names[place]:
             try:
                 now = posix.facts(handle, name)
@@ -116,9 +143,9 @@ class Survey:
             slot = (place, name)
             self.facts[slot], self.at[slot] = now, FOREIGN
             for entry in self._candidates[slot]:
-                if still(self._was[entry], now, stable):
+                if entry not in self._told and still(self._was[entry], now):
                     self._seen[entry].add(slot)
-                    if entry in self._home and stable:
+                    if entry in self._home:
                         self._places.moved(entry, place, name)
                         yield entry
 
@@ -126,8 +153,11 @@ class Survey:
 
     def _judge(self) -> None:
         """How far each entry came. Hard links to one inode cannot be told apart and are judged together."""
+        self._make_sure()
         groups: dict[tuple[int, int, int], list[Move]] = defaultdict(list)
         for move in moves(self.steps):
+            if move[0] in self._told:
+                continue
             was = self._was[move[0]]
             same_again = 0 if was.btime else was.mtime
             groups[was.ino, was.btime, same_again].append(move)
@@ -139,6 +169,14 @@ class Survey:
             self.done[number] = vote == {True}
             if len(vote) > 1:
                 self._lose(self.steps[number].entry, "changed places by half")
+
+    def _make_sure(self) -> None:
+        """Whether the journal's word may be true."""
+        for entry, slot in self._told.items():
+            if same_looks(self._was[entry], self.facts.get(slot)):
+                self.at[slot] = entry
+            else:
+                self.lost.append(Finding(self._places.shown(*slot), "is not as the run left it", entry))
 
     def _came(self, group: list[Move]) -> Iterator[tuple[int, bool]]:
         """Whether each move of these entries was made: the first moment at which they were where they are now."""

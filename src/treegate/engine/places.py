@@ -10,7 +10,7 @@ import os
 import stat as st
 from collections.abc import Callable, Iterable
 
-from treegate.engine import handles, posix
+from treegate.engine import handles, piecemeal, posix
 from treegate.errors import Stale
 from treegate.model.table import ROOT, Place
 from treegate.model.tree import Level, same, unpack
@@ -37,6 +37,7 @@ class Places:
         self._open_root = open_root
         self._handles: dict[int, int] = {}
         self.unstable: set[int] = set()  # roots whose mounts have no lasting inode numbers
+        self.piecemeal: set[int] = set()  # those of them whose mounts move a folder entry by entry
         self.held = self._handles.get  # place number -> handle or None, for loops that cannot afford more
         for row in rows:
             self._slots[row.number] = (row.parent, row.name)
@@ -108,8 +109,19 @@ class Places:
         return handle
 
     def pair(self, one: int, other: int) -> tuple[int, int]:
-        """Handles of two places."""
-        return self.handle(one), self.handle(other)
+        """Handles of two places that a step is between."""
+        return self._standing(one), self._standing(other)
+
+    def _standing(self, number: int) -> int:
+        """A handle of a place; a bucket forgets an empty folder, which is then made anew."""
+        try:
+            return self.handle(number)
+        except FileNotFoundError:
+            root, path = self.path(number)
+            if root not in self.unstable or root == number:
+                raise
+            piecemeal.stand(self.handle(root), path)
+            return self.handle(number)
 
     def _opened(self, number: int) -> int:
         root, path = self.path(number)

@@ -357,6 +357,9 @@ def chmod(dir_fd: int, name: Name, mode: int) -> None:
 def utime(dir_fd: int, name: Name, mtime: int) -> None:
     """Set an entry's mtime (nanoseconds), a link's own; its atime is kept."""
     syscalls.set_mtime(dir_fd, raw(name), mtime)
+    now = os.lstat(raw(name), dir_fd=dir_fd)
+    if now.st_mtime_ns != mtime:  # some mounts (s3fs) pass over a time that comes without the other
+        os.utime(raw(name), ns=(now.st_atime_ns, mtime), dir_fd=dir_fd, follow_symlinks=False)
 
 
 def set_mode(fd: int, mode: int) -> None:
@@ -377,6 +380,9 @@ def set_owner_of_link(dir_fd: int, name: Name, uid: int, gid: int) -> None:
 def set_mtime(fd: int, mtime: int) -> None:
     """Set the mtime (nanoseconds) of what a handle holds; its atime is kept."""
     syscalls.set_mtime_of(fd, mtime)
+    now = os.fstat(fd)
+    if now.st_mtime_ns != mtime:  # see `utime`
+        os.utime(fd, ns=(now.st_atime_ns, mtime))
 
 
 def set_xattr(fd: int, name: str, value: bytes) -> None:

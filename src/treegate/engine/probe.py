@@ -72,7 +72,7 @@ def assume(case: str) -> Capabilities:
         noreplace=not weak,
         exchange=not weak,
         hard_links=not weak,
-        directory_rename=not weak and not _lower_folders_stay(mount),
+        directory_rename=_moves_folders(mount),
         durable_fsync=not weak,
         stable_inodes=not weak,
         birth_times=not weak,
@@ -86,7 +86,7 @@ def _settled(assumed: Capabilities, tried: dict[str, bool], area: str, case: str
     cannot_be_tried = {
         "durable_fsync": assumed.durable_fsync,
         "stable_inodes": assumed.stable_inodes,
-        "directory_rename": not _lower_folders_stay(mount_of(case)),
+        "directory_rename": assumed.directory_rename,
         "rename_across": _on_one_mount(area, case),
     }
     for name, possible in cannot_be_tried.items():
@@ -97,6 +97,11 @@ def _settled(assumed: Capabilities, tried: dict[str, bool], area: str, case: str
 
 def _mounted_writable(path: str) -> bool:
     return not os.statvfs(path).f_flag & os.ST_RDONLY
+
+
+def _moves_folders(mount: Mount) -> bool:
+    # A program can do it in many steps of its own: that it came out well once says nothing of a crash.
+    return not mount.is_fuse and not _lower_folders_stay(mount)
 
 
 def _lower_folders_stay(mount: Mount) -> bool:
@@ -323,7 +328,7 @@ def findings(caps: Capabilities, mount: Mount) -> list[Finding]:
 
 
 _ADVICE = {
-    "folder-moves-not-atomic": "let plans move what folders hold, with `match`: files are moved one by one, safely",
+    "folder-moves-not-atomic": "after a crash, recover: what is half moved is brought together, object by object",
     "fsync-not-durable": "keep the workspace on a local disk, or accept it with policy weak_mounts = allow",
     "no-noreplace": "let nobody else write here while a run is under way",
     "names-fold-case": "tell names apart by more than capital letters",

@@ -11,16 +11,17 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 from treegate.engine import handles, journal, posix
+from treegate.engine.carry import Carrier, flipped
 from treegate.engine.context import APPLIED, NOTHING, ROLLED_BACK, Result, RunContext
 from treegate.engine.course import Course, Numbered, halted, stuck
 from treegate.engine.durable import SyncFailed, must_be_mounted_anew
 from treegate.engine.journal import Journal, Story
-from treegate.engine.locate import Survey
+from treegate.engine.locate import Survey, same_looks
 from treegate.engine.places import Places, Slot
 from treegate.engine.prepass import SHOWN, Finding, PrePass
 from treegate.engine.staging import clear
 from treegate.errors import NeedsRecovery, NotVerified
-from treegate.model.table import EXCHANGE
+from treegate.model.table import EXCHANGE, Step
 from treegate.model.tree import Kind, Level, same, unpack
 
 
@@ -95,7 +96,8 @@ class _Recovery:
         built = story.all_built or not ctx.table.staged
         for entry in story.built.values():
             self.places.expect(entry.number, entry.facts)
-        survey = Survey(self.places, list(ctx.table.steps()) if built else [], story.built)
+        steps = list(ctx.table.steps()) if built else []
+        survey = Survey(self.places, steps, story.built, self._told(steps))
         ahead = self._ahead(survey) if built else []
         behind = survey.obstacles(survey.made(), back=True)
         match decide(story, wish, built=built, forward=not ahead, back=not behind):
@@ -114,6 +116,22 @@ class _Recovery:
     def _result(self, outcome: str, reason: Exception | None, steps: int) -> Result:
         made = steps if outcome == APPLIED else 0
         return Result(outcome, reason, self.story.built, time.monotonic() - self.start, made)
+
+    def _told(self, steps: Sequence[Step]) -> int:
+        """How many steps are made where looking alone does not tell: as the journal has it, and the step that was
+        under way is finished, if it had begun. The places are as those steps left them."""
+        if not self.places.unstable:
+            return 0
+        finish = Carrier(self.ctx, self.places, self.story.built).finish
+        sure, upto = self.story.window()
+        for number, step in enumerate(steps[:upto]):
+            if self.places.root(step.dst) in self.places.unstable:
+                # a step that was being taken back goes on that way, for there the old folders are the whole ones
+                if number >= sure and (finish(flipped(step)) if self.story.behind is not None else not finish(step)):
+                    return number
+                self.places.moved(step.entry, step.dst, step.dst_name)
+                self.places.moved(step.other, step.src, step.src_name)
+        return upto
 
     # -- may it go forward?
 
@@ -157,9 +175,10 @@ class _Recovery:
         return found
 
     def _as_approved(self, survey: Survey, place: int, name: bytes, facts: bytes, level: int) -> bool:
-        was, now = unpack(facts), survey.facts[place, name]
+        was, now = unpack(facts), survey.facts.get((place, name))
         if self.places.root(place) in self.places.unstable:
-            return True  # recognised by the same facts that would be compared
+            return same_looks(was, now) and (now is None or was.kind == Kind.DIR or was.mtime == now.mtime)
+        assert now is not None
         # The run's own steps change a folder's times, and the ctime of another name of the same inode.
         gentle = Level.IDENTITY if was.kind == Kind.DIR else Level.CONTENT if was.nlink > 1 else Level.EXACT
         return same(facts, now, min(Level(level), gentle))
@@ -207,15 +226,15 @@ class _Recovery:
         return None
 
     def _batches(self, survey: Survey, numbers: Sequence[int]) -> Iterator[Numbered]:
-        for low in range(0, len(numbers), self.ctx.batch):
-            some = numbers[low : low + self.ctx.batch]
+        for low in range(0, len(numbers), self.ctx.stride):
+            some = numbers[low : low + self.ctx.stride]
             yield some[-1] + 1, [survey.steps[number] for number in some]
 
     def _back(self, course: Course, survey: Survey, made: Sequence[int]) -> None:
-        size = self.ctx.batch
+        size = self.ctx.stride
         chunks = ([survey.steps[n] for n in made[low : low + size]] for low in range(0, len(made), size))
         try:
-            course.back(chunks, was_set=self.story.setting)
+            course.back(chunks, len(made), was_set=self.story.setting)
             course.carrier.sync_all()
             course.end(ROLLED_BACK)
         except (SyncFailed, NeedsRecovery):

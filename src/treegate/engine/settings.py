@@ -11,6 +11,7 @@ import stat as st
 
 from treegate.engine import posix
 from treegate.engine.context import RunContext
+from treegate.engine.locate import same_looks
 from treegate.engine.places import Places
 from treegate.engine.staging import finish, has_exact_folders, unfinish
 from treegate.model.table import Setting
@@ -25,14 +26,13 @@ def wanted(ctx: RunContext) -> bool:
 def make(ctx: RunContext, places: Places) -> None:
     """Set all that the table wants, and finish the folders that the run made; raises OSError."""
     for row in ctx.table.settings():
-        _set(places.handle(row.place), row)
+        if _is_there(places, row):
+            _set(places.handle(row.place), row)
     finish(ctx, places)
 
 
 def _set(folder: int, row: Setting) -> None:
     was, now = unpack(row.facts), posix.facts(folder, row.name)
-    if not same(row.facts, now, Level.IDENTITY):
-        return
     if row.mode is not None and now.mode == was.mode:
         posix.chmod(folder, row.name, row.mode)
     if row.mtime is not None and (now.mtime == was.mtime or st.S_ISDIR(now.mode)):
@@ -44,13 +44,20 @@ def take_back(ctx: RunContext, places: Places) -> None:
     unfinish(ctx, places)
     for row in ctx.table.settings():
         with contextlib.suppress(FileNotFoundError):
-            _reset(places.handle(row.place), row)
+            if _is_there(places, row):
+                _reset(places.handle(row.place), row)
+
+
+def _is_there(places: Places, row: Setting) -> bool:
+    """Whether the entry is at its final slot, and no other."""
+    now = posix.facts(places.handle(row.place), row.name)
+    if places.root(row.place) in places.unstable:
+        return same_looks(unpack(row.facts), now)
+    return same(row.facts, now, Level.IDENTITY)
 
 
 def _reset(folder: int, row: Setting) -> None:
     was, now = unpack(row.facts), posix.facts(folder, row.name)
-    if not same(row.facts, now, Level.IDENTITY):
-        return
     if row.mode is not None and st.S_IMODE(now.mode) == row.mode:
         posix.chmod(folder, row.name, st.S_IMODE(was.mode))
     if row.mtime is not None and now.mtime == row.mtime:

@@ -75,8 +75,8 @@ def _by_area(staged: list[Staged], places: Places) -> dict[int, list[Staged]]:
 
 def _check_room(stager: Stager, rows: list[Staged], area: int) -> None:
     need, free = stager.space_needed(rows), os.fstatvfs(area)
-    # Where a filesystem does not count inodes it says that there are none.
-    if need.size > free.f_bavail * free.f_frsize or (free.f_files and need.inodes > free.f_favail):
+    # Where a filesystem does not count inodes it says that none is free (rclone) or that there are none at all.
+    if need.size > free.f_bavail * free.f_frsize or need.inodes > free.f_favail > 0:
         where = os.readlink(f"/proc/self/fd/{area}")
         raise RolledBack(
             f"the disk is too full: {need.size:,} bytes and {need.inodes:,} entries are to be made at {where}",

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from treegate.engine import handles, mounts, posix
-from treegate.engine.caselist import Away, CaseList, Unreadable
+from treegate.engine.caselist import Away, CaseList, unreadable
 from treegate.engine.config import Config
 from treegate.engine.probe import assume, probe
 from treegate.errors import NotFound, NotVerified, UsageError
@@ -49,8 +49,11 @@ def find(start: Path, environ: Mapping[str, str]) -> Path:
     if named := environ.get("TREEGATE_WORKSPACE"):
         return Path(named)
     for folder in (start, *start.parents):
-        if (folder / AREA / MARKER).is_file():
-            return folder
+        try:
+            if (folder / AREA / MARKER).is_file():
+                return folder
+        except OSError as error:
+            raise unreadable(folder, error) from None
     raise NotFound(
         f"{start} is not inside a workspace",
         code="no-workspace",
@@ -81,7 +84,7 @@ def read_marker(root: Path) -> Marker:
     except UNREADABLE as error:
         raise NotVerified(f"{path} cannot be read: {error}", code="marker-damaged") from None
     except OSError as error:
-        raise Unreadable(f"{path}: {error.strerror}") from None
+        raise unreadable(path, error) from None
 
 
 def write_marker(root: Path, marker: Marker) -> None:
@@ -271,6 +274,8 @@ def generation(root: Path) -> int:
         return int((root / AREA / GENERATION).read_text())
     except (FileNotFoundError, ValueError):
         return 0
+    except OSError as error:
+        raise unreadable(root / AREA / GENERATION, error) from None
 
 
 def note_generation(root: Path, number: int) -> None:

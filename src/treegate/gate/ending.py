@@ -186,11 +186,14 @@ def _undone(core: Core, run: Run) -> tuple[list[str], bool]:
 def clean(core: Core, run: Run) -> None:
     """Takes away what an ended run needs no more: its areas, an empty vault, and last its journal.
 
-    The journal stays where an area could not go: by it the next recovery knows what is still to be cleared.
+    The journal stays where an area could not go, or the workspace is not there now: by it the next recovery knows
+    what is still to be cleared.
     """
-    if _remove_areas(core, run):
-        # Should a power cut bring it back, it goes again.
-        shutil.rmtree(core.run_directory(run.id), ignore_errors=True)
+    with contextlib.suppress(TreegateError):
+        core.workspace.check_marker()
+        if _remove_areas(core, run):
+            # Should a power cut bring it back, it goes again.
+            shutil.rmtree(core.run_directory(run.id), ignore_errors=True)
 
 
 def _remove_areas(core: Core, run: Run) -> bool:
@@ -203,9 +206,10 @@ def _remove_areas(core: Core, run: Run) -> bool:
         area, kept = core.workspace.area(volume) / "runs" / run.id, core.workspace.vault(volume, run.id)
         for folder in (area / "new", area / "park", area):
             settled &= _removed_if_empty(folder)
-        if not (kept / "manifest.json").exists():
-            for folder in (kept / "entries", kept):
-                _removed_if_empty(folder)
+        with contextlib.suppress(OSError):
+            if not (kept / "manifest.json").exists():
+                for folder in (kept / "entries", kept):
+                    _removed_if_empty(folder)
     return settled
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from treegate.engine import configfile, configpages, keys, tokens
+from treegate.engine.caselist import unreadable
 from treegate.engine.store import Store
 from treegate.engine.store.records import By
 from treegate.engine.workspace import (
@@ -122,7 +123,7 @@ def _make_state(state: Path, changes: Mapping[str, object]) -> None:
 def open_workspace(root: Path, environ: Mapping[str, str]) -> Core:
     """Opens a workspace as whoever TREEGATE_TOKEN names, or as the OS user."""
     root = root.absolute()
-    if not root.is_dir():
+    if not _is_folder(root):
         hint = "is the bucket mounted?"
         raise NotFound(f"the workspace {root} is not there", code="workspace-missing", hint=hint)
     marker = read_marker(root)
@@ -147,6 +148,13 @@ def open_workspace(root: Path, environ: Mapping[str, str]) -> Core:
     note_sandbox(core, meta)
     store.told = partial(projections.note, core)
     return core
+
+
+def _is_folder(root: Path) -> bool:
+    try:
+        return root.is_dir()
+    except OSError as error:
+        raise unreadable(root, error) from None
 
 
 def acting(store: Store, environ: Mapping[str, str]) -> Actor:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 
 from treegate.engine import journal, recover, tablefile
+from treegate.engine.caselist import Away, Unreadable
 from treegate.engine.context import NOTHING
-from treegate.engine.store.records import Run
-from treegate.errors import RolledBack, TreegateError
+from treegate.engine.store.records import Run, StoredPlan
+from treegate.engine.tablefile import Table
+from treegate.errors import NeedsRecovery, RolledBack, TreegateError
 from treegate.gate import ending, surroundings
 from treegate.gate.core import Core
 from treegate.gate.ending import Applied
@@ -69,7 +71,19 @@ def _recover(core: Core, run: Run, back: bool | None) -> Applied:
         ending.give_back(core, run)
         return Applied(id=plan.id, run=run.id, state=core.store.plan(plan.id).state.value, seconds=0, receipt=None)
     table = tablefile.read(path, run.table_digest)
+    try:
+        return _brought_to_an_end(core, plan, run, table, back)
+    except (OSError, Unreadable, Away) as error:
+        text = f"the recovery of run {run.id} stopped where it was: {error}"
+        hint = "put right what the message names (is the workspace mounted?), then recover again"
+        raise NeedsRecovery(text, code="recovery-stopped", hint=hint, next="treegate recover") from error
+
+
+def _brought_to_an_end(core: Core, plan: StoredPlan, run: Run, table: Table, back: bool | None) -> Applied:
+    directory = core.run_directory(run.id)
     context = surroundings.context_of(core, run, table)
+    if not context.lasting:  # a bucket forgets empty folders when it is mounted anew
+        core.workspace.make_areas(table.header.volumes or [""], run.id, table.areas())
     ended = journal.read(directory, run.id).outcome
     result = recover.recover(context, back)
     if ended == "" and result.outcome == NOTHING:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from treegate.engine import receipts, tablefile, vault
+from treegate.engine.locate import still
 from treegate.engine.receipts import Line
 from treegate.engine.store.records import Kept, Run, VaultState
 from treegate.engine.workspace import replace_file
@@ -239,13 +240,16 @@ def _as_left(world: DiskWorld, line: Line) -> bool:
     was = unpack(line.packed)
     if effect.mtime is not None:
         was = was._replace(mtime=int(effect.mtime))
-    if not _same(was, unpack(packed), effect):
+    caps = world.cases.get(folder.partition("/")[0])
+    if not _same(was, unpack(packed), effect, stable=caps is None or caps.stable_inodes):
         return False
     # Another content in the same inode, size and mtime: for what the run brought, the hash tells.
     return effect.kind != "file" or not line.sha256 or world.tree.sha256(joined(folder, name)) == line.sha256
 
 
-def _same(was: Facts, now: Facts, effect: Effect) -> bool:
+def _same(was: Facts, now: Facts, effect: Effect, stable: bool) -> bool:
+    if not stable:
+        return still(was, now, stable)
     level = Level.IDENTITY if effect.kind == Kind.DIR.value else Level.CONTENT
     return same(pack(was), now, level)
 

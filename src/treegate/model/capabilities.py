@@ -54,7 +54,7 @@ _WEAKER = (
     (
         "folder-moves-not-atomic",
         lambda c: not c.directory_rename,
-        "this mount moves a folder file by file: a crash in between leaves it in two places",
+        "a folder is moved file by file here: a crash in between leaves it in two places until the run is recovered",
     ),
     (
         "fsync-not-durable",
