@@ -2,17 +2,18 @@
 
     python bucketserver.py
 
-prints the port it serves on. `POST /-/kill/PID/N` makes it kill process PID with SIGKILL at the moment when it has
-carried out N more changes, before it answers the last one; `GET /-/changes` says how many it has carried out.
+prints the port it serves on. `POST /-/kill/PID/N` makes it kill a mount (fusekill.kill, with the switch that the
+request's body names) at the moment when it has carried out N more changes, before it answers the last one;
+`GET /-/changes` says how many it has carried out.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
+
+import fusekill
 
 CHANGES = ("PUT", "POST", "DELETE")
 
@@ -24,22 +25,23 @@ class KillSwitch:
         self._app = app
         self._changes = 0
         self._pid = self._at = 0
+        self._switch = Path()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path.startswith("/-/"):
-            return self._told(path.split("/")[2:], start_response)
+            return self._told(path.split("/")[2:], environ, start_response)
         answer = self._app(environ, start_response)
         if environ["REQUEST_METHOD"] in CHANGES:
             self._changes += 1
             if self._changes == self._at:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self._pid, signal.SIGKILL)
+                fusekill.kill(self._pid, self._switch)
         return answer
 
-    def _told(self, words: list[str], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def _told(self, words: list[str], environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if words[0] == "kill":
             self._pid, self._at = int(words[1]), self._changes + int(words[2])
+            self._switch = Path(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])).decode())
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [b"%d" % self._changes]
 

@@ -82,7 +82,7 @@ def killed(kind: str, store: Store, folder: Path, *kills: int) -> Point:
         plan, wrong = office.approved(*OPERATIONS), []
         acts: list[Callable[[Gate], object]] = [lambda gate: gate.apply(plan), *[Gate.recover] * (len(kills) - 1)]
         for act, change in zip(acts, kills, strict=True):
-            store.kill_at(mount.pid, change)
+            store.kill_at(mount, change)
             wrong += _tried(office.gate, act)
             office.again()
         wrong += _tried(office.gate, Gate.recover, clean=True)

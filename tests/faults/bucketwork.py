@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from select import select
 
+import fusekill
 import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "gate"))
@@ -127,9 +128,9 @@ class Store:
         """How many changes were carried out so far."""
         return int(self.ask("/-/changes"))
 
-    def kill_at(self, pid: int, change: int) -> None:
-        """Have a process killed once so many more changes are carried out, before the last one is answered."""
-        self.ask(f"/-/kill/{pid}/{change}", "POST")
+    def kill_at(self, mount: Mount, change: int) -> None:
+        """Have a mount killed once so many more changes are carried out, before the last one is answered."""
+        self.ask(f"/-/kill/{mount.pid}/{change}", "POST", str(mount.switch).encode())
 
     def close(self) -> None:
         end(self._process)
@@ -138,12 +139,14 @@ class Store:
 class Mount:
     """The bucket of a store, mounted in a folder of its own through one of the programs."""
 
-    def __init__(self, kind: str, store: Store, folder: Path) -> None:
+    def __init__(self, kind: str, store: Store, folder: Path, listed: Path) -> None:
         self.kind, self.store = kind, store
         self.root, self._work = folder / "office", folder / "mount"
         self.root.mkdir(parents=True)
         self._work.mkdir()
         self._process: subprocess.Popen[bytes] | None = None
+        self._listed = listed
+        self.switch = Path()
 
     @property
     def pid(self) -> int:
@@ -157,11 +160,12 @@ class Mount:
             environ |= {"PATH": os.environ["PATH"], "HOME": str(self._work)}
             self._process = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
         self._wait(mounted=True)
+        self.switch = fusekill.switch(self._listed, self.root)
 
     def kill(self) -> None:
         """What a crash of the mount does: the process is gone, and every call into the folder fails."""
         assert self._process is not None
-        self._process.kill()
+        fusekill.kill(self.pid, self.switch)
         self._process.wait(PATIENCE)
 
     def ended(self) -> None:
@@ -179,6 +183,7 @@ class Mount:
         while self.mounted():
             subprocess.run(["umount", "-l", str(self.root)], check=True, timeout=PATIENCE, capture_output=True)
         if self._process is not None:
+            fusekill.kill(self.pid, self.switch)
             end(self._process)
 
     def again(self) -> None:
@@ -214,12 +219,15 @@ def end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
 @contextlib.contextmanager
 def mounted(kind: str, store: Store, folder: Path) -> Iterator[Mount]:
     """A store's bucket, mounted below a folder; the mount is gone afterwards, whatever became of it."""
-    mount = Mount(kind, store, folder)
-    try:
-        mount.mount()
-        yield mount
-    finally:
-        mount.detach()
+    listed = folder / "connections"
+    listed.mkdir()
+    with fusekill.switches(listed):
+        mount = Mount(kind, store, folder, listed)
+        try:
+            mount.mount()
+            yield mount
+        finally:
+            mount.detach()
 
 
 class BucketOffice(Office):

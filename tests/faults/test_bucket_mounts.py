@@ -135,7 +135,7 @@ def test_a_folder_move_whose_mount_is_killed_stops_with_an_error_and_goes_on_onc
         store.put(f"projects/{name}", content)
     mount.again()
     plan = office.reopen() and office.approved(move("scans", "Correspondence/2024"))
-    store.kill_at(mount.pid, 2 * files)
+    store.kill_at(mount, 2 * files)
     stopped = command(office, "apply", plan)
     assert stopped.returncode == 7
     assert "Traceback" not in stopped.stderr
