@@ -1,5 +1,5 @@
-/* What a run does for each of very many files, done for many in one call: see posix.rename_each and posix.look_each
- * in treegate.engine, whose meaning these two have. Without this module the same is done in Python.
+/* What is done for each of very many files: see posix.rename_each, posix.look_each and posix.packed in treegate.engine,
+ * whose meaning these have. Without this module the same is done in Python.
  *
  * No lock of the interpreter is held between the calls of the kernel; what they need is copied out before.
  */
@@ -19,6 +19,7 @@
 
 #define NOREPLACE 1 /* RENAME_NOREPLACE, which older headers lack */
 #define FACTS 60    /* bytes of an entry's packed facts (treegate.model.tree.PACKED) */
+#define ATTRIBUTES 0x2030 /* immutable, append-only, root of a mount: treegate.model.tree */
 #define INODE_AT 20
 #define MTIME_AT 36
 #define CTIME_AT 44
@@ -170,14 +171,59 @@ static PyObject *look_each(PyObject *self, PyObject *given)
     return touched;
 }
 
+static void put4(unsigned char *at, uint32_t value)
+{
+    value = htole32(value);
+    memcpy(at, &value, 4);
+}
+
+static void put8(unsigned char *at, uint64_t value)
+{
+    value = htole64(value);
+    memcpy(at, &value, 8);
+}
+
+static uint64_t since_1970(struct statx_timestamp time)
+{
+    return (uint64_t)(time.tv_sec * 1000000000 + time.tv_nsec);
+}
+
+static PyObject *packed(PyObject *self, PyObject *given)
+{
+    unsigned char facts[FACTS];
+    struct statx now;
+    PyObject *name;
+    const char *known;
+    int folder, failed;
+    if (!PyArg_ParseTuple(given, "iS", &folder, &name) || !(known = name_of(name)))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS;
+    failed = statx(folder, known, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | STATX_BTIME, &now);
+    Py_END_ALLOW_THREADS;
+    if (failed)
+        return PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, name);
+    put4(facts, now.stx_mode);
+    put4(facts + 4, now.stx_nlink);
+    put4(facts + 8, now.stx_uid);
+    put4(facts + 12, now.stx_gid);
+    put4(facts + 16, (uint32_t)(now.stx_attributes & ATTRIBUTES));
+    put8(facts + INODE_AT, now.stx_ino);
+    put8(facts + 28, now.stx_size);
+    put8(facts + MTIME_AT, since_1970(now.stx_mtime));
+    put8(facts + CTIME_AT, since_1970(now.stx_ctime));
+    put8(facts + 52, now.stx_mask & STATX_BTIME ? since_1970(now.stx_btime) : 0);
+    return PyBytes_FromStringAndSize((const char *)facts, FACTS);
+}
+
 static PyMethodDef functions[] = {
+    {"packed", packed, METH_VARARGS, "packed(folder, name) -> the facts of one entry, a link itself"},
     {"rename_each", rename_each, METH_O, "rename_each(moves) -> (how many are made, errno or 0)"},
     {"look_each", look_each, METH_O, "look_each(looks) -> the numbers of those that are not as they were"},
     {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, "treegate_native", "Many renames, and many looks, in one call.", -1, functions,
+    PyModuleDef_HEAD_INIT, "treegate_native", "Many renames, many looks, and one look.", -1, functions,
 };
 
 PyMODINIT_FUNC PyInit_treegate_native(void)

@@ -26,6 +26,7 @@ def in_python(monkeypatch):
     """Leaves the native part aside: for tests that put something between its calls."""
     monkeypatch.setattr(native, "rename_each", None)
     monkeypatch.setattr(native, "look_each", None)
+    monkeypatch.setattr(native, "packed", None)
 
 
 @pytest.fixture

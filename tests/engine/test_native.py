@@ -11,7 +11,8 @@ import threading
 
 import pytest
 
-from treegate.engine import handles, native, posix
+from treegate.engine import handles, native, posix, syscalls
+from treegate.model.tree import unpack
 
 
 @pytest.fixture(params=["python", "native"], autouse=True)
@@ -20,6 +21,7 @@ def form(request, monkeypatch):
     if request.param == "python":
         monkeypatch.setattr(native, "rename_each", None)
         monkeypatch.setattr(native, "look_each", None)
+        monkeypatch.setattr(native, "packed", None)
     elif native.rename_each is None:
         pytest.skip("the native part is not installed (make native)")
     return request.param
@@ -115,6 +117,35 @@ def test_what_was_touched_is_told_by_number(two):
     (root / "a/other").rename(root / "a/replaced")
     (root / "a/gone").unlink()
     assert posix.look_each(looks) == [1, 2, 3]
+
+
+def test_the_facts_of_an_entry_are_those_that_the_system_tells(two):
+    """Of any kind; a link's own, a time before 1970, a size beyond 32 bits, a name that is not UTF-8."""
+    root, a, _ = two
+    (root / "a/folder").mkdir(mode=0o751)
+    (root / "a/link").symlink_to("nowhere")
+    os.mkfifo(root / "a/fifo")
+    files(root / "a", b"caf\xe9", b"large", b"old")
+    os.truncate(root / "a/large", 5 << 30)
+    os.utime(root / "a/old", ns=(0, -1_234_567_890_123_456_789))
+    os.link(root / "a/old", root / "a/another")
+    for name in os.listdir(os.fsencode(root / "a")):
+        facts, now = unpack(posix.packed(a, name)), os.lstat(name, dir_fd=a)
+        seen = (facts.mode, facts.nlink, facts.uid, facts.gid, facts.ino, facts.size, facts.mtime, facts.ctime)
+        told = (now.st_mode, now.st_nlink, now.st_uid, now.st_gid, now.st_ino, now.st_size, now.st_mtime_ns)
+        assert seen == (*told, now.st_ctime_ns)
+        assert posix.packed(a, name) == posix._pack(syscalls.statx(a, name, posix._LSTAT, posix._WANTED))
+        assert posix.packed_as_listed(a, name) == posix.packed(a, os.fsdecode(name))
+
+
+def test_what_is_not_there_has_no_facts(two):
+    """The error names it, as any other call's does."""
+    _, a, _ = two
+    with pytest.raises(FileNotFoundError) as missing:
+        posix.packed(a, b"gone")
+    assert os.fsencode(missing.value.filename) == b"gone"
+    with pytest.raises(ValueError, match="not a single name"):
+        posix.packed(a, b"..")
 
 
 def test_other_threads_go_on_meanwhile(two):

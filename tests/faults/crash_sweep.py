@@ -56,7 +56,7 @@ class _Faulty:
         self.names: list[str] = []
 
     def install(self) -> None:
-        native.rename_each = native.look_each = None  # its calls are not made by name
+        native.rename_each = native.look_each = native.packed = None  # its calls are not made by name
         for name in posix.MUTATING:
             setattr(posix, name, self._wrapped(name, getattr(posix, name)))
         if self.fault.anew:

@@ -151,11 +151,15 @@ def link(src_fd: int, src: Name, dst_fd: int, dst: Name) -> None:
 
 def packed(dir_fd: int, name: Name) -> bytes:
     """The facts of one entry, a link itself, in the packed form; FileNotFoundError if there is none."""
+    if native.packed is not None:
+        return native.packed(dir_fd, raw(name))
     return _pack(syscalls.statx(dir_fd, raw(name), _LSTAT, _WANTED))
 
 
 def packed_as_listed(dir_fd: int, name: bytes) -> bytes:
     """As `packed`, for a name that a listing gave and that is thus known to be one."""
+    if native.packed is not None:
+        return native.packed(dir_fd, name)
     return _pack(syscalls.statx(dir_fd, name, _LSTAT, _WANTED))
 
 
