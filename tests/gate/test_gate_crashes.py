@@ -595,6 +595,8 @@ def test_18_mounted_anew_with_another_device_number_approvals_and_recovery_still
         return room.stat().st_dev
 
     def unmounted() -> None:
+        # A mount namespace that another process made meanwhile may hold it, and then nothing is written by this.
+        subprocess.run(["sync", "-f", str(room)], check=True)
         subprocess.run(["umount", str(room)], check=True)
 
     try:
