@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from mutations import mutated
+from damaging import mutated
 
 from treegate.errors import TreegateError
 

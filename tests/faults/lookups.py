@@ -17,8 +17,8 @@ from pathlib import Path
 from random import Random
 
 import broken
+from contested import ground
 from crash_sweep import Fault, in_child
-from scenes import ground
 from watching import Watch
 
 from treegate.engine import handles, posix, syscalls

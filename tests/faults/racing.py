@@ -18,10 +18,10 @@ from pathlib import Path
 from random import Random
 from typing import TypeAlias
 
+from contested import ENDED, HALTED, SOUND, Others, Raced, Scene, ground, yielding
 from crash_sweep import Fault, applying
 from outsiders import Outsider
 from planned import every_operation
-from scenes import ENDED, HALTED, SOUND, Others, Raced, Scene, ground, yielding
 from tables import Site
 
 from treegate.engine import apply, posix, recover

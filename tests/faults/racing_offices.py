@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from random import Random
 
-from scenes import ENDED, Others, Raced, Scene, ground, yielding
+from contested import ENDED, Others, Raced, Scene, ground, yielding
 
 from treegate.errors import TreegateError
 from treegate.gate import Gate

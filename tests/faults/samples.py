@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import msgspec
-from scenes import ground
+from contested import ground
 
 from treegate.engine import audit, checkpoints
 

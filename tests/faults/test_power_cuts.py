@@ -75,7 +75,7 @@ BROKEN = {
     ("trusts-the-journal", ANOTHER): "",
     ("appends-to-a-torn-tail", SAME): "has a damaged frame",
     ("appends-to-a-torn-tail", KEPT): "has a damaged frame",
-    ("device-in-identities", SAME): "place-changed",
+    ("device-in-identities", SAME): "another folder is at",
 }
 
 

@@ -4,12 +4,12 @@ from collections import Counter
 from itertools import product
 
 import pytest
+from contested import ground
 from crash_sweep import Fault
 from lookups import ESCAPED, INSIDE, REFUSED, race
 from planned import every_operation
 from racing import BETWEEN, at_once, between
 from racing_offices import at_office
-from scenes import ground
 from tables import everything
 
 from treegate.engine.mounts import mount_of

@@ -48,3 +48,11 @@ def test_every_listed_reason_is_a_pattern_and_says_why_it_may_be():
 def test_a_reason_that_is_not_listed_is_found(reason):
     """Whatever it sounds like."""
     assert skips.unlisted(reason, skips.listed())
+
+
+def test_what_tests_import_of_each_other_has_a_name_of_its_own():
+    """They are imported by their bare names, so that of two alike one would stand for the other."""
+    names = [
+        path.name for path in Path(__file__).parent.rglob("*.py") if path.name not in ("conftest.py", "__init__.py")
+    ]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
