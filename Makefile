@@ -2,9 +2,8 @@
 VENV := .venv
 PY   := $(VENV)/bin/python
 DEMO ?= demo
-RUNS := tests/engine/test_native.py tests/engine/test_apply.py tests/engine/test_recover.py tests/engine/test_locks.py \
-  tests/gate/test_gate_loop.py tests/gate/test_gate_drift.py tests/gate/test_gate_crashes.py tests/gate/test_gate_undo.py \
-  tests/gate/test_gate_crowd.py tests/faults
+RUNS := tests/engine/test_native.py tests/engine/test_apply.py tests/engine/test_recover.py tests/gate/test_gate_loop.py \
+  tests/gate/test_gate_undo.py tests/gate/test_gate_drift.py tests/faults/test_tracing.py tests/faults/test_racing.py
 
 .PHONY: run test test-native test-faults native lint types bench docs docs-check lock clean
 
@@ -21,7 +20,7 @@ test: $(VENV)/ready  ## the tests; what was skipped, and why, is printed
 	$(PY) -m pytest -n auto -m "not faults"
 
 native: $(VENV)/ready  ## the optional native part, as a wheel in build/ (wants a C compiler and Python's headers)
-	$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w build native
+	$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w build ./native
 
 test-native: native  ## what runs are made of, once more with the native part
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target build/native build/*native*.whl
