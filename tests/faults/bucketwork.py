@@ -220,7 +220,7 @@ def end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
 def mounted(kind: str, store: Store, folder: Path) -> Iterator[Mount]:
     """A store's bucket, mounted below a folder; the mount is gone afterwards, whatever became of it."""
     listed = folder / "connections"
-    listed.mkdir()
+    listed.mkdir(parents=True)
     with fusekill.switches(listed):
         mount = Mount(kind, store, folder, listed)
         try:

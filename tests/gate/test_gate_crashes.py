@@ -399,6 +399,30 @@ def test_08_a_failed_sync_halts_the_run_until_the_filesystem_is_mounted_anew(off
     assert office.tree() == halfway
 
 
+def test_08_a_sync_that_fails_before_the_journal_began_gives_the_approval_back(office, monkeypatch):
+    """The run halted and nothing had happened: once the filesystem was mounted anew, its plan is as before."""
+    from treegate.engine import tablefile
+    from treegate.engine.durable import SyncFailed
+
+    before = filled(office).tree()
+    id = office.approved(*MIXED)
+
+    def fails(fd):
+        raise SyncFailed(OSError(errno.EIO, "Input/output error"), posix.mount_id(fd))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tablefile, "sync_folder", fails)
+        with pytest.raises(NeedsRecovery) as halted:
+            office.gate.apply(id)
+    assert halted.value.code == "sync-failed"
+    monkeypatch.setattr(posix, "boot_id", lambda: "another boot")
+    (done,) = office.reopen().recover()
+    assert done.state == "approved"
+    assert office.tree() == before
+    assert office.gate.apply(id).state == "applied"
+    office.sound()
+
+
 @pytest.mark.parametrize("seen", [True, False], ids=["seen beforehand", "midway"])
 def test_09_a_disk_that_fills_while_staging_leaves_nothing_begun(tmp_path, mount, monkeypatch, seen):
     """The room that the preview saw is gone: failed (6), tree and vault as before, nothing left behind."""

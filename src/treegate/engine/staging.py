@@ -113,19 +113,25 @@ def clear(ctx: RunContext, places: Places, built: dict[int, Entry]) -> None:
     """Remove what was built and is not needed: only entries of the table, at their slots in the new-area.
 
     Called when all steps are taken back and that is durable. Whatever is in the way is left where it is, and so is
-    what someone wrote to, or put into a folder, while it stood in the tree.
+    what someone wrote to, or put into a folder, while it stood in the tree. What an error or a signal left is gone
+    through once more: for a folder it may have been only what was in it.
     """
-    for row in reversed(ctx.table.staged):
-        with contextlib.suppress(OSError):
-            folder = places.handle(row.parent)
-            entry = built.get(row.number)
-            stable = places.root(row.parent) not in places.unstable
-            if entry is not None and not _as_built(entry, posix.facts(folder, row.name), stable):
-                continue
-            if row.kind == "dir":
-                posix.rmdir(folder, row.name)
-            else:
-                posix.unlink(folder, row.name)
+    for _ in range(2):
+        for row in reversed(ctx.table.staged):
+            with contextlib.suppress(OSError):
+                _remove(places, row, built.get(row.number))
+
+
+def _remove(places: Places, row: Staged, entry: Entry | None) -> None:
+    """Remove one entry that was built, as long as it is as it was built; raises OSError."""
+    folder = places.handle(row.parent)
+    now = posix.facts(folder, row.name)
+    if entry is not None and not _as_built(entry, now, places.root(row.parent) not in places.unstable):
+        return
+    if row.kind == "dir":
+        posix.rmdir(folder, row.name)
+    else:
+        posix.unlink(folder, row.name)
 
 
 def _as_built(entry: Entry, now: Facts, stable: bool) -> bool:

@@ -80,7 +80,7 @@ TABLE: Mapping[State, Mapping[Event, State]] = {
     State.APPLYING: {**_ENDING, Event.GIVE_BACK: State.APPROVED, Event.GO_STALE: State.STALE},
     State.APPLIED: {Event.UNDO: State.UNDONE},
     State.ROLLED_BACK: _PREVIEWABLE,
-    State.NEEDS_RECOVERY: _ENDING,
+    State.NEEDS_RECOVERY: {**_ENDING, Event.GIVE_BACK: State.APPROVED},  # halted before its journal began
     State.UNDONE: {Event.REDO: State.APPLIED},
 }
 
