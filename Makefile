@@ -3,7 +3,7 @@ VENV := .venv
 PY   := $(VENV)/bin/python
 DEMO ?= demo
 RUNS := tests/engine/test_native.py tests/engine/test_apply.py tests/engine/test_recover.py tests/gate/test_gate_loop.py \
-  tests/gate/test_gate_undo.py tests/gate/test_gate_drift.py tests/faults/test_tracing.py tests/faults/test_racing.py
+  tests/gate/test_gate_undo.py tests/gate/test_gate_drift.py tests/faults/test_tracing.py
 
 .PHONY: run test test-native test-faults native lint types bench docs docs-check lock clean
 

@@ -523,6 +523,7 @@ def test_the_lines_of_a_receipt_are_whole_whatever_the_names_say(office):
     names = ["x},{", 'x},{"effect":"moved"', '{"by":"', '}},{"id":', "line\nbreak", "\\", '"']
     for name in names:
         office.put(f"Smith/{name}", name)
+    office.put("Smith/to/.keep")  # a folder that is made would have its line written otherwise, and all with it
     before = office.tree()
     run = office.carried_out(*(move(name, f"to/{name}") for name in names)).run
     lines = list(receipts.read_lines(office.state / "receipts" / f"{run}.lines"))
