@@ -16,7 +16,7 @@ from treegate.engine.journal import Entry
 from treegate.engine.native import Move
 from treegate.engine.places import Places
 from treegate.errors import Stale
-from treegate.model.table import EXCHANGE, Step
+from treegate.model.table import EXCHANGE, ROOT, Step
 from treegate.model.tree import PACKED, unpack
 
 STRETCH = 1000  # plain moves that are made ready at once
@@ -66,9 +66,11 @@ class Carrier:
     def _stretch(self, steps: Sequence[Step]) -> list[Move]:
         """The plain moves of files that come next, as far as their folders are held: no handle goes meanwhile."""
         moves: list[Move] = []
-        held = self._places.held
+        held, between = self._places.held, (ROOT, ROOT)
         for step in islice(steps, self.made, self.made + STRETCH) if self._plain else ():
-            src, dst = held(step.src), held(step.dst)
+            if between != (step.src, step.dst):
+                between = (step.src, step.dst)
+                src, dst = map(held, between)
             if step.is_dir or step.kind == EXCHANGE or not step.facts or src is None or dst is None:
                 break
             moves.append((src, step.src_name, dst, step.dst_name, inode_in(step.facts, INODE_AT)[0]))

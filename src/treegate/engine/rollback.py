@@ -49,6 +49,12 @@ def written(name: bytes) -> bytes:
     return _ODD.sub(lambda odd: b"\\0%03o" % odd[0][0], name)
 
 
+def _spelling(steps: Iterable[Step]) -> Callable[[bytes], bytes]:
+    """`written`, or where no name in these steps has an odd byte, what leaves them as they are."""
+    names = [name for step in steps for name in (step.src_name, step.dst_name)]
+    return written if _ODD.search(b"".join(names)) else bytes
+
+
 class _Paths:
     """The written paths of folders in one of the two trees, and the volumes they are on."""
 
@@ -99,10 +105,11 @@ class _Astray:
         self._vacated: set[Slot] = set()  # slots that one entry has before, and another after the run
         self._stands = {ROOT: True}
         new = {row.number for row in table.staged}
-        for step in table.steps():
-            follows = not step.free and step.dst not in new
-            if follows or step.kind == EXCHANGE or step.is_dir or not step.level:
-                self._note(step, follows)
+        for steps in table.chunks():
+            for step in [step for step in steps if not step.free or _is_more(step)]:
+                follows = not step.free and step.dst not in new
+                if follows or _is_more(step):
+                    self._note(step, follows)
 
     def _note(self, step: Step, follows: bool) -> None:
         self._entries |= {step.entry, step.other}
@@ -113,19 +120,32 @@ class _Astray:
         if step.other_is_dir:
             self._movers.add(step.other)
 
-    def goes_straight(self, step: Step) -> bool:
-        """Whether the step is all that happens to its file, and can be taken back at any time, in any order."""
-        if step.entry in self._entries or not step.facts or (step.src, step.src_name) in self._vacated:
-            return False
-        known = self._stands.get(step.src)
-        return self._find_out(step.src) if known is None else known
+    def parted(self, steps: list[Step]) -> tuple[list[Step], list[Step]]:
+        """These steps in two: those that are all that happens to a file, and go back at any time, and the others."""
+        if not (self._entries or self._vacated) and all(map(self._does_stand, {step.src for step in steps})):
+            return steps, []
+        straight: list[Step] = []
+        others: list[Step] = []
+        for step in steps:
+            (straight if self._goes_straight(step) else others).append(step)
+        return straight, others
 
-    def _find_out(self, place: int) -> bool:
-        above = self._slots[place][0]
-        known = self._stands.get(above)
-        stands = place not in self._movers and (self._find_out(above) if known is None else known)
-        self._stands[place] = stands
-        return stands
+    def _goes_straight(self, step: Step) -> bool:
+        known = step.entry in self._entries or (step.src, step.src_name) in self._vacated
+        return not known and self._does_stand(step.src)
+
+    def _does_stand(self, place: int) -> bool:
+        """Whether a folder stands, and all above it."""
+        known = self._stands.get(place)
+        if known is None:
+            known = place not in self._movers and self._does_stand(self._slots[place][0])
+            self._stands[place] = known
+        return known
+
+
+def _is_more(step: Step) -> bool:
+    """Whether a step is more than the only one of a file that was there before."""
+    return step.is_dir or not step.level or step.kind == EXCHANGE or not step.facts
 
 
 class Reversal:
@@ -159,14 +179,14 @@ class Reversal:
 
     def _learn(self, built: Mapping[int, Entry]) -> None:
         astray = _Astray(self._table, self._slots)
-        for step in self._table.steps():
-            if astray.goes_straight(step):
-                self._left.add(step.src)
-                self._entered.add(step.dst)
-                continue
-            self._travel(step.entry, step.facts, (step.src, step.src_name), (step.dst, step.dst_name))
-            if step.kind == EXCHANGE:
-                self._travel(step.other, step.other_facts, (step.dst, step.dst_name), (step.src, step.src_name))
+        for steps in self._table.chunks():
+            straight, others = astray.parted(steps)
+            self._left.update([step.src for step in straight])
+            self._entered.update([step.dst for step in straight])
+            for step in others:
+                self._travel(step.entry, step.facts, (step.src, step.src_name), (step.dst, step.dst_name))
+                if step.kind == EXCHANGE:
+                    self._travel(step.other, step.other_facts, (step.dst, step.dst_name), (step.src, step.src_name))
         for number in self._made:
             self._facts[number] = built[number].facts
 
@@ -247,15 +267,22 @@ class Reversal:
         yield b"end\n"
 
     def _straight(self, volume: str, stable: bool) -> Iterator[bytes]:
-        """What goes straight back; the table has those of one folder together."""
-        known, after, before = self._home, self._after.place, self._before.place
-        for step in self._table.steps() if self._entered else ():
-            if step.entry not in known:
-                where, here = after(step.dst)
-                if where == volume:
-                    back, was = before(step.src)[1], _identity(step.facts, stable)
-                    names = (here, written(step.dst_name), back, written(step.src_name))
-                    yield b"d\t%s/%s\t%s/%s\t%s\n" % (*names, was)
+        """What goes straight back, a thousand lines at a time; the table has those of one folder together."""
+        for steps in self._table.chunks() if self._entered else ():
+            yield b"".join(self._straight_lines(steps, volume, stable))
+
+    def _straight_lines(self, steps: list[Step], volume: str, stable: bool) -> Iterator[bytes]:
+        known, spelled, between = self._home, _spelling(steps), None
+        for step in steps:
+            if step.entry in known:
+                continue
+            if between != (step.dst, step.src):
+                between = (step.dst, step.src)
+                where, here = self._after.place(step.dst)
+                back = self._before.place(step.src)[1]
+            if where == volume:
+                was = _identity(step.facts, stable)
+                yield b"d\t%s/%s\t%s/%s\t%s\n" % (here, spelled(step.dst_name), back, spelled(step.src_name), was)
 
     def _on(self, volume: str, numbers: Iterable[int]) -> Iterator[int]:
         return (number for number in numbers if self._after.place(self._at[number][0])[0] == volume)
@@ -307,6 +334,8 @@ def _by_depth(path: bytes) -> tuple[int, bytes]:
 def _identity(facts: bytes, stable: bool) -> bytes:
     """Kind, inode and size, as far as they can be counted on; a folder's size says nothing."""
     mode, inode, size = _told(facts)
+    if stable and st.S_IFMT(mode) == st.S_IFREG:
+        return b"f\t%d\t%d" % (inode, size)
     if st.S_ISDIR(mode):
         return b"d\t%d\t-" % inode if stable else b"d\t-\t-"
     letter = _LETTERS[kind_of(mode)]

@@ -39,6 +39,7 @@ class Account:
         self._run = run
         self._preview = plans.model_of(core, plan)
         self._rest = skipping.rest_of(core, run)
+        self._of_folders: list[bytes] = []  # the chunks of effects that speak of folders, found as lines are made
 
     @property
     def counts(self) -> Counts:
@@ -53,8 +54,7 @@ class Account:
         """The effects that are of folders, and some others: what plainly speaks of none is not decoded."""
         if self._rest is not None:
             return iter(self._rest.effects)
-        chunks = plans.chunks_of(self._core, self._plan)
-        return (effect for chunk in chunks if b'"kind":"dir"' in chunk for effect in _some_effects(chunk))
+        return (effect for chunk in self._of_folders for effect in _some_effects(chunk))
 
     @cached_property
     def kept(self) -> list[Kept]:
@@ -124,7 +124,7 @@ class Account:
         return found
 
     def write_lines(self, result: Result) -> tuple[int, str]:
-        """Writes the receipt's lines, durably: how many, and their digest."""
+        """Writes the receipt's lines, durably, which comes before `receipt`: how many, and their digest."""
         held = intact.held(self._core, self._run, self._table, self.kept)
         lines = self._lines(result, held)
         path = self._core.state / "receipts" / f"{self._run.id}.lines"
@@ -137,7 +137,10 @@ class Account:
         if self._rest is not None:
             yield from receipts.lines(self._rest.effects, facts, hashes, held)
             return
+        self._of_folders.clear()
         for chunk in plans.chunks_of(self._core, self._plan):
+            if b'"kind":"dir"' in chunk:
+                self._of_folders.append(chunk)
             if receipts.are_moves(chunk):
                 yield receipts.as_approved(chunk)
             else:

@@ -50,7 +50,7 @@ def _previewed(core: Core, plan: StoredPlan, stored: StoredPreview) -> str:
     )
     run = core.store.run_of(stored.seq)
     text = core.store.document(plan.id, plan.revision)
-    operations = Plan.decode(text).operations if len(text) <= LARGE else ()
+    operations = Plan.stored(text, preview.plan_digest).operations if len(text) <= LARGE else ()
     commands = words.next_commands(preview, state=plan.state, run=run.id if run else "")
     return markdown.preview(preview, operations=operations, commands=commands)
 

@@ -106,6 +106,13 @@ class Plan:
         return cls(head, Operations(shell.operations), data, digest)
 
     @classmethod
+    def stored(cls, document: bytes, digest: str) -> Plan:
+        """A plan from a document that was decoded before, and kept with its digest: operations are not read anew."""
+        shell = _parted(document)
+        head = Head(**{name: getattr(shell, name) for name in Head.__struct_fields__})
+        return cls(head, Operations(shell.operations), document, digest)
+
+    @classmethod
     def of(cls, operations: Iterable[Operation], **head: Any) -> Plan:
         """A plan from operations; `head` takes the keys of `Head` without `version`."""
         given = {key: value for key, value in head.items() if value not in (None, "")}
@@ -140,13 +147,18 @@ def _faults(count: int) -> str:
     return "1 fault" if count == 1 else f"{count:,} faults"
 
 
-def _read_shell(data: bytes) -> _Document:
+def _parted(data: bytes) -> _Document:
     """The document with its operations still raw, or PlanError with one problem."""
     try:
-        shell = msgspec.json.decode(data, type=_Document)
+        return msgspec.json.decode(data, type=_Document)
     except UNREADABLE as error:
         found = _shell_problem(data, error)
         raise PlanError(found.message, hint=found.hint, code=found.code, problems=[found]) from None
+
+
+def _read_shell(data: bytes) -> _Document:
+    """The same, if what it holds besides its operations may stand; else PlanError with one problem."""
+    shell = _parted(data)
     if len(shell.operations) > MAX_OPERATIONS:
         text = f"the plan has {len(shell.operations):,} operations; {MAX_OPERATIONS:,} is the most one plan may have"
         raise PlanError(text, code="plan-too-large", hint=CODES["plan-too-large"].hint)

@@ -34,7 +34,7 @@ _TITLES = {"deletions": "Deleted", "replacements": "Replaced", "crossings": "Lea
 def preview(
     preview: Preview,
     *,
-    operations: Iterable[Operation] | None = None,
+    operations: Sequence[Operation] = (),
     commands: Sequence[tuple[str, str]] | None = None,
 ) -> str:
     """The whole preview as one document of at most 64 KiB.
@@ -42,7 +42,7 @@ def preview(
     With the plan's `operations` it has their table too, as far as there is room; `commands` replaces what
     `words.next_commands` would propose.
     """
-    return _Document(preview, list(operations or ()), commands).text()
+    return _Document(preview, operations, commands).text()
 
 
 def effects(effects: Iterable[Effect], *, case: str = "", limit: int = LIMIT) -> str:
@@ -96,7 +96,7 @@ class _Document:
     """One preview on its way to Markdown."""
 
     def __init__(
-        self, preview: Preview, operations: list[Operation], commands: Sequence[tuple[str, str]] | None
+        self, preview: Preview, operations: Sequence[Operation], commands: Sequence[tuple[str, str]] | None
     ) -> None:
         self.preview = preview
         self.operations = operations
