@@ -207,10 +207,8 @@ def store(core: Core, plan: Plan, about: About, enter: Enter, then: Then | None 
     require_reach(core, plan, Action.PROPOSE)
     with looking(core, plan), spooled(core) as spool, unhurried_gc():
         core.blobs.put_all(plan.contents())  # under the lock, so that nobody clears them before the plan is stored
-        preview, rows = previewed(core, plan, about, spool.keep, day_of(core, about))
+        preview, table = _sealed(core, plan, about, spool)
         cases = sorted({*preview.cases, *reach.of(core, plan)})
-        core.actor.require(Action.PROPOSE, cases)
-        table = kept_table(core, rows)
         with core.store.write() as transaction:
             enter(transaction, cases)
             transaction.add_preview(
@@ -228,6 +226,16 @@ def store(core: Core, plan: Plan, about: About, enter: Enter, then: Then | None 
             if then is not None:
                 then(transaction)
     return submitted(core, about.id)
+
+
+def _sealed(core: Core, plan: Plan, about: About, spool: Spool) -> tuple[Preview, str]:
+    """A plan's preview and the digest of its table, which is written; the tree that was simulated is let go of."""
+    preview, rows = previewed(core, plan, about, spool.keep, day_of(core, about))
+    core.actor.require(Action.PROPOSE, {*preview.cases, *reach.of(core, plan)})
+    table = kept_table(core, rows)
+    if rows is not None:
+        rows.forest.dissolve()
+    return preview, table
 
 
 def claims(plan: Plan) -> list[tuple[str, int]]:

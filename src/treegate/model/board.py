@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -28,6 +28,33 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     other_first: bool = False
 
 
+class Group(msgspec.Struct, frozen=True, gc=False):
+    """Files that all go from one folder to another, each by one rename to a slot that was free before the run."""
+
+    entries: list[Node]
+    src: Node
+    dst: Node
+
+
+class Steps:
+    """The steps of a run in order. Nearly all are of groups, which stand for them: a million would take 120 MB."""
+
+    def __init__(self) -> None:
+        self.parts: list[Step | Group] = []
+
+    def __len__(self) -> int:
+        return sum(len(part.entries) if isinstance(part, Group) else 1 for part in self.parts)
+
+    def __iter__(self) -> Iterator[Step]:
+        for part in self.parts:
+            if isinstance(part, Step):
+                yield part
+                continue
+            src, dst = part.src, part.dst
+            for entry in part.entries:
+                yield Step(RENAME, entry, src, entry.home_name, dst, entry.name, True, True)
+
+
 def goal_of(entry: Node) -> Slot:
     """The slot that an entry shall have in the end."""
     assert entry.parent is not None
@@ -45,7 +72,7 @@ class Board:
         self.held = held  # contested slots: who is there now, None once vacated
         self.park = park
         self.can_exchange = exchange
-        self.steps: list[Step] = []
+        self.steps = Steps()
         self._away: dict[Node, Slot] = {}  # neither at home nor at their final slots
         self._parked = 0
 
@@ -107,7 +134,7 @@ class Board:
         """Write one rename."""
         src, first = self.slot(entry), self._unmoved(entry)
         free = to[1] not in self.held.get(to[0], ())
-        self.steps.append(Step(RENAME, entry, *src, *to, free, first))
+        self.steps.parts.append(Step(RENAME, entry, *src, *to, free, first))
         self._hold(src, None)
         self._stand(entry, to)
 
@@ -116,7 +143,7 @@ class Board:
         src, to = self.slot(entry), self.slot(other)
         free = to[1] not in self.held.get(to[0], ())
         first, other_first = self._unmoved(entry), self._unmoved(other)
-        self.steps.append(Step(EXCHANGE, entry, *src, *to, free, first, other, other_first))
+        self.steps.parts.append(Step(EXCHANGE, entry, *src, *to, free, first, other, other_first))
         self._stand(entry, to)
         self._stand(other, src)
 

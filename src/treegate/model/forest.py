@@ -75,6 +75,7 @@ class Forest:
         self._folders: dict[str, Node] = {}
         self._cases: dict[str, Node] = {}
         self._areas: dict[str, Node] = {}
+        self._listed: list[Node] = []
         self.vaults: set[Node] = set()  # where what goes away goes; not those that `restore` takes from
 
     # Looking
@@ -137,6 +138,7 @@ class Forest:
         if names is None:
             try:
                 names = folder.names = dict(self.tree.names(folder.where))
+                self._listed.append(folder)
             except PermissionError:
                 text = f"the folder {folder.where!r} cannot be read"
                 raise Fault("not-readable", text, path=folder.where) from None
@@ -246,6 +248,7 @@ class Forest:
         node.made = made
         if kind is Kind.DIR:
             node.names = {}
+            self._listed.append(node)
         self.names(folder)[name] = node
         return node
 
@@ -298,6 +301,11 @@ class Forest:
                 return self.volumes.get(above.home_name, "")
             above = above.home
         return above.where.split(":")[1] if above is not None and above.where else ""
+
+    def dissolve(self) -> None:
+        """Lets go of all entries once nobody asks any more: folders and what they hold keep each other alive."""
+        for folder in (self.root, *self._listed):
+            folder.names = None
 
     # Ghosts
 

@@ -110,6 +110,11 @@ class Net:
         )  # fmt: skip
 
     @property
+    def removed(self) -> list[Node]:
+        """All that goes to a vault, or stays in one."""
+        return [*self.deleted, *self.restored_in_vain]
+
+    @property
     def gone(self) -> list[Node]:
         """Deleted entries that nothing replaces."""
         replaced = set(self.replaced.values())

@@ -143,7 +143,9 @@ def _hard_links(net: Net) -> Iterable[Notice]:
 def _collisions(net: Net) -> Iterable[Notice]:
     """Names that differ only in case or in Unicode form from another in their folder."""
     arrived: dict[Node, list[Node]] = {}
-    for node in (*net.new, *net.moved, *net.restored):
+    for (_, to), nodes in net.pairs.items():
+        arrived.setdefault(to, []).extend(nodes)
+    for node in (*net.new, *net.restored):
         if node.parent is not None:
             arrived.setdefault(node.parent, []).append(node)
     for folder, nodes in arrived.items():

@@ -8,7 +8,7 @@ import msgspec
 
 from treegate.model import table
 from treegate.model.backups import Backups
-from treegate.model.board import Step
+from treegate.model.board import Group, Step, Steps
 from treegate.model.effects import check_case
 from treegate.model.names import fold_key
 from treegate.model.net import Net, new_children
@@ -24,11 +24,11 @@ def number_entries(net: Net) -> None:
     forest = net.forest
     for number, node in enumerate(net.outcome.touched):
         node.number = number
-        if net.is_removed(node):
-            node.name = str(number)
-        elif node.made is not None and (node.parent is None or node.parent.made is None):
+        if node.made is not None and (node.parent is None or node.parent.made is None):
             node.home = forest.area(f"new:{forest.volume(node)}")
             node.home_name = str(number)
+    for node in net.removed:
+        node.name = str(node.number)
 
 
 class Rows:
@@ -46,11 +46,9 @@ class Rows:
         self.places: list[table.Place] = []
         self._placed: set[Node] = set()
         self.steps = self._steps(exchange, folds)
-        for step in self.steps:
-            if step.src not in self._placed:
-                self._place(step.src)
-            if step.dst not in self._placed:
-                self._place(step.dst)
+        for part in self.steps.parts:
+            self._place(part.src)
+            self._place(part.dst)
         self.staged = list(self._staged())
         self.keeping = list(self._keep(backups))
         self.settings = list(self._settings())
@@ -62,7 +60,11 @@ class Rows:
         yield from self.checks
         yield from self.staged
         yield from self.keeping
-        yield from map(self._row, self.steps)
+        for part in self.steps.parts:
+            if isinstance(part, Group):
+                yield from self._rows_of(part)
+            else:
+                yield self._row(part)
         yield from self.settings
 
     def header(self) -> table.Header:
@@ -87,10 +89,12 @@ class Rows:
 
     # Steps
 
-    def _steps(self, exchange: bool, folds: bool) -> list[Step]:
+    def _steps(self, exchange: bool, folds: bool) -> Steps:
         touched = [node for node in self.net.outcome.touched if node.home is not None and node.moved]
         steps = compile_steps(touched, self._park, exchange=exchange)
-        return [part for step in steps for part in self._unfolded(step)] if folds else steps
+        if folds:
+            steps.parts = [part for step in steps for part in self._unfolded(step)]
+        return steps
 
     def _park(self, node: Node) -> Node:
         return self.forest.area(f"park:{self.forest.volume_of_home(node)}")
@@ -107,6 +111,26 @@ class Rows:
             msgspec.structs.replace(step, src=park, src_name=name, first=False, free=False),
         ]
 
+    def _rows_of(self, group: Group) -> Iterator[table.Step]:
+        src, dst, free = group.src.number, group.dst.number, self._is_free(group.dst)
+        for entry in group.entries:
+            yield table.Step(
+                table.RENAME,
+                entry.number,
+                entry.facts or b"",
+                self._level(entry),
+                src,
+                raw_bytes(entry.home_name),
+                dst,
+                raw_bytes(entry.name),
+                free,
+                False,
+            )
+
+    def _is_free(self, folder: Node) -> bool:
+        """Whether the run has to find a slot free in this folder: it was there before, and is not treegate's own."""
+        return folder.made is None and folder.where[:1] != "/"
+
     def _row(self, step: Step) -> table.Step:
         entry, other = step.entry, step.other
         return table.Step(
@@ -118,7 +142,7 @@ class Rows:
             src_name=raw_bytes(step.src_name),
             dst=step.dst.number,
             dst_name=raw_bytes(step.dst_name),
-            free=step.free and step.dst.made is None and step.dst.where[:1] != "/",
+            free=step.free and self._is_free(step.dst),
             is_dir=entry.kind is Kind.DIR,
             other=-1 if other is None else other.number,
             other_facts=b"" if other is None else other.facts or b"",

@@ -18,16 +18,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from treegate.model import placements
-from treegate.model.board import Board, Row, Slot, Step, goal_of
+from treegate.model.board import Board, Group, Row, Slot, Steps, goal_of
 from treegate.model.placements import PARKED
-from treegate.model.table import RENAME
 from treegate.model.tangles import heirs_of, knots_of, tangles_of
 from treegate.model.tree import Kind, Node
 
 Pair = tuple[Node, Node]
 
 
-def compile_steps(touched: Sequence[Node], park: Callable[[Node], Node], *, exchange: bool) -> list[Step]:
+def compile_steps(touched: Sequence[Node], park: Callable[[Node], Node], *, exchange: bool) -> Steps:
     """The steps that bring every touched entry from its home slot to its final slot, in an order that works.
 
     `park` names the parking area to use for an entry; entries that share one lie on one filesystem. Without
@@ -119,10 +118,7 @@ class _Order:
         if folder is not None and folder not in self._last:
             self._groups.setdefault(folder, []).append((pair, entries))
             return
-        src, dst = pair
-        self.board.steps.extend(
-            Step(RENAME, entry, src, entry.home_name, dst, entry.name, True, True) for entry in entries
-        )
+        self.board.steps.parts.append(Group(entries, *pair))
 
     def run(self) -> None:
         """Write all steps."""

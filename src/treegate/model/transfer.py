@@ -28,6 +28,8 @@ def transfer(sim: Simulation, node: Node, to: str, operation: Move | Copy | Rena
     else:
         known, name, above = sim.parted(to, key)
     path = f"{above}/{name}"
+    if name == node.name:
+        name = node.name  # the same object: of a million names that stay, one copy each is enough
     if node.kind is Kind.DIR:
         _refuse_into_itself(sim, node, path, to, key)
     folder = known or sim.folder_made(above, key, name)
