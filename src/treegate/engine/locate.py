@@ -16,10 +16,12 @@ from treegate.engine import posix
 from treegate.engine.journal import Entry
 from treegate.engine.places import Places, Slot
 from treegate.engine.prepass import Finding
+from treegate.engine.straight import Straight
 from treegate.errors import Stale
 from treegate.model.table import EXCHANGE, ROOT, Step
 from treegate.model.tree import Facts, unpack
 
+_LISTED = 16  # folders whose names are kept at once
 FOREIGN = -2  # stands for whatever is none of the run's entries
 
 Move = tuple[int, int, Slot, Slot]  # entry, step, from, to
@@ -46,9 +48,33 @@ def still(was: Facts, now: Facts, stable: bool = True) -> bool:
     return st.S_ISDIR(was.mode) or (was.size, was.mtime) == (now.size, now.mtime)
 
 
-def moves(steps: Sequence[Step]) -> Iterator[Move]:
-    """What each step does to each entry it moves, in order."""
-    for number, step in enumerate(steps):
+_WHAT, _INODE, _BORN = slice(4), slice(20, 28), slice(52, 60)  # of packed facts: kind and mode, and so on
+_ONE, _NEVER = (1).to_bytes(4, "little"), bytes(8)
+
+
+def _is_one(facts: bytes) -> bool:
+    """Whether these are of something with one name, and with a time at which it was born."""
+    return facts[4:8] == _ONE and facts[_BORN] != _NEVER
+
+
+def _is_same(was: bytes, now: bytes) -> bool:
+    """`still` of packed facts: by inode and birth time at once, where both are there."""
+    if was[_INODE] != now[_INODE]:
+        return False
+    return (
+        still(unpack(was), unpack(now))
+        if was[_BORN] != now[_BORN]
+        else st.S_IFMT(_mode(was)) == st.S_IFMT(_mode(now))
+    )
+
+
+def _mode(facts: bytes) -> int:
+    return int.from_bytes(facts[:4], "little")
+
+
+def moves(steps: Iterable[tuple[int, Step]]) -> Iterator[Move]:
+    """What each of some numbered steps does to each entry it moves, in order."""
+    for number, step in steps:
         src, dst = (step.src, step.src_name), (step.dst, step.dst_name)
         yield step.entry, number, src, dst
         if step.kind == EXCHANGE:
@@ -60,7 +86,7 @@ class Survey:
 
     `told` is the number of steps that are made on mounts without lasting inodes, and `places` is as they left it.
     `done` says of each step whether it is made, `lost` lists what is at none of its slots, `at` who is where,
-    `facts` what was seen there, `doubled` the slots left over by a rename made of link and unlink.
+    `facts` what was seen there (packed), `doubled` the slots left over by a rename made of link and unlink.
     """
 
     def __init__(self, places: Places, steps: Sequence[Step], built: dict[int, Entry], told: int = 0) -> None:
@@ -68,7 +94,7 @@ class Survey:
         self.done = [False] * len(steps)
         self.lost: list[Finding] = []
         self.at: dict[Slot, int] = {}
-        self.facts: dict[Slot, Facts] = {}
+        self.facts: dict[Slot, bytes] = {}
         self.doubled: list[Slot] = []
         self._places = places
         self._home = {number: places.slot(number) for number in places.numbers()}
@@ -77,6 +103,8 @@ class Survey:
         self._names: dict[int, set[bytes]] = defaultdict(set)
         self._seen: dict[int, set[Slot]] = defaultdict(set)  # entry -> slots where it was recognised
         self._told: dict[int, Slot] = {}  # entry -> where the journal says that it is
+        self._closed: set[int] = set()  # folders that cannot be opened
+        self._straight, self._others = self._parted(built)
         self._learn(built)
         self._believe(told)
         self._look()
@@ -84,12 +112,24 @@ class Survey:
 
     # -- what to look for
 
+    def _parted(self, built: dict[int, Entry]) -> tuple[list[int], list[tuple[int, Step]]]:
+        """The numbers of the steps that go straight with a file known by its birth time alone; and the others."""
+        goes = Straight([self.steps], self._home, built.keys()).goes
+        straight: list[int] = []
+        others: list[tuple[int, Step]] = []
+        for number, step in enumerate(self.steps):
+            if not self._places.unstable and goes(step) and _is_one(step.facts):
+                straight.append(number)
+            else:
+                others.append((number, step))
+        return straight, others
+
     def _learn(self, built: dict[int, Entry]) -> None:
-        for step in self.steps:
+        for _, step in self._others:
             self._known(step.entry, step.facts, built)
             if step.kind == EXCHANGE:
                 self._known(step.other, step.other_facts, built)
-        for entry, _, src, dst in moves(self.steps):
+        for entry, _, src, dst in moves(self._others):
             for slot in (src, dst):
                 if entry not in self._candidates[slot]:
                     self._candidates[slot].append(entry)
@@ -99,7 +139,7 @@ class Survey:
         """Take the journal's word for the entries on mounts without lasting inodes."""
         if not self._places.unstable:
             return
-        for entry, number, src, dst in moves(self.steps):
+        for entry, number, src, dst in moves(self._others):
             if self._places.root(dst[0]) in self._places.unstable:
                 self.done[number] = number < told
                 self._told.setdefault(entry, src)
@@ -127,35 +167,82 @@ class Survey:
 
     def _look_into(self, place: int) -> Iterator[int]:
         """Look at all slots in one folder; the folders recognised there."""
-        try:
-            handle = self._places.handle(place)
-        except (OSError, Stale) as error:
-            unstable = self._places.root(place) in self._places.unstable
-            if unstable and isinstance(error, FileNotFoundError):
-                return  # a folder with nothing in it
-            self.lost.append(Finding(self._places.shown(place), f"the folder cannot be opened: {error}", place))
+        handle = self._opened(place)
+        if handle is None:
             return
         for name in self._names[place]:
             try:
-                now = posix.facts(handle, name)
+                now = posix.packed(handle, name)
             except FileNotFoundError:
                 continue
             slot = (place, name)
             self.facts[slot], self.at[slot] = now, FOREIGN
             for entry in self._candidates[slot]:
-                if entry not in self._told and still(self._was[entry], now):
+                if entry not in self._told and still(self._was[entry], unpack(now)):
                     self._seen[entry].add(slot)
                     if entry in self._home:
                         self._places.moved(entry, place, name)
                         yield entry
 
+    def _opened(self, place: int) -> int | None:
+        """A handle of a folder; None, and told once, where it cannot be opened."""
+        try:
+            return self._places.handle(place)
+        except (OSError, Stale) as error:
+            unstable = self._places.root(place) in self._places.unstable
+            if place not in self._closed and not (unstable and isinstance(error, FileNotFoundError)):
+                self.lost.append(Finding(self._places.shown(place), f"the folder cannot be opened: {error}", place))
+            self._closed.add(place)
+            return None  # on a bucket, a folder with nothing in it
+
+    # -- what goes straight
+
+    def _find_straight(self) -> None:
+        """Where the files are that go straight: at one of two places."""
+        listed: dict[int, set[bytes]] = {}
+        for number in self._straight:
+            step = self.steps[number]
+            before = self._sees(step, step.src, step.src_name, listed)
+            made = self._sees(step, step.dst, step.dst_name, listed)
+            if made and before:
+                self.doubled.append((step.src, step.src_name))
+                del self.at[step.src, step.src_name]
+            elif not made and not before:
+                shown = self._places.shown(step.src, step.src_name)
+                self.lost.append(Finding(shown, "is at none of its places", step.entry))
+            self.done[number] = made
+
+    def _sees(self, step: Step, place: int, name: bytes, listed: dict[int, set[bytes]]) -> bool:
+        """Whether a step's file is at a slot; that a name is not there is known from the folder's listing."""
+        names = listed.get(place)
+        if names is None:
+            if len(listed) == _LISTED:
+                listed.clear()
+            handle = self._opened(place)
+            names = listed[place] = set() if handle is None else set(posix.names(handle))
+        if name not in names:
+            return False
+        try:
+            now = posix.packed(self._places.handle(place), name)
+        except FileNotFoundError:
+            return False
+        found = _is_same(step.facts, now)
+        self.facts[place, name] = now
+        self.at[place, name] = step.entry if found else FOREIGN
+        return found
+
     # -- concluding
 
     def _judge(self) -> None:
-        """How far each entry came. Hard links to one inode cannot be told apart and are judged together."""
+        """How far each entry came."""
         self._make_sure()
+        self._follow()
+        self._find_straight()
+
+    def _follow(self) -> None:
+        """How far those came that have a longer way. Hard links to one inode cannot be told apart, and go together."""
         groups: dict[tuple[int, int, int], list[Move]] = defaultdict(list)
-        for move in moves(self.steps):
+        for move in moves(self._others):
             if move[0] in self._told:
                 continue
             was = self._was[move[0]]
@@ -173,7 +260,8 @@ class Survey:
     def _make_sure(self) -> None:
         """Whether the journal's word may be true."""
         for entry, slot in self._told.items():
-            if same_looks(self._was[entry], self.facts.get(slot)):
+            now = self.facts.get(slot)
+            if same_looks(self._was[entry], None if now is None else unpack(now)):
                 self.at[slot] = entry
             else:
                 self.lost.append(Finding(self._places.shown(*slot), "is not as the run left it", entry))
@@ -217,7 +305,7 @@ class Survey:
             self.at.pop(slot, None)
 
     def _lose(self, entry: int, text: str) -> None:
-        place, name = next((src for e, _, src, _ in moves(self.steps) if e == entry))
+        place, name = next((src for e, _, src, _ in moves(self._others) if e == entry))
         self.lost.append(Finding(self._places.shown(place, name), text, entry))
 
     # -- what is possible from here

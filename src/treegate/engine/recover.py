@@ -20,6 +20,7 @@ from treegate.engine.locate import Survey, same_looks
 from treegate.engine.places import Places, Slot
 from treegate.engine.prepass import SHOWN, Finding, PrePass
 from treegate.engine.staging import clear
+from treegate.engine.unhurried import unhurried_gc
 from treegate.errors import NeedsRecovery, NotVerified
 from treegate.model.table import EXCHANGE, Step
 from treegate.model.tree import Kind, Level, same, unpack
@@ -65,7 +66,7 @@ def recover(ctx: RunContext, back: bool | None = None) -> Result:
             return Result(NOTHING, None, {}, time.monotonic() - start, 0)
         if story.begin.table != ctx.table.digest:
             raise NotVerified("the journal is of another step table", code="journal-damaged")
-        with ctx.places() as places:
+        with ctx.places() as places, unhurried_gc():
             must_be_mounted_anew(ctx.directory, _mounts(ctx, places))
             return _Recovery(ctx, places, story, start).run(back)
     except SyncFailed as failed:
@@ -99,14 +100,11 @@ class _Recovery:
         steps = list(ctx.table.steps()) if built else []
         survey = Survey(self.places, steps, story.built, self._told(steps))
         ahead = self._ahead(survey) if built else []
-        behind = survey.obstacles(survey.made(), back=True)
-        match decide(story, wish, built=built, forward=not ahead, back=not behind):
-            case Way.FORWARD:
-                return self._go(survey, forward=True)
-            case Way.BACK:
-                return self._go(survey, forward=False)
-            case _:
-                raise misplaced(behind if story.back or wish else ahead)
+        way = decide(story, wish, built=built, forward=not ahead, back=True)
+        behind = survey.obstacles(survey.made(), back=True) if way is Way.BACK else []
+        if behind or way is Way.REFUSE:
+            raise misplaced(behind if story.back or wish or not built else ahead)
+        return self._go(survey, forward=way is Way.FORWARD)
 
     def _ended(self) -> Result:
         if self.story.outcome == ROLLED_BACK:
@@ -175,7 +173,10 @@ class _Recovery:
         return found
 
     def _as_approved(self, survey: Survey, place: int, name: bytes, facts: bytes, level: int) -> bool:
-        was, now = unpack(facts), survey.facts.get((place, name))
+        seen = survey.facts.get((place, name))
+        if seen == facts:
+            return True
+        was, now = unpack(facts), None if seen is None else unpack(seen)
         if self.places.root(place) in self.places.unstable:
             return same_looks(was, now) and (now is None or was.kind == Kind.DIR or was.mtime == now.mtime)
         assert now is not None

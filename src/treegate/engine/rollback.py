@@ -25,6 +25,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from treegate.engine.journal import Entry
+from treegate.engine.straight import Straight
 from treegate.engine.tablefile import Table
 from treegate.model.table import EXCHANGE, ROOT, Setting, Step
 from treegate.model.tree import Kind, kind_of, unpack
@@ -95,59 +96,6 @@ class _Paths:
         return found
 
 
-class _Astray:
-    """Which entries have a step that is more than a file's way from a folder that stands to a free place."""
-
-    def __init__(self, table: Table, slots: Mapping[int, Slot]) -> None:
-        self._slots = slots
-        self._entries: set[int] = set()
-        self._movers: set[int] = set()  # folders that move
-        self._vacated: set[Slot] = set()  # slots that one entry has before, and another after the run
-        self._stands = {ROOT: True}
-        new = {row.number for row in table.staged}
-        for steps in table.chunks():
-            for step in [step for step in steps if not step.free or _is_more(step)]:
-                follows = not step.free and step.dst not in new
-                if follows or _is_more(step):
-                    self._note(step, follows)
-
-    def _note(self, step: Step, follows: bool) -> None:
-        self._entries |= {step.entry, step.other}
-        if follows:
-            self._vacated |= {(step.src, step.src_name), (step.dst, step.dst_name)}
-        if step.is_dir:
-            self._movers.add(step.entry)
-        if step.other_is_dir:
-            self._movers.add(step.other)
-
-    def parted(self, steps: list[Step]) -> tuple[list[Step], list[Step]]:
-        """These steps in two: those that are all that happens to a file, and go back at any time, and the others."""
-        if not (self._entries or self._vacated) and all(map(self._does_stand, {step.src for step in steps})):
-            return steps, []
-        straight: list[Step] = []
-        others: list[Step] = []
-        for step in steps:
-            (straight if self._goes_straight(step) else others).append(step)
-        return straight, others
-
-    def _goes_straight(self, step: Step) -> bool:
-        known = step.entry in self._entries or (step.src, step.src_name) in self._vacated
-        return not known and self._does_stand(step.src)
-
-    def _does_stand(self, place: int) -> bool:
-        """Whether a folder stands, and all above it."""
-        known = self._stands.get(place)
-        if known is None:
-            known = place not in self._movers and self._does_stand(self._slots[place][0])
-            self._stands[place] = known
-        return known
-
-
-def _is_more(step: Step) -> bool:
-    """Whether a step is more than the only one of a file that was there before."""
-    return step.is_dir or not step.level or step.kind == EXCHANGE or not step.facts
-
-
 class Reversal:
     """What takes a run back: made once from its table, then written volume by volume.
 
@@ -178,9 +126,9 @@ class Reversal:
         self._sort()
 
     def _learn(self, built: Mapping[int, Entry]) -> None:
-        astray = _Astray(self._table, self._slots)
+        ways = Straight(self._table.chunks(), self._slots, {row.number for row in self._table.staged})
         for steps in self._table.chunks():
-            straight, others = astray.parted(steps)
+            straight, others = ways.parted(steps)
             self._left.update([step.src for step in straight])
             self._entered.update([step.dst for step in straight])
             for step in others:
