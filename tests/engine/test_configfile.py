@@ -89,6 +89,7 @@ def test_other_variables_of_ours_are_left_alone(tmp_path: Path) -> None:
         ("policy.limits.deletes = [1]", "not a list"),
         ("policy.limits.delete_share = 1.01", "a number from 0 to 1, not 1.01"),
         ("policy.limits.delete_share = nan", "not nan"),
+        pytest.param("policy.limits.delete_share = 1" + "0" * 400, "not 1000", id="larger than any fraction"),
         ("policy.limits.delete_share = true", "not true or false"),
         ("policy.limits.delete_bytes = 5", "not a whole number"),
         ("policy.limits.delete_bytes = '5 gib'", "'gib' is not a unit of a size"),

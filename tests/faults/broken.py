@@ -170,6 +170,11 @@ def _sources_go_unread() -> None:
     piecemeal._bring = bring
 
 
+def _dates_are_lost() -> None:
+    """An object keeps the date that the mount gave it when it was moved."""
+    piecemeal.keep_time = lambda folder, name, was: None
+
+
 BROKEN: dict[str, Callable[[], None]] = {
     "no-directory-fsync": _no_directory_fsync,
     "no-no-clobber": _no_no_clobber,
@@ -186,6 +191,7 @@ BROKEN: dict[str, Callable[[], None]] = {
     "folders-in-one-act": _folders_in_one_act,
     "under-way-is-made": _under_way_is_made,
     "sources-go-unread": _sources_go_unread,
+    "dates-are-lost": _dates_are_lost,
 }
 
 

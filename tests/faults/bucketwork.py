@@ -98,9 +98,10 @@ class Store:
         self.bucket = f"cases-{secrets.token_hex(8)}"
         self.ask(f"/{self.bucket}", "PUT")
 
-    def ask(self, path: str, method: str = "GET", data: bytes | None = None) -> bytes:
+    def ask(self, path: str, method: str = "GET", data: bytes | None = None, **headers: str) -> bytes:
         """One request; the answer's body."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, _HEADERS, method=method)
+        where, headers = f"http://127.0.0.1:{self.port}{path}", _HEADERS | headers
+        request = urllib.request.Request(where, data, headers, method=method)
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return bytes(answer.read())
 
@@ -120,17 +121,25 @@ class Store:
         keys = [key for key in self.keys() if key.startswith(prefix) and not key.endswith("/")]
         return {key.removeprefix(prefix): self.ask(f"/{self.bucket}/{urllib.parse.quote(key)}") for key in keys}
 
-    def put(self, key: str, content: bytes) -> None:
-        """An object made behind the mount's back."""
-        self.ask(f"/{self.bucket}/{urllib.parse.quote(key)}", "PUT", content)
+    def put(self, key: str, content: bytes, *, dated: int | None = None) -> None:
+        """An object made behind the mount's back; with a date of its own, in nanoseconds since 1970, or without."""
+        own = {} if dated is None else {"x-amz-meta-mtime": str(dated // 10**9)}
+        self.ask(f"/{self.bucket}/{urllib.parse.quote(key)}", "PUT", content, **own)
 
     def changes(self) -> int:
         """How many changes were carried out so far."""
         return int(self.ask("/-/changes"))
 
-    def kill_at(self, mount: Mount, change: int) -> None:
-        """Have a mount killed once so many more changes are carried out, before the last one is answered."""
-        self.ask(f"/-/kill/{mount.pid}/{change}", "POST", str(mount.switch).encode())
+    def kill_at(self, mount: Mount, change: int) -> int:
+        """Have a mount killed once so many more changes are carried out, before the last one is answered.
+
+        Which of all changes that one is: `changes()` says whether it was reached.
+        """
+        return change + int(self.ask(f"/-/kill/{mount.pid}/{change}", "POST", str(mount.switch).encode()))
+
+    def spare(self) -> None:
+        """Have nothing killed any more."""
+        self.ask("/-/kill/0/0", "POST", b"")
 
     def close(self) -> None:
         end(self._process)
@@ -179,7 +188,8 @@ class Mount:
         self.ended()
 
     def detach(self) -> None:
-        """Take away a mount, or what is left of it, whatever its process does."""
+        """Take away a mount, or what is left of it, whatever its process does; nothing is to be killed any more."""
+        self.store.spare()
         while self.mounted():
             subprocess.run(["umount", "-l", str(self.root)], check=True, timeout=PATIENCE, capture_output=True)
         if self._process is not None:

@@ -99,24 +99,31 @@ def in_child(work: Callable[[], str], fault: Fault) -> Ended:
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        faulty = _Faulty(fault)
-        faulty.install()
-        ended = Ended("")
         try:
-            ended.how = work()
-        except TreegateError as error:
-            ended.how, ended.text = error.code, str(error)
-        except BaseException as error:
-            ended.how, ended.text = f"crashed: {error!r}", repr(error)
-        ended.calls, ended.names = faulty.calls, tuple(faulty.names)
-        with os.fdopen(writing, "wb") as pipe:
-            pickle.dump(ended, pipe)
-        os._exit(0)
+            ended = _ended(work, fault)
+            with os.fdopen(writing, "wb") as pipe:
+                pickle.dump(ended, pipe)
+        finally:
+            os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         data = pipe.read()
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     return Ended("killed") if status == KILLED else pickle.loads(data)
+
+
+def _ended(work: Callable[[], str], fault: Fault) -> Ended:
+    faulty = _Faulty(fault)
+    faulty.install()
+    ended = Ended("")
+    try:
+        ended.how = work()
+    except TreegateError as error:
+        ended.how, ended.text = error.code, str(error)
+    except BaseException as error:
+        ended.how, ended.text = f"crashed: {error!r}", repr(error)
+    ended.calls, ended.names = faulty.calls, tuple(faulty.names)
+    return ended
 
 
 def applying(site: Site, fault: Fault = Fault()) -> Ended:

@@ -213,19 +213,24 @@ def violated(broken: str, work: Callable[[], object]) -> str:
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        found = ""
         try:
-            install(broken)
-            work()
-        except (AssertionError, TreegateError) as error:
-            found = f"{error}" or "violated"
-        except BaseException as error:
-            found = f"not a finding: {error!r}"
-        os.write(writing, found[:1000].encode())
-        os._exit(0)
+            os.write(writing, _found(broken, work)[:1000].encode())
+        finally:
+            os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         found = pipe.read().decode()
     os.waitpid(child, 0)
     assert not found.startswith("not a finding"), found
     return found
+
+
+def _found(broken: str, work: Callable[[], object]) -> str:
+    try:
+        install(broken)
+        work()
+    except (AssertionError, TreegateError) as error:
+        return f"{error}" or "violated"
+    except BaseException as error:
+        return f"not a finding: {error!r}"
+    return ""

@@ -97,15 +97,20 @@ def _in_child(work: Callable[[], Fuzzed]) -> Fuzzed:
     reading, writing = os.pipe()
     pid = os.fork()
     if not pid:
-        with os.fdopen(writing, "wb") as pipe:
-            try:
-                pickle.dump(work(), pipe)
-            except BaseException:
-                pickle.dump(Fuzzed(Counter(), [(traceback.format_exc(), b"")]), pipe)
-            pipe.flush()
+        try:
+            with os.fdopen(writing, "wb") as pipe:
+                pickle.dump(_found(work), pipe)
+        finally:
             os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         data = pipe.read()
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return pickle.loads(data) if status == 0 else Fuzzed(Counter(), [(f"the process ended with {status}", b"")])
+
+
+def _found(work: Callable[[], Fuzzed]) -> Fuzzed:
+    try:
+        return work()
+    except BaseException:
+        return Fuzzed(Counter(), [(traceback.format_exc(), b"")])

@@ -213,13 +213,13 @@ class Doors(House):
 
     def apply(self, old: Plan, who: str) -> None:
         """Somebody has a plan carried out; an unfinished run on its cases is brought to its end first."""
-        ended = bool(old.run) and self.runs[old.run].state in ("applied", "undone")
         act = partial(self.gate(who).apply, old.id)
-        if not ended and self.is_paused(old.cases):
+        if not self._has_ended(old) and self.is_paused(old.cases):
             self.attempt(act, 8)
             return
         if any(one.plan.skip for one in self.unfinished):  # it may end in several ways, which is to be seen first
             self.recover(back=False)
+        ended = self._has_ended(old)
         status, answer = self.attempt(act)
         was_unfinished = self._settle_unfinished(old.cases)
         if ended:
@@ -232,6 +232,10 @@ class Doors(House):
             assert status == self.lapsed(old), (status, answer)
         else:
             self._carried_out(old, status, answer)
+
+    def _has_ended(self, old: Plan) -> bool:
+        """Whether a plan was carried out, so that asking for it again is answered with the same run."""
+        return bool(old.run) and self.runs[old.run].state in ("applied", "undone")
 
     def is_paused(self, cases: Collection[str]) -> bool:
         return bool(self.paused & {"", *cases})

@@ -20,10 +20,11 @@ REGRESSIONS: dict[str, tuple[bytes, ...]] = {
     "button of Slack": (b'{"plan": "pl_1", "digest": "\xff"}', b'{"plan": "pl_1", "x":' + _DEEP),
     # a length of four gigabytes in a file of a hundred bytes
     "step table": (b"TGf1\xff\xff\xff\xff" + bytes(100),),
-    # a number with more digits than Python reads, blank lines without end, a text of very many lines
+    # numbers with more digits than Python reads and larger than a float, blank lines without end, many lines
     "configuration": (
         b"lock_wait = " + b"9" * 5000,
         b"lock_wait = 0x" + b"f" * 5000,
+        b"policy.limits.delete_share = 1" + b"0" * 400,
         b"\n" * 1_000_000,
         b'lock_wait = """' + b"\n" * 60_000 + b'"""',
         b"a." * 30_000 + b"b = 1",

@@ -151,7 +151,7 @@ def test_a_folder_move_whose_mount_is_killed_stops_with_an_error_and_goes_on_onc
     assert store.objects("projects/Smith/scans/") == {}
 
 
-@pytest.mark.parametrize("engine", ["folders-in-one-act", "under-way-is-made"])
+@pytest.mark.parametrize("engine", ["folders-in-one-act", "under-way-is-made", "dates-are-lost"])
 def test_the_harness_catches_engines_that_are_broken_on_purpose(store, tmp_path, engine):
     refuse_without("rclone")
 

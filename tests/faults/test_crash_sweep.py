@@ -14,6 +14,7 @@ from crash_sweep import (
     recovering,
 )
 from planned import every_operation
+from sweeping import filesystem
 from tables import Site, everything
 
 ERROR = Fault(fail=20, renames=True)  # the 20th rename fails, and the run goes back
@@ -115,29 +116,36 @@ def test_a_failed_sync_is_not_retried_and_waits_for_a_new_mount(sweep, names):
         assert recovering(site, Fault(anew=True)).how == "applied"
 
 
+# -- the long ones; `python tests/faults/crash_sweep.py` tries all second-order points of a plan, in half an hour
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("back", [None, True])
-def test_every_kill_in_every_recovery_is_recovered_from(sweep, names, back):
-    """2: all second-order points of an apply."""
-    assert kills_of_recovery(sweep, range(1, len(names) + 1), 1, back=back) > 1000
+def test_kills_in_every_recovery_are_recovered_from(sweep, names, back, tally):
+    """2: every kill of an apply, and every fifth call of its recovery, another one after each kill."""
+    assert kills_of_recovery(sweep, range(1, len(names) + 1), 5, back=back) > 400
+    tally("killed in an apply, and in its recovery" + " back" * bool(back), filesystem(), sweep.outcomes)
 
 
 @pytest.mark.faults
-def test_every_kill_in_every_recovery_of_a_rollback_is_recovered_from(sweep, names_back):
-    """2, 15: all second-order points of a rollback."""
-    assert kills_of_recovery(sweep, range(1, len(names_back) + 1), 1, base=ERROR) > 1000
+def test_kills_in_every_recovery_of_a_rollback_are_recovered_from(sweep, names_back, tally):
+    """2, 15: every kill of a rollback, and every fifth call of its recovery, another one after each kill."""
+    assert kills_of_recovery(sweep, range(1, len(names_back) + 1), 5, base=ERROR) > 400
+    tally("killed in a rollback, and in its recovery", filesystem(), sweep.outcomes)
 
 
 @pytest.mark.faults
-def test_every_error_at_every_call_ends_before_or_after(sweep, names):
+def test_every_error_at_every_call_ends_before_or_after(sweep, names, tally):
     """8, 9, 10, 11, 12: all of them."""
     failures(sweep, len(names))
+    tally("an error at a call of an apply, before it or after it", filesystem(), sweep.outcomes)
 
 
 @pytest.mark.faults
-def test_errors_in_a_recovery_end_before_or_after(sweep, names):
+def test_errors_in_a_recovery_end_before_or_after(sweep, names, tally):
     """8, 11, 12: every fifth kill, every fifth call of its recovery, every error."""
     assert failures_of_recovery(sweep, len(names), 5) > 500
+    tally("killed in an apply, and an error at a call of its recovery", filesystem(), sweep.outcomes)
 
 
 def test_recovery_syncs_what_it_read_first_and_all_it_found_last(sweep, names):

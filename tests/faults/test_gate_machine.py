@@ -52,10 +52,10 @@ def test_short_stories_of_a_whole_gate():
     told(GateMachine, 15, 25)
 
 
-def agreed(machine: GateMachine) -> Plan:
+def agreed(machine: GateMachine, *, skip: bool = False) -> Plan:
     """A plan of four moves that everybody approves."""
     machine.open(own=True, required=1)
-    machine.doors.submit(AGENT, FOUR, "Smith", skip=False, draft=False)
+    machine.doors.submit(AGENT, FOUR, "Smith", skip=skip, draft=False)
     machine.doors.decide(machine.doors.plans[0], "ann", APPROVE)
     return machine.doors.plans[0]
 
@@ -69,6 +69,15 @@ def a_crash_on_the_way_back(machine: GateMachine) -> None:
     doors.recover(back=False)
     machine.same_tree()
     assert plan.state == "rolled-back"
+
+
+def asked_for_once_more(machine: GateMachine) -> None:
+    """Killed amid its steps, brought to its end, and then answered with the same run."""
+    plan = agreed(machine, skip=True)
+    machine.doors.crash(plan, Fault(), partial(die_at_rename, 4))
+    machine.doors.apply(plan, "boss")
+    machine.same_tree()
+    assert plan.state == "applied"
 
 
 def somebody_who_comes_first(machine: GateMachine) -> None:
@@ -125,7 +134,10 @@ def test_the_stories_catch_what_is_broken(name):
     assert came_out(name, CATCHES[name]) == CAUGHT
 
 
-@pytest.mark.parametrize("story", [a_crash_on_the_way_back, somebody_who_comes_first, an_old_database])
+TOLD = [a_crash_on_the_way_back, asked_for_once_more, somebody_who_comes_first, an_old_database]
+
+
+@pytest.mark.parametrize("story", TOLD)
 def test_a_gate_that_is_whole_is_not_caught(story):
     """15, 17, 20: the stories that are not left to chance come out as the model says."""
     assert came_out("", story) == SURVIVED

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from chores import Pruning, Queueing, Sandboxing
 from sweeping import Learned, Sweep, failures, filesystem, kills, torn
-from tracing import ERRORS, Fault, needs_strace
+from tracing import ERRORS, Fault, apart, needs_strace
 
 from deeds import OPERATIONS, Applying, GoingBack, Recovering, Stopping, Undoing, filled
 
@@ -65,6 +65,12 @@ def test_each_call_of_an_apply_is_seen_and_numbered():
     }
     again, _ = Sweep(Applying).learned()
     assert [call[:2] for call in again] == [call[:2] for call in made]
+
+
+def test_a_child_that_cannot_tell_what_it_found_ends_all_the_same():
+    """It does not go on as a second run of the tests."""
+    with pytest.raises(EOFError):
+        apart(lambda: lambda: "nothing that can be sent")
 
 
 CAUGHT = {

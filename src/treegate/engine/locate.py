@@ -240,7 +240,7 @@ class Survey:
         self._find_straight()
 
     def _follow(self) -> None:
-        """How far those came that have a longer way. Hard links to one inode cannot be told apart, and go together."""
+        """How far those came that go a longer way. Hard links to one inode cannot be told apart: they go together."""
         groups: dict[tuple[int, int, int], list[Move]] = defaultdict(list)
         for move in moves(self._others):
             if move[0] in self._told:

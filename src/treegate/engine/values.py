@@ -71,10 +71,10 @@ def share() -> Kind:
     described = "a number from 0 to 1"
 
     def read(value: object) -> float:
-        number = float(value) if type(value) is int else of_type(float, value, described)
+        number = value if type(value) is int else of_type(float, value, described)
         if not 0 <= number <= 1:
             raise ValueError(f"must be {described}, not {number}")
-        return number
+        return float(number)
 
     return Kind(described, read, repr, as_toml)
 
@@ -84,10 +84,10 @@ def number() -> Kind:
     described = "a number above 0"
 
     def read(value: object) -> float:
-        amount = float(value) if type(value) is int else of_type(float, value, described)
+        amount = value if type(value) is int else of_type(float, value, described)
         if not 0 < amount <= MOST:
             raise ValueError(f"must be {described}, not {amount}")
-        return amount
+        return float(amount)
 
     return Kind(described, read, repr, as_toml)
 
