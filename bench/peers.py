@@ -9,7 +9,6 @@ previews, checks, journals, or keeps what it replaces; git has the contents, and
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import statistics
 import subprocess
@@ -18,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import disks
 import office
-from disks import formatted
 from treegate.gate import Gate
 
 Act = Callable[[bool], object]  # given whether it goes back
@@ -36,21 +35,9 @@ class Way(NamedTuple):
 
 
 def main() -> None:
-    options = parser().parse_args()
-    with formatted(options.on, options.at) as place, office.scratch(str(place)) as root:
+    options = disks.options("treegate against mv, rsync and git", cases=20, rounds=3)
+    with disks.room(options) as root:
         measure(root, options.cases, options.files, options.rounds)
-
-
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(description="treegate against mv, rsync and git")
-    made.add_argument("--cases", type=int, default=20)
-    made.add_argument("--files", type=int, default=1000, help="files in each case")
-    made.add_argument("--rounds", type=int, default=3)
-    made.add_argument("--at", default=".", help="a folder on the filesystem to measure")
-    made.add_argument(
-        "--on", default="", help="measure on a new filesystem of this type in a file there (wants root)"
-    )
-    return made
 
 
 def measure(root: Path, cases: int, files: int, rounds: int) -> None:

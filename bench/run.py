@@ -9,7 +9,6 @@ its first rename to the end of one syncfs. Say `PYTHONPATH=build/native` for the
 
 from __future__ import annotations
 
-import argparse
 import resource
 import statistics
 import sys
@@ -17,29 +16,17 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import disks
 import office
-from disks import formatted
 from treegate.engine import native
 from treegate.gate import Gate
 
 
 def main() -> None:
-    options = parser().parse_args()
+    options = disks.options("treegate against a bare loop of renames", cases=100, rounds=5)
     print(f"native part: {'yes' if native.rename_each else 'no'}; filesystem: {options.on or options.at}")
-    with formatted(options.on, options.at) as place, office.scratch(str(place)) as root:
+    with disks.room(options) as root:
         measure(root, options.cases, options.files, options.rounds)
-
-
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(description="treegate against a bare loop of renames")
-    made.add_argument("--cases", type=int, default=100)
-    made.add_argument("--files", type=int, default=1000, help="files in each case")
-    made.add_argument("--rounds", type=int, default=5)
-    made.add_argument("--at", default=".", help="a folder on the filesystem to measure")
-    made.add_argument(
-        "--on", default="", help="measure on a new filesystem of this type in a file there (wants root)"
-    )
-    return made
 
 
 def measure(root: Path, cases: int, files: int, rounds: int) -> None:

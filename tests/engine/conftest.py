@@ -7,8 +7,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from tests import stand_in
 
-from treegate.engine import handles, native
+from treegate.engine import handles
 
 SHM = Path("/dev/shm")
 
@@ -23,10 +24,8 @@ def here(tmp_path):
 
 @pytest.fixture
 def in_python(monkeypatch):
-    """Leaves the native part aside: for tests that put something between its calls."""
-    monkeypatch.setattr(native, "rename_each", None)
-    monkeypatch.setattr(native, "look_each", None)
-    monkeypatch.setattr(native, "packed", None)
+    """Leaves the native part aside."""
+    stand_in.in_python(monkeypatch.setattr)
 
 
 @pytest.fixture

@@ -330,6 +330,8 @@ statements = st.sampled_from(
         "k{n} = 1",
         "k{n} = '''\n[no]\nx = 2\n'''",
         "k{n} = [\n  1,\n]",
+        "k{n} = [ # ] \"\n  \"]\", [\n], '[', # '\n]",
+        'k{n} = """\n]\\"""\n"["""""',
     ]
     + ['"q.{n}" = {{ a = 1, b = {{ c = 2 }} }}', "d.e{n} = 3"]
 )
@@ -346,6 +348,15 @@ statements = st.sampled_from(
 )
 def test_what_would_take_too_much_to_read_is_refused(tmp_path: Path, text: str, said: str) -> None:
     assert said in str(refused(tmp_path, text))
+
+
+def test_a_value_of_many_lines_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once more for each line that might be its last: a file of 60 KiB would take minutes."""
+    parsed: list[str] = []
+    real = tomllib.loads
+    monkeypatch.setattr(tomllib, "loads", lambda text: parsed.append(text) or real(text))
+    refused(tmp_path, "x = [\n" + "[],\n" * 15_000 + "]\n")
+    assert sum(map(len, parsed)) <= 3 * 60_010
 
 
 @given(st.lists(statements, max_size=8))

@@ -16,12 +16,10 @@ from treegate.model.tree import unpack
 
 
 @pytest.fixture(params=["python", "native"], autouse=True)
-def form(request, monkeypatch):
+def form(request):
     """Which of the two is tried."""
     if request.param == "python":
-        monkeypatch.setattr(native, "rename_each", None)
-        monkeypatch.setattr(native, "look_each", None)
-        monkeypatch.setattr(native, "packed", None)
+        request.getfixturevalue("in_python")
     elif native.rename_each is None:
         pytest.skip("the native part is not installed (make native)")
     return request.param

@@ -157,8 +157,8 @@ def folding(exists):
         ("rename", refuse(errno.EINVAL), "noreplace"),
         ("rename", clobber, "noreplace"),
         ("exchange", refuse(errno.EINVAL), "exchange"),
-        ("link", refuse(errno.EIO), "hard_links"),
-        ("symlink", refuse(errno.EIO), "symlinks"),
+        ("link", refuse(errno.ENOSYS), "hard_links"),
+        ("symlink", refuse(errno.EPERM), "symlinks"),
         ("set_xattr", refuse(errno.ENOTSUP), "xattrs"),
         ("chmod", lambda *_: None, "keeps_modes"),
         ("chmod", refuse(errno.EPERM), "keeps_modes"),
@@ -171,6 +171,25 @@ def test_what_is_refused_or_only_pretended_is_not_promised(tmp_path, monkeypatch
     assert getattr(probe.probe(area, case), field)
     monkeypatch.setattr(posix, function, answer)
     assert not getattr(probe.probe(area, case), field)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOMEM, errno.EUCLEAN])
+@pytest.mark.parametrize("function", ["rename", "exchange", "link", "fsync", "set_xattr"])
+def test_a_disk_that_fails_is_not_taken_for_a_weak_one(tmp_path, monkeypatch, function, number):
+    """8: the error is told; what is found out is remembered for long."""
+    area, case = workspace(tmp_path)
+    monkeypatch.setattr(posix, function, refuse(number))
+    with pytest.raises(OSError, match=os.strerror(number)):
+        probe.probe(area, case)
+    assert os.listdir(area) == []
+
+
+def test_rclone_says_that_a_disk_fails_where_it_cannot_do_a_thing(tmp_path, monkeypatch):
+    """A program answers for a FUSE mount, with that error for links and attributes."""
+    area, case = workspace(tmp_path)
+    monkeypatch.setattr(probe, "mount_of", lambda path: mount("fuse.rclone"))
+    monkeypatch.setattr(posix, "symlink", refuse(errno.EIO))
+    assert not probe.probe(area, case).symlinks
 
 
 @pytest.mark.parametrize("function", ["rename", "exchange", "link", "mkdir", "make_file", "utime", "fsync"])

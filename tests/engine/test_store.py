@@ -476,10 +476,26 @@ def test_each_reviewer_decides_once_a_digest(store):
     for verdict in (Verdict.REJECT, Verdict.REQUEST_CHANGES):
         with pytest.raises(Denied) as caught:
             decide(store, verdict)
-        assert caught.value.code == "already-decided"
+        assert (caught.value.code, caught.value.next) == ("already-decided", "treegate revoke pl_a")
     decide(store, Verdict.REVOKE)
-    with pytest.raises(Denied):
+    with pytest.raises(Denied) as caught:
         decide(store, Verdict.APPROVE)
+    assert (caught.value.code, caught.value.next) == ("already-decided", "treegate show pl_a")
+
+
+@pytest.mark.parametrize(
+    ("event", "code"),
+    [(Event.EXPIRE, "approval-expired"), (Event.GO_STALE, "stale"), (Event.WITHDRAW, "withdrawn")],
+)
+def test_an_approval_that_counts_no_more_is_not_given_again(store, event, code):
+    """Who says the same again is told what to do, and not that all is well."""
+    propose(store)
+    approve(store)
+    with store.write() as write:
+        write.set_state("pl_a", event, BOB)
+    with pytest.raises(TreegateError) as caught:
+        approve(store)
+    assert caught.value.code == code
 
 
 def test_any_rejection_wins_over_approvals(store):

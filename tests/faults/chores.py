@@ -1,6 +1,6 @@
 """What an office does besides its own runs, to be cut short at any system call.
 
-It prunes the vault, it takes a plan from the queue to its end, it has a command run in a sandbox.
+It prunes the vault, is handed a plan, takes one from the queue to its end, has a command run in a sandbox.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PATIENCE = 30  # seconds until a runner must have cleared away after itself
 
 
 def known(office: Office) -> None:
-    """Has it found out what the mount can do, which is remembered: a fault in a trial says what it cannot."""
+    """Has it found out what the mount can do, which is remembered: that is no part of a deed."""
     office.gate.check(office.document(*OPERATIONS))
 
 
@@ -76,6 +76,32 @@ class Pruning:
         self.office.sound()
         self.office.close()
         return f"{ended.how} -> {len(self.all - kept)} gone"
+
+
+class Submitting:
+    """A plan handed in by whoever waits for the answer."""
+
+    method: ClassVar = "who submits a plan"
+    follow: ClassVar = True
+
+    def __init__(self, at: Path) -> None:
+        self.office = filled(at)
+        known(self.office)
+        self.office.close()
+
+    def act(self) -> str:
+        self.office.reopen()
+        return str(self.office.submit(*OPERATIONS).state)
+
+    def check(self, ended: Ended, after: aftermath.Tree | None) -> str:
+        """Who was told of an error finds no plan, and can ask again; who was told of a plan finds it."""
+        assert not ended.how.startswith("crashed"), f"{ended.how}: {ended.text}"
+        plans = [plan.state.value for plan in self.office.reopen().list_plans()[0]]
+        told = [] if ended.kinds else ["pending"]
+        assert plans == told or (ended.how == "killed" and plans == []), (ended, plans)
+        self.office.sound()
+        self.office.close()
+        return f"{ended.how} -> {len(plans)}"
 
 
 class Queueing:

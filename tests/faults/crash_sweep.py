@@ -20,8 +20,9 @@ from pathlib import Path
 
 from planned import every_operation
 from tables import Site
+from tests import stand_in
 
-from treegate.engine import apply, native, posix, recover
+from treegate.engine import apply, posix, recover
 from treegate.errors import TreegateError
 
 KILLED = 137
@@ -56,7 +57,7 @@ class _Faulty:
         self.names: list[str] = []
 
     def install(self) -> None:
-        native.rename_each = native.look_each = native.packed = None  # its calls are not made by name
+        stand_in.in_python()  # the calls of the native part are not made by name
         for name in posix.MUTATING:
             setattr(posix, name, self._wrapped(name, getattr(posix, name)))
         if self.fault.anew:

@@ -18,6 +18,7 @@ OPEN = frozenset({"pending", "approved"})
 PREVIEWABLE = frozenset({"draft", "invalid", "pending", "approved", "expired", "stale", "rolled-back"})
 WITHDRAWABLE = PREVIEWABLE | {"changes-requested"}
 REVISABLE = WITHDRAWABLE | {"rejected"}
+SPENT = frozenset({"expired", "stale", "rolled-back", "withdrawn"})  # in which saying the same again does not help
 DECIDABLE = {APPROVE: OPEN, REJECT: OPEN | {"changes-requested"}, REQUEST_CHANGES: OPEN, REVOKE: OPEN}
 OVER = frozenset({"rejected", "withdrawn", "applied", "undone"})  # nothing can come of such a plan as it stands
 AFTER = {APPROVE: "approved", REJECT: "rejected", REQUEST_CHANGES: "changes-requested", REVOKE: "pending"}
@@ -315,7 +316,7 @@ class Plan:
         """Somebody says something of the current digest; the exit status of the refusal, or 0."""
         own = [said for name, said in self.said if name == who]
         if own and own[-1] == what:
-            return 0
+            return REFUSED[self.state] if self.state in SPENT else 0
         if what == REVOKE and own[-1:] != [APPROVE]:
             return 4
         if what != REVOKE and own and self.state in OPEN | {"changes-requested"}:

@@ -114,6 +114,7 @@ def test_names_travel_to_the_bucket_as_they_are_or_are_refused(office, mount):
 # -- killed midway
 
 
+@short_on_rclone
 def test_a_mount_killed_midway_leaves_a_run_that_recovers(kind, store, tmp_path):
     """1: the bucket ends as before the run or as after it, and no content is lost."""
     assert killed(kind, store, tmp_path, 46).wrong == []
@@ -125,6 +126,7 @@ def test_a_mount_killed_in_the_recovery_too_leaves_a_run_that_recovers(kind, sto
     assert killed(kind, store, tmp_path, 50, 8).wrong == []
 
 
+@short_on_rclone
 @pytest.mark.parametrize("files", [24, pytest.param(300, marks=pytest.mark.faults)])
 def test_a_folder_move_whose_mount_is_killed_stops_with_an_error_and_goes_on_once_it_is_back(
     office, store, mount, files
@@ -184,6 +186,7 @@ def test_a_mount_killed_at_any_moment_of_a_run_leaves_a_run_that_recovers(kind, 
 # -- a mount that is gone
 
 
+@short_on_rclone
 @pytest.mark.parametrize("leftover", [False, True])
 def test_an_unmounted_bucket_is_no_workspace(office, mount, leftover):
     """36: the empty folder where it was refuses to start, with something left in it too; nothing is made there."""
@@ -203,6 +206,7 @@ def test_an_unmounted_bucket_is_no_workspace(office, mount, leftover):
     assert left == (["projects", "Smith", "a.txt"] if leftover else [])
 
 
+@short_on_rclone
 def test_a_mount_that_goes_under_a_running_gate_is_told_as_an_error(office, mount):
     """36: its program killed, every call of the gate says that the workspace cannot be read, and what to do."""
     run = office.carried_out(move("a.txt", "A.txt")).run

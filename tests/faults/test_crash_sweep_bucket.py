@@ -61,8 +61,8 @@ def test_a_kill_at_any_call_of_a_rollback_ends_before_or_after(sweep):
 
 def test_a_kill_in_the_recovery_is_recovered_from(sweep, names):
     """2: a sample, both ways."""
-    assert kills_of_recovery(sweep, range(1, len(names), 23), 61) > 10
-    assert kills_of_recovery(sweep, range(1, len(names), 23), 61, back=True) > 10
+    assert kills_of_recovery(sweep, range(1, len(names), 37), 61) > 10
+    assert kills_of_recovery(sweep, range(9, len(names), 37), 61, back=True) > 10
 
 
 def test_an_error_of_the_mount_is_taken_back_or_recovered_from(sweep):

@@ -2,23 +2,9 @@
 
 import os
 import subprocess
-import tempfile
-from pathlib import Path
 
 import pytest
 from gatework import Office
-
-SHM = "/dev/shm"
-
-
-@pytest.fixture
-def fast(tmp_path):
-    """A folder whose syncs cost nothing, where the machine has one: every run makes dozens."""
-    if not os.access(SHM, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=SHM) as folder:
-        yield Path(folder)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,9 @@ from pathlib import Path
 import pytest
 from gatework import SURVIVED, Office, create, delete, in_child, move
 from queuework import Queue
+from sqlalchemy.engine.default import DefaultDialect
 
+from treegate.engine import posix
 from treegate.engine.workspace import GENERATION, note_generation
 from treegate.errors import TreegateError
 from treegate.gate import plans
@@ -533,7 +536,6 @@ def test_an_edit_that_a_crash_left_aside_is_put_back(shared: Queue):
 
 def test_a_full_disk_is_no_fault_of_the_plan(shared: Queue, monkeypatch: pytest.MonkeyPatch):
     """It stays claimed, and is taken once there is room: it does not lie among what failed."""
-    from treegate.gate import plans
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "no space left")
@@ -545,6 +547,63 @@ def test_a_full_disk_is_no_fault_of_the_plan(shared: Queue, monkeypatch: pytest.
     assert taken.how == "later"
     assert list((shared.folder / "failed").iterdir()) == []
     assert [one.how for one in shared.take()] == ["plan"]
+
+
+def unsynced(*_: object) -> None:
+    """A sync on a disk that fails."""
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def unwritable(*_: object) -> None:
+    """A commit on a disk that can only be read."""
+    error = sqlite3.OperationalError("attempt to write a readonly database")
+    error.sqlite_errorcode = sqlite3.SQLITE_READONLY
+    raise error
+
+
+FAILING = [(posix, "fsync", unsynced), (DefaultDialect, "do_commit", unwritable)]
+
+
+@pytest.mark.parametrize("failing", FAILING, ids=["the steps", "the database"])
+def test_a_disk_that_fails_is_no_fault_of_the_plan(
+    shared: Queue, monkeypatch: pytest.MonkeyPatch, failing: tuple[object, str, object]
+):
+    """It cannot be written what is to be done, or what was handed in: it is taken once the disk is mended."""
+    shared.drop(shared.office.document(move("a.txt", "b.txt")))
+    with monkeypatch.context() as patched:
+        patched.setattr(*failing)
+        (taken,) = shared.take()
+    assert taken.how == "later"
+    assert list((shared.folder / "failed").iterdir()) == []
+    assert [(one.how, one.id) for one in shared.take()] == [("plan", taken.id)]
+
+
+def test_what_is_no_plan_is_refused_once_it_is_certain_that_none_came_of_it(
+    shared: Queue, monkeypatch: pytest.MonkeyPatch
+):
+    """While the database cannot be written, a commit that failed may still come back: until then it stays claimed."""
+    shared.drop(b"{")
+    with monkeypatch.context() as patched:
+        patched.setattr(DefaultDialect, "do_commit", unwritable)
+        assert [(one.how, one.code) for one in shared.take()] == [("later", "database-unwritable")]
+    assert [(one.how, one.code) for one in shared.take()] == [("refused", "not-json")]
+
+
+def test_what_became_a_plan_never_lies_among_what_failed(shared: Queue, monkeypatch: pytest.MonkeyPatch):
+    """Whatever goes wrong after it was stored: it stays claimed, and is brought to its shelf later."""
+    real = plans.submit
+
+    def faulty(*given: object, **more: object) -> object:
+        real(*given, **more)  # type: ignore[arg-type]
+        raise ZeroDivisionError
+
+    shared.drop(shared.office.document(move("a.txt", "b.txt")))
+    with monkeypatch.context() as patched:
+        patched.setattr(plans, "submit", faulty)
+        (taken,) = shared.take()
+    assert taken.how == "later"
+    assert [one.how for one in shared.take()] == ["plan"]
+    assert shared.shelf(taken.id) == "pending"
 
 
 @pytest.mark.parametrize("more", [b"more", b""])

@@ -159,34 +159,41 @@ def _line_of(lines: Mapping[Way, int], key: Way, way: Way) -> str:
     return next(f"{FILE}, line {lines[whole[:n]]}" for n in range(len(whole), -1, -1) if whole[:n] in lines)
 
 
-_ENDS = ("]", "}", '"""', "'''")
+# What a statement can hold that may begin or end more than a line: comments, strings, brackets, the end of a line.
+_TOKEN = re.compile(
+    r"""\#[^\n]*+
+    | \"{3} (?:\\.|[^\\])*? \"{3} (?!\")  |  '{3} .*? '{3} (?!')
+    | \" (?:\\.|[^\\"\n])*+ \"  |  ' [^'\n]*+ '
+    | [\[{\]}\n]""",
+    re.DOTALL | re.VERBOSE,
+)
+_DEEPER = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """The statements of a document that is TOML, each with the line that it begins on: one ends with its line,
+    unless something is open there."""
+    depth, start, line = 0, 0, 1
+    for token in _TOKEN.finditer(f"{text}\n"):
+        depth += _DEEPER.get(token[0], 0)
+        if token[0] == "\n" and not depth:
+            statement = text[start : token.end()]
+            yield line, statement
+            start, line = token.end(), line + statement.count("\n")
 
 
 def _lines(text: str) -> dict[Way, int]:
-    """The line on which each key, each section and each item of a list of sections first stands.
-
-    A statement of TOML ends with its line and can be parsed on its own: so lines are gathered until they parse. One
-    of several lines ends with one that closes something, so that others need not be tried.
-    """
+    """The line on which each key, each section and each item of a list of sections first stands."""
     found: dict[Way, int] = {}
     items: dict[Way, int] = {}
     section: Way = ()
-    statement, start = "", 1
-    for number, line in enumerate(text.split("\n"), 1):
-        statement += line + "\n"
-        if number > start and not any(end in line for end in _ENDS):
-            continue
-        try:
-            parsed = tomllib.loads(statement)
-        except tomllib.TOMLDecodeError:
-            continue
-        keys = [key for key, _ in _leaves((), parsed)]
+    for start, statement in _statements(text):
+        keys = [key for key, _ in _leaves((), tomllib.loads(statement))]
         if statement.lstrip().startswith("["):
             section, keys = _numbered(keys[0], items, statement.lstrip().startswith("[[")), [()]
         for key in keys:
             for depth in range(len(section + key) + 1):
                 found.setdefault((section + key)[:depth], start)
-        statement, start = "", number + 1
     return found
 
 

@@ -19,11 +19,20 @@ from treegate.model.document import UNREADABLE
 
 
 class SyncFailed(Exception):
-    """A sync failed; `mount` is the mount id of what was synced."""
+    """A sync failed, for which `cause` is the system's reason; `mount` is the mount id of what was synced."""
 
     def __init__(self, cause: OSError, mount: int) -> None:
         super().__init__(f"a sync to disk failed: {cause}")
-        self.mount = mount
+        self.cause, self.mount = cause, mount
+
+
+@contextlib.contextmanager
+def before_any_run() -> Iterator[None]:
+    """Raises the OSError of a sync that fails: nothing of the tree depends on what was to be synced."""
+    try:
+        yield
+    except SyncFailed as failed:
+        raise failed.cause from failed
 
 
 def sync_file(fd: int) -> None:

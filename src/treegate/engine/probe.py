@@ -13,7 +13,7 @@ import os
 import shutil
 import struct
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Literal
 
 import msgspec
@@ -26,8 +26,16 @@ from treegate.model.capabilities import Capabilities
 __all__ = ["Finding", "assume", "findings", "is_local", "probe", "state_findings"]
 
 _UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
-# Not "this cannot be done here" but "nothing can be done here now".
-_NO_TRIAL = (*FULL, errno.EROFS, errno.EINTR)
+# What says "this cannot be done here"; a full disk, a failing one or too little memory says nothing of that.
+_CANNOT = frozenset(
+    {
+        *(errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY, errno.EINVAL, errno.EPERM, errno.EACCES, errno.EXDEV),
+        *(errno.EEXIST, errno.ENOENT, errno.ENOTEMPTY, errno.EISDIR, errno.ENOTDIR, errno.ELOOP),
+        *(errno.EILSEQ, errno.ENAMETOOLONG, errno.E2BIG, errno.ERANGE, errno.ENODATA, errno.EMLINK),
+        errno.EMFILE,  # gcsfuse, of a folder that holds more than it renames
+    }
+)
+_CANNOT_ON_FUSE = _CANNOT | {errno.EIO}  # rclone's word for whatever it does not do: links, attributes
 _RETRIES = 100  # of a trial that signals keep interrupting
 _GETFLAGS, _CASEFOLD = 0x80086601, 0x40000000  # ioctl_iflags(2): FS_IOC_GETFLAGS, FS_CASEFOLD_FL
 _MTIME = 1_234_567_890_123_456_789
@@ -40,8 +48,8 @@ def probe(area: str, case: str) -> Capabilities:
     """What the mount of a case, and the way between it and its `.treegate` (`area`), can do.
 
     Writes only into a scratch folder inside `area`, which is gone afterwards, and nothing into the case. Takes
-    some milliseconds, most of them for fsync. Raises UsageError `area-missing` or `no-space`; a mount that may
-    not be written to is no error but `writable=False`, with the rest assumed from its type.
+    some milliseconds, most of them for fsync. Raises UsageError `area-missing` or `no-space`, OSError where the disk
+    fails; a mount that may not be written to is no error but `writable=False`, with the rest assumed from its type.
     """
     assumed = assume(case)
     try:
@@ -53,7 +61,8 @@ def probe(area: str, case: str) -> Capabilities:
             return msgspec.structs.replace(assumed, writable=False)
         raise _no_space(area, error) from error
     try:
-        return _settled(assumed, _tried(scratch), area, case)
+        cannot = _CANNOT_ON_FUSE if mount_of(area).is_fuse else _CANNOT
+        return _settled(assumed, _tried(scratch, cannot), area, case)
     except OSError as error:
         if error.errno == errno.EROFS:
             return msgspec.structs.replace(assumed, writable=False)
@@ -134,21 +143,22 @@ def _no_space(area: str, error: OSError) -> Exception:
 # -- trials
 
 
-def _tried(scratch: str) -> dict[str, bool]:
+def _tried(scratch: str, cannot: Set[int]) -> dict[str, bool]:
+    """Which trials hold; `cannot` are the errors that are a no. Raises any other, but what a signal interrupted."""
     with handles.closing(handles.open_root(scratch)) as fd:
-        return {name: _try(trial, fd, name) for name, trial in _TRIALS.items()}
+        return {name: _try(trial, fd, name, cannot) for name, trial in _TRIALS.items()}
 
 
-def _try(trial: Trial, scratch: int, name: str) -> bool:
+def _try(trial: Trial, scratch: int, name: str, cannot: Set[int]) -> bool:
     """Whether a trial holds; one that a signal interrupted says nothing, and is made anew."""
     for number in range(_RETRIES):
         with contextlib.suppress(InterruptedError):
-            return _try_once(trial, scratch, f"{name}.{number}")
+            return _try_once(trial, scratch, f"{name}.{number}", cannot)
     return False
 
 
-def _try_once(trial: Trial, scratch: int, name: str) -> bool:
-    """Whether a trial holds, in two folders of its own; an OSError is a no, unless it says nothing about that."""
+def _try_once(trial: Trial, scratch: int, name: str, cannot: Set[int]) -> bool:
+    """Whether a trial holds, in two folders of its own."""
     posix.mkdir(scratch, f"{name}.a", 0o700)
     posix.mkdir(scratch, f"{name}.b", 0o700)
     with (
@@ -158,9 +168,9 @@ def _try_once(trial: Trial, scratch: int, name: str) -> bool:
         try:
             return trial(a, b)
         except OSError as error:
-            if error.errno in _NO_TRIAL:
-                raise
-            return False
+            if error.errno in cannot:
+                return False
+            raise
 
 
 def _put(fd: int, name: str, data: bytes = b"x") -> None:

@@ -10,6 +10,7 @@ from typing import IO, NamedTuple
 import msgspec
 
 from treegate.engine import footprints, tablefile
+from treegate.engine.durable import before_any_run
 from treegate.engine.store import Reader, Transaction
 from treegate.engine.store.records import Run, StoredPlan, StoredPreview
 from treegate.engine.unhurried import unhurried_gc
@@ -248,7 +249,8 @@ def kept_table(core: Core, rows: Rows | None) -> str:
     if rows is None:
         return ""
     aside = core.state / "previews" / f"{core.new_id('new')}.table"
-    digest = tablefile.write(aside, rows)
+    with before_any_run():
+        digest = tablefile.write(aside, rows)
     aside.replace(core.table_path(digest))
     sync_names(aside.parent)
     return digest

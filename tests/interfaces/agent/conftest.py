@@ -10,7 +10,7 @@ from toolwork import Bureau
 
 
 @pytest.fixture
-def bureau(tmp_path: Path) -> Iterator[Bureau]:
-    made = Bureau(tmp_path)
+def bureau(fast: Path) -> Iterator[Bureau]:
+    made = Bureau(fast)
     yield made
     made.close()

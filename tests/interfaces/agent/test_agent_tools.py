@@ -260,9 +260,9 @@ def test_what_expired_is_told_from_what_was_refused(bureau: Bureau):
     assert "no refusal" in told["next"]
 
 
-def test_five_thousand_moves_cost_four_thousand_bytes(tmp_path: Path):
+def test_five_thousand_moves_cost_four_thousand_bytes(fast: Path):
     """Checked, handed in, waited for, carried out: all that goes in and out, as a model pays for it."""
-    bureau = Bureau(tmp_path)
+    bureau = Bureau(fast)
     folder = bureau.path("Smith/Inbox")
     folder.mkdir()
     for number in range(5000):

@@ -25,9 +25,9 @@ FILES = {
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
+def office(fast: Path) -> Iterator[Office]:
     """A workspace of one person, whose case Smith holds some files."""
-    made = Office(tmp_path / "office", tmp_path / "state")
+    made = Office(fast / "office", fast / "state")
     for name, text in FILES.items():
         made.put(f"Smith/{name}", text)
     yield made

@@ -13,6 +13,7 @@ pytest.importorskip("fastapi", reason="the extra `service` is not installed")
 
 from browsing import CHROMIUM
 from fastapi.testclient import TestClient
+from nearby import Nearby
 from playwright.sync_api import sync_playwright
 
 from treegate.gate import Gate
@@ -21,14 +22,14 @@ from treegate.model.actors import Role
 
 
 @pytest.fixture
-def environ(tmp_path: Path) -> dict[str, str]:
-    return {"TREEGATE_STATE": str(tmp_path / "state"), "PATH": "/usr/bin:/bin", "TREEGATE_SANDBOX_ENGINE": "bwrap"}
+def environ(fast: Path) -> dict[str, str]:
+    return {"TREEGATE_STATE": str(fast / "state"), "PATH": "/usr/bin:/bin", "TREEGATE_SANDBOX_ENGINE": "bwrap"}
 
 
 @pytest.fixture
-def office(tmp_path: Path, environ: dict[str, str]) -> Path:
+def office(fast: Path, environ: dict[str, str]) -> Path:
     """A workspace of two cases."""
-    root = tmp_path / "office"
+    root = fast / "office"
     for case in ("Smith", "Jones"):
         folder = root / "projects" / case
         folder.mkdir(parents=True)
@@ -83,10 +84,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def address(office: Path, environ: dict[str, str]) -> Iterator[str]:
-    """The service as people start it."""
-    from test_service_killed import Serving
-
-    found = Serving(office, {**environ, "PATH": os.environ["PATH"]})
+    """A service with an address that a browser can go to."""
+    found = Nearby(office, {**environ, "PATH": os.environ["PATH"]})
     yield found.address
-    found.process.terminate()
-    found.process.wait(60)
+    found.close()

@@ -119,13 +119,13 @@ def _text(stream: TextIO) -> str:
 
 
 @pytest.fixture
-def near(tmp_path: Path) -> Shell:
-    return Shell(tmp_path / "near", far=False)
+def near(fast: Path) -> Shell:
+    return Shell(fast / "near", far=False)
 
 
 @pytest.fixture
-def far(tmp_path: Path) -> Iterator[Shell]:
-    shell = Shell(tmp_path / "far", far=True)
+def far(fast: Path) -> Iterator[Shell]:
+    shell = Shell(fast / "far", far=True)
     yield shell
     shell.end()
 

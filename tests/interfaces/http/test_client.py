@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nearby import Nearby
 from test_plans_over_http import plan
 from test_service_killed import Serving
 
@@ -205,11 +206,11 @@ def test_a_token_that_is_none_goes_nowhere(token: str):
 
 def test_a_wrong_token_is_denied(office: Path, environ: dict[str, str]):
     """Exit status 4, as at the shell."""
-    served = Serving(office, environ)
+    served = Nearby(office, environ)
     with pytest.raises(treegate.Denied) as denied:
         treegate.connect(served.address, TOKEN).status()
     assert denied.value.exit_status == 4
-    assert served.end(signal.SIGTERM) == 0
+    served.close()
 
 
 def test_who_waits_goes_on_waiting_over_a_restart(office: Path, environ: dict[str, str], token: Callable[..., str]):

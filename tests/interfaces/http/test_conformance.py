@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commandwork import SMALL, runnable
-from test_service_killed import Serving
+from nearby import Nearby
 
 import treegate
 from treegate.client import Client
@@ -158,7 +157,7 @@ def door(
     """The workspace as one of its people sees it, directly or through a service."""
     (office / "projects/Smith/notes.txt").write_text("call the court\n")
     tokens, opened = {role: token(role, role) for role in ROLES}, list[Any]()
-    served = Serving(office, environ) if request.param == "client" else None
+    served = Nearby(office, environ) if request.param == "client" else None
 
     def open_as(who: str) -> Any:
         if served is None:
@@ -171,7 +170,7 @@ def door(
     for one in opened:
         one.close()
     if served is not None:
-        assert served.end(signal.SIGTERM) == 0
+        served.close()
 
 
 def plan(*operations: dict[str, Any], case: str = "Smith", **head: Any) -> bytes:
@@ -503,7 +502,8 @@ def test_the_log_is_read_verified_signed_and_exported(door: Door, tmp_path: Path
 def test_the_workspace_is_looked_after(door: Door):
     """doctor, fsck, settings, terms, for those who may; tokens made, listed and ended by admins."""
     author, reviewer, operator, admin = (door(role) for role in ROLES)
-    assert {found.severity for found in reviewer.doctor()} == {"note"}
+    found = [one for one in reviewer.doctor() if "when the machine stops" not in one.title]  # where it is in memory
+    assert {one.severity for one in found} == {"note"}
     with pytest.raises(treegate.Denied):
         author.doctor()
     with pytest.raises(treegate.Denied):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -12,10 +13,12 @@ import pytest
 from fastapi.testclient import TestClient
 from test_plans_over_http import SORT, plan, submitted
 
+from treegate.engine import schema
 from treegate.engine.answers import Answer
 from treegate.errors import Busy
 from treegate.gate import Gate, repeating
 from treegate.gate.core import Core
+from treegate.interfaces.crew.crew import Crew
 from treegate.interfaces.http import repeating as over_http
 from treegate.interfaces.http.app import create_app
 from treegate.model.actors import Actor, Role
@@ -81,6 +84,25 @@ def test_what_passes_by_itself_is_not_kept(
         service.post(f"/plans/{made['id']}/approve", json={"digest": made["digest"]}, headers=reviewer)
         gate.resume("Smith")
     assert service.post(f"/plans/{made['id']}/apply", headers=keyed(reviewer, "k-2")).status_code == 202
+
+
+def test_what_a_disk_reported_is_not_kept(service: TestClient, author: Headers, monkeypatch: pytest.MonkeyPatch):
+    """An error of the database's disk says nothing of what was asked: mended, the same request makes the plan."""
+
+    async def failing(*_: object, **__: object) -> None:
+        raise schema._translate(disk_error(), "treegate.db") or AssertionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Crew, "call", failing)
+        refused = service.post("/plans", content=SORT, headers=keyed(author))
+        assert (refused.status_code, refused.json()["code"]) == (503, "database-unreadable")
+    assert service.post("/plans", content=SORT, headers=keyed(author)).status_code == 201
+
+
+def disk_error() -> sqlite3.Error:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+    return error
 
 
 def test_many_at_once_make_one_plan(service: TestClient, author: Headers):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from test_service_killed import Serving
+from nearby import Nearby
 
 from treegate.interfaces.http import bounds
 from treegate.interfaces.http.app import create_app
@@ -20,15 +20,14 @@ Headers = dict[str, str]
 
 
 @pytest.fixture
-def serving(office: Path, environ: dict[str, str]) -> Iterator[Serving]:
+def serving(office: Path, environ: dict[str, str]) -> Iterator[Nearby]:
     """A real service that takes at most 5 MiB of a plan."""
-    found = Serving(office, {**environ, "TREEGATE_SERVICE_BODY": "5 MiB"})
+    found = Nearby(office, {**environ, "TREEGATE_SERVICE_BODY": "5 MiB"})
     yield found
-    found.process.terminate()
-    found.process.wait(60)
+    found.close()
 
 
-def connect(serving: Serving) -> socket.socket:
+def connect(serving: Nearby) -> socket.socket:
     found = socket.create_connection(("127.0.0.1", int(serving.address.rpartition(":")[2])), 30)
     found.settimeout(30)
     return found
@@ -52,7 +51,7 @@ def head(path: str, token: str, *more: str) -> bytes:
 
 @pytest.mark.parametrize(("path", "most"), [("/plans", 5 << 20), ("/plans/pl_x/approve", bounds.SMALL)])
 def test_a_body_that_tells_no_length_is_counted_as_it_comes(
-    serving: Serving, token: Callable[..., str], path: str, most: int
+    serving: Nearby, token: Callable[..., str], path: str, most: int
 ):
     """413 for a chunked body above the bound, which is lower where no plan is sent."""
     with connect(serving) as line:
@@ -63,7 +62,7 @@ def test_a_body_that_tells_no_length_is_counted_as_it_comes(
     assert (status, "body-too-large" in text) == (413, True)
 
 
-def test_an_upload_that_is_cut_off_leaves_nothing(serving: Serving, token: Callable[..., str]):
+def test_an_upload_that_is_cut_off_leaves_nothing(serving: Nearby, token: Callable[..., str]):
     """Half a plan, then the line is dead: no plan is stored, and the service goes on."""
     text = token("ann", "author")
     with connect(serving) as line:
@@ -77,7 +76,7 @@ def test_an_upload_that_is_cut_off_leaves_nothing(serving: Serving, token: Calla
 
 
 @pytest.mark.parametrize("lines", [["X-Long: " + "x" * 100_000], [f"X-{n}: y" for n in range(20_000)]])
-def test_a_head_that_is_too_large_is_refused(serving: Serving, lines: list[str]):
+def test_a_head_that_is_too_large_is_refused(serving: Nearby, lines: list[str]):
     """One long line or very many: 431, before any of it is looked at."""
     with connect(serving) as line:
         line.sendall("\r\n".join(["GET /healthz HTTP/1.1", "Host: localhost", *lines]).encode())
@@ -95,7 +94,7 @@ def test_a_head_that_is_too_large_is_refused(serving: Serving, lines: list[str])
         ("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "malformed-request"),  # a browser that expects TLS
     ],
 )
-def test_what_is_no_request_is_told_as_everything_is(serving: Serving, sent: str, status: int, code: str):
+def test_what_is_no_request_is_told_as_everything_is(serving: Nearby, sent: str, status: int, code: str):
     """A problem document, after which the connection ends."""
     with connect(serving) as line:
         line.sendall(sent.encode("latin-1"))

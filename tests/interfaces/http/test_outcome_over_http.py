@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from nearby import Nearby
 from test_plans_over_http import plan
-from test_service_killed import Serving
 
 import treegate
 from treegate.errors import Denied, NotFound, PlanError
@@ -21,7 +20,7 @@ def test_the_client_foresees_what_the_gate_does(office: Path, environ: dict[str,
     document = plan(
         {"op": "move", "match": "scan*.pdf", "to": "Scans/"}, {"op": "create", "path": "new.txt", "content": "scan 7"}
     )
-    serving = Serving(office, environ)
+    serving = Nearby(office, environ)
     try:
         with (
             treegate.connect(serving.address, token("ann", "author", ["Smith"])) as far,
@@ -48,4 +47,4 @@ def test_the_client_foresees_what_the_gate_does(office: Path, environ: dict[str,
             with pytest.raises(PlanError):
                 far.list_outcome("Smith", "", b"[]")
     finally:
-        serving.end(signal.SIGTERM)
+        serving.close()

@@ -11,8 +11,8 @@ from queue import Queue
 
 import httpx2
 import pytest
+from nearby import Nearby
 from test_plans_over_http import SORT
-from test_service_killed import Serving
 
 from treegate.gate import Gate
 from treegate.interfaces.http.stopping import MOST_OF_ONE
@@ -22,22 +22,21 @@ Headers = dict[str, str]
 
 
 @pytest.fixture
-def serving(office: Path, environ: dict[str, str]) -> Iterator[Serving]:
+def serving(office: Path, environ: dict[str, str]) -> Iterator[Nearby]:
     """A real service: streams go on while other requests are answered."""
-    found = Serving(office, environ)
+    found = Nearby(office, environ)
     yield found
-    found.process.terminate()
-    found.process.wait(60)
+    found.close()
 
 
-def events_of(serving: Serving, author: Headers) -> str:
+def events_of(serving: Nearby, author: Headers) -> str:
     """The address of the stream of a plan that waits."""
     made = httpx2.post(f"{serving.address}/plans", content=SORT, headers=author, timeout=PATIENCE).json()
     return f"{serving.address}/plans/{made['id']}/events"
 
 
 def test_a_revoked_token_sees_no_more_of_a_stream(
-    serving: Serving, office: Path, environ: dict[str, str], author: Headers, reviewer: Headers
+    serving: Nearby, office: Path, environ: dict[str, str], author: Headers, reviewer: Headers
 ):
     """The stream ends by itself; what happens to the plan afterwards is not in it, and coming back is refused."""
     address, lines = events_of(serving, author), Queue[str]()
@@ -58,7 +57,7 @@ def test_a_revoked_token_sees_no_more_of_a_stream(
     assert httpx2.get(address, headers=reviewer, timeout=PATIENCE).json()["code"] == "token-revoked"
 
 
-def test_nobody_has_more_than_so_many_streams(serving: Serving, author: Headers, reviewer: Headers):
+def test_nobody_has_more_than_so_many_streams(serving: Nearby, author: Headers, reviewer: Headers):
     """429 for one more of the same name; others watch; one that ends makes room."""
     address = events_of(serving, author)
     client = httpx2.Client(timeout=PATIENCE, limits=httpx2.Limits(max_connections=100))

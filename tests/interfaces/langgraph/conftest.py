@@ -13,7 +13,7 @@ from tests.interfaces.agent.toolwork import Bureau
 
 
 @pytest.fixture
-def bureau(tmp_path: Path) -> Iterator[Bureau]:
-    made = Bureau(tmp_path)
+def bureau(fast: Path) -> Iterator[Bureau]:
+    made = Bureau(fast)
     yield made
     made.close()

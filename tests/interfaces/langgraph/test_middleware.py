@@ -81,8 +81,8 @@ def bash(command: str) -> str:
 
 
 @pytest.fixture
-def commands(tmp_path: Path) -> Iterator[Bureau]:
-    made = Bureau(tmp_path)
+def commands(fast: Path) -> Iterator[Bureau]:
+    made = Bureau(fast)
     made.configure(sandbox_engine="bwrap")
     made.agent = made.reopened_agent()
     yield made

@@ -16,8 +16,8 @@ SLOW = 'python3 -u -c \'import time; print(1); time.sleep(1.5); print(2); open("
 
 
 @pytest.fixture
-def commands(tmp_path: Path) -> Any:
-    made = Bureau(tmp_path)
+def commands(fast: Path) -> Any:
+    made = Bureau(fast)
     made.configure(sandbox_engine="bwrap")
     made.agent = made.reopened_agent()
     yield made

@@ -13,8 +13,8 @@ from agentwork import Office
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
+def office(fast: Path) -> Iterator[Office]:
     """A workspace of two cases."""
-    made = Office(tmp_path)
+    made = Office(fast)
     yield made
     made.close()

@@ -23,10 +23,10 @@ def slack() -> Iterator[FakeSlack]:
 
 
 @pytest.fixture
-def environ(tmp_path: Path, slack: FakeSlack) -> dict[str, str]:
+def environ(fast: Path, slack: FakeSlack) -> dict[str, str]:
     """The settings of an office that uses it."""
     return {
-        "TREEGATE_STATE": str(tmp_path / "state"),
+        "TREEGATE_STATE": str(fast / "state"),
         "TREEGATE_SLACK_CHANNEL": CHANNEL,
         "TREEGATE_SLACK_API": f"{slack.address}/api",
         "TREEGATE_SLACK_PEOPLE": '{ U0RITA = "rita", U0BEN = "ben", U0OTTO = "otto" }',
@@ -40,8 +40,8 @@ def environ(tmp_path: Path, slack: FakeSlack) -> dict[str, str]:
 
 
 @pytest.fixture
-def chambers(tmp_path: Path, environ: dict[str, str], slack: FakeSlack) -> Iterator[Chambers]:
+def chambers(fast: Path, environ: dict[str, str], slack: FakeSlack) -> Iterator[Chambers]:
     """The office, with the service running."""
-    made = Chambers(tmp_path / "office", environ, slack)
+    made = Chambers(fast / "office", environ, slack)
     with made.serving():
         yield made

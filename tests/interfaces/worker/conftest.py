@@ -12,9 +12,9 @@ from workplace import Place
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(fast: Path) -> Place:
     """A new office."""
-    return Place(tmp_path)
+    return Place(fast)
 
 
 @pytest.fixture

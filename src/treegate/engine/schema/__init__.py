@@ -181,6 +181,13 @@ def write_ahead(connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA journal_mode = wal")
 
 
+def overwrite(connection: Connection) -> None:
+    """Write something that means nothing: a number that SQLite keeps for whoever wants one."""
+    if connection.dialect.name == "sqlite":
+        number = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+        connection.exec_driver_sql(f"PRAGMA user_version = {(number + 1) % _NUMBERS}")
+
+
 def _set_up(raw: sqlite3.Connection, _record: object) -> None:
     raw.isolation_level = None  # BEGIN is ours to say, not the driver's to guess
     for pragma in (f"busy_timeout = {PATIENCE * 1000}", "synchronous = full", "foreign_keys = on"):
@@ -215,6 +222,7 @@ def _begin_to_write(raw: sqlite3.Connection, patience: float) -> None:
 
 
 _SHORTEST, _LONGEST = 0.0003, 0.01  # seconds between two tries
+_NUMBERS = 1 << 31
 _LITTLE = 1 << 18  # bytes; the write-ahead log's index alone takes 32 KiB
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 _LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -243,20 +251,31 @@ def _translate(error: Any, path: str) -> TreegateError | None:
     if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and _is_full(path)):
         return _full(path)
     if primary == sqlite3.SQLITE_IOERR:
-        return UsageError(
-            f"the disk reported an error at {path}: {error}",
-            code="database-unreadable",
-            hint="check the disk and the mount of the state directory; the database itself may be well",
-            next="treegate doctor",
+        return _passing(
+            UsageError(
+                f"the disk reported an error at {path}: {error}",
+                code="database-unreadable",
+                hint="check the disk and the mount of the state directory, the database itself may be well; "
+                "look whether it was kept before you ask again",
+                next="treegate doctor",
+            )
         )
     if primary in _UNWRITABLE:
-        return UsageError(
-            f"the database cannot be written: {error}",
-            code="database-unwritable",
-            hint="check who owns the state directory, and whether its disk is mounted read-only",
-            next="treegate doctor",
+        return _passing(
+            UsageError(
+                f"the database cannot be written: {error}",
+                code="database-unwritable",
+                hint="check who owns the state directory, and whether its disk is mounted read-only",
+                next="treegate doctor",
+            )
         )
     return None
+
+
+def _passing(error: UsageError) -> UsageError:
+    """An error of a disk is no fault of what was asked: once that is mended, the same may be asked again."""
+    error.http_status = 503
+    return error
 
 
 def _locked() -> Busy:

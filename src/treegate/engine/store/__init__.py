@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -41,7 +41,7 @@ from treegate.engine.store.records import (
 )
 from treegate.engine.store.runs import RunWrites
 from treegate.engine.store.writer import Touched
-from treegate.errors import NotFound, UsageError
+from treegate.errors import NotFound, TreegateError, UsageError
 
 __all__ = [
     "CHUNK",
@@ -199,9 +199,24 @@ class Store(Reader):
                 begun = connection.begin()
             transaction = Transaction(connection)
             yield transaction
-            with translated(connection):
-                begun.commit()
+            try:
+                with translated(connection):
+                    begun.commit()
+            except TreegateError:
+                connection.close()
+                with suppress(TreegateError):
+                    self.settle()
+                raise
         self.told(transaction.touched)
+
+    def settle(self) -> None:
+        """Makes certain that no commit that failed comes back; raises where the database cannot be written now.
+
+        One whose sync failed still lies in the write-ahead log, where whoever opens the database after a crash would
+        find it whole. Another that is durable takes its place there.
+        """
+        with translated(self._engine), self._writes.begin() as connection:
+            schema.overwrite(connection)
 
     def integrity(self) -> list[str]:
         """What is wrong with the database file itself, for fsck; empty if nothing."""

@@ -29,6 +29,8 @@ _EVENTS = {
     Verdict.REQUEST_CHANGES: Event.REQUEST_CHANGES,
     Verdict.REVOKE: Event.REVOKE,
 }
+_SPENT = frozenset({State.EXPIRED, State.STALE, State.ROLLED_BACK, State.WITHDRAWN})
+"""States of a plan in which what was said of its preview counts no more, so that saying it again does not help."""
 
 
 class PlanWrites(Writer):
@@ -211,10 +213,10 @@ class PlanWrites(Writer):
         """Record what the reviewer `by` says of the current preview.
 
         An approval approves the plan once `enough` says so of all decisions on the preview, this one included (None:
-        one is enough). Saying the same again changes nothing (a double click). Any rejection wins, and so does a
-        revoke. `sample` and `pins` are kept with it. Raises Stale "digest-not-current", Denied "already-decided" or
-        "nothing-to-revoke", Rejected "already-rejected" for an approval of what was turned down in another plan, or
-        the refusal of the plan's state.
+        one is enough). Saying the same again changes nothing (a double click), as long as it counts. Any rejection
+        wins, and so does a revoke. `sample` and `pins` are kept with it. Raises Stale "digest-not-current", Denied
+        "already-decided" or "nothing-to-revoke", Rejected "already-rejected" for an approval of what was turned down
+        in another plan, or the refusal of the plan's state.
         """
         plan = self.plan(plan_id)
         if plan.preview is None:
@@ -224,6 +226,8 @@ class PlanWrites(Writer):
         before = self.decisions_on(plan.preview)
         own = [d for d in before if d.reviewer == by.actor]
         if own and own[-1].verdict is verdict:
+            if plan.state in _SPENT:
+                raise refusal(plan.state, _EVENTS[verdict], plan_id)
             return own[-1]
         _check_once(plan, own, verdict)
         if verdict is Verdict.APPROVE and plan.state in {State.PENDING, State.APPROVED}:
@@ -326,8 +330,8 @@ def _check_once(plan: StoredPlan, own: list[Decision], verdict: Verdict) -> None
         raise Denied(
             f"you have decided on this digest of plan {plan.id} already ({own[-1].verdict})",
             code="already-decided",
-            hint="reject it if it must not be applied" if approved else "what is revised is decided on anew",
-            next=f"treegate show {plan.id}",
+            hint="take your approval back if it must not be applied" if approved else "a revision is decided on anew",
+            next=f"treegate revoke {plan.id}" if approved else f"treegate show {plan.id}",
         )
 
 

@@ -42,7 +42,7 @@ from treegate.model.lifecycle import State
 from treegate.model.names import visible
 
 _AWAY = frozenset({503, 507})  # the workspace is away, or a disk is full: no fault of the plan's
-_SKEWED = "database-older-than-tree"  # the wrong backup was put back: nor is this
+_DATABASE = "database-"  # how the codes begin of what is wrong with the database: nor is this
 _log = logging.getLogger("treegate.queue")
 _LATER = (Busy, NeedsRecovery, openplans.TooMany)  # what may be otherwise in a moment
 
@@ -104,19 +104,13 @@ def _settled(core: Core, box: Dropbox, id: str) -> Taken:
         with core.store.gathering():
             asked = ask(core, id) if known else _hand_in(core, box, id, drop)
             box.shelve(id)  # so that what is said of the plan is written there, too
-    except _LATER as error:
-        return Taken(Took.LATER, id, error.code)
-    except (TreegateError, OSError) as error:
-        if isinstance(error, OSError):
-            return Taken(Took.LATER, id, "system-error")
-        if error.http_status in _AWAY or error.code == _SKEWED:
-            return Taken(Took.LATER, id, error.code)
-        box.refuse(id, drop, _message(drop, error))
-        return Taken(Took.REFUSED, id, error.code)
+    except OSError:
+        return Taken(Took.LATER, id, "system-error")
+    except TreegateError as error:
+        return Taken(Took.LATER, id, error.code) if _passes(error) else _refused(core, box, id, drop, error)
     except Exception as error:  # a fault of ours, which is not to keep those that came with it
         _log.exception("a drop could not be taken")
-        box.refuse(id, drop, _message(drop, _fault(error)))
-        return Taken(Took.REFUSED, id, "internal")
+        return _refused(core, box, id, drop, _fault(error))
     if known:
         projections.bring(core, id)
     script = sandboxes.wanted(core.store, id)
@@ -124,6 +118,24 @@ def _settled(core: Core, box: Dropbox, id: str) -> Taken:
         scripts.bring(core, script)
     box.let_go(id, drop)
     return Taken(Took.PLAN, id, asked=asked)
+
+
+def _passes(error: TreegateError) -> bool:
+    """Whether it is not the file's fault, and may be otherwise later; what is claimed stays so."""
+    return isinstance(error, _LATER) or error.http_status in _AWAY or error.code.startswith(_DATABASE)
+
+
+def _refused(core: Core, box: Dropbox, id: str, drop: Drop, error: TreegateError) -> Taken:
+    """Lays what is claimed among what failed, once it is certain that no plan came of it, or comes after a crash."""
+    try:
+        core.store.settle()
+        known = _known(core, id) or sandboxes.wanted(core.store, id) is not None
+    except TreegateError as unsettled:
+        return Taken(Took.LATER, id, unsettled.code)
+    if known:
+        return Taken(Took.LATER, id, error.code)
+    box.refuse(id, drop, _message(drop, error))
+    return Taken(Took.REFUSED, id, error.code)
 
 
 def _fault(error: Exception) -> TreegateError:

@@ -130,6 +130,11 @@ class Server(uvicorn.Server):
 
 def run(app: ASGIApp, found: socket.socket, config: Service, told: Callable[[int], None]) -> None:
     """Answers on a socket until told to stop; `told` hears of it, each time, in a signal handler."""
+    server(app, config, told).run([found])
+
+
+def server(app: ASGIApp, config: Service, told: Callable[[int], None]) -> Server:
+    """What answers, with its limits; not begun yet."""
     settings = uvicorn.Config(
         app,
         http=Connection,
@@ -143,4 +148,4 @@ def run(app: ASGIApp, found: socket.socket, config: Service, told: Callable[[int
         timeout_graceful_shutdown=max(1, config.shutdown_grace // 1000),
         timeout_keep_alive=int(PATIENCE),
     )
-    Server(settings, told).run([found])
+    return Server(settings, told)
