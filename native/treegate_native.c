@@ -1,4 +1,4 @@
-/* What is done for each of very many files: see posix.rename_each, posix.look_each and posix.packed in treegate.engine,
+/* What is done for each of very many files: see many.rename_each, many.look_each and posix.packed in treegate.engine,
  * whose meaning these have. Without this module the same is done in Python.
  *
  * No lock of the interpreter is held between the calls of the kernel; what they need is copied out before.

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from treegate.engine import handles, native, posix, syscalls
+from treegate.engine import handles, many, native, posix, syscalls
 from treegate.model.tree import unpack
 
 
@@ -49,7 +49,7 @@ def test_files_are_renamed_each_to_its_free_name(two):
     moves = [
         (a, name, b, b"to-" + name[:200], ino) for name, ino in zip(names, files(root / "a", *names), strict=True)
     ]
-    assert posix.rename_each(moves) == (6, None)
+    assert many.rename_each(moves) == (6, None)
     assert os.listdir(a) == []
     assert {(root / "b" / os.fsdecode(b"to-" + name[:200])).read_bytes() for name in names} == set(names)
 
@@ -60,7 +60,7 @@ def test_a_taken_name_stops_it_and_is_not_replaced(two):
     inodes = files(root / "a", b"1", b"2", b"3")
     files(root / "b", b"2")
     (root / "b/2").write_text("somebody's")
-    made, error = posix.rename_each([(a, n, b, n, i) for n, i in zip([b"1", b"2", b"3"], inodes, strict=True)])
+    made, error = many.rename_each([(a, n, b, n, i) for n, i in zip([b"1", b"2", b"3"], inodes, strict=True)])
     assert (made, error.errno) == (1, errno.EEXIST)
     assert (root / "b/2").read_text() == "somebody's"
     assert sorted(os.listdir(a)) == ["2", "3"]
@@ -70,7 +70,7 @@ def test_a_missing_file_stops_it(two):
     """The number of the error is the kernel's."""
     root, a, b = two
     (inode,) = files(root / "a", b"1")
-    made, error = posix.rename_each([(a, b"1", b, b"1", inode), (a, b"gone", b, b"x", 1)])
+    made, error = many.rename_each([(a, b"1", b, b"1", inode), (a, b"gone", b, b"x", 1)])
     assert (made, error.errno) == (1, errno.ENOENT)
 
 
@@ -79,14 +79,14 @@ def test_another_entry_that_comes_along_stops_it(two):
     root, a, b = two
     inodes = files(root / "a", b"1", b"2", b"3")
     moves = [(a, b"1", b, b"1", inodes[0]), (a, b"2", b, b"2", inodes[0]), (a, b"3", b, b"3", inodes[2])]
-    assert posix.rename_each(moves) == (1, None)
+    assert many.rename_each(moves) == (1, None)
     assert sorted(os.listdir(b)) == ["1", "2"]
 
 
 def test_nothing_to_do_is_done(two):
     """An empty list is no error."""
-    assert posix.rename_each([]) == (0, None)
-    assert posix.look_each([]) == []
+    assert many.rename_each([]) == (0, None)
+    assert many.look_each([]) == []
 
 
 @pytest.mark.parametrize("bad", [b"", b".", b"..", b"a/b", b"/", b"x\0y"])
@@ -95,9 +95,9 @@ def test_what_is_no_single_name_is_refused_before_anything_is_made(two, bad, for
     root, a, b = two
     (inode,) = files(root / "a", b"1")
     with pytest.raises(ValueError, match="not a single name"):
-        posix.rename_each([(a, bad, b, b"x", inode)])
+        many.rename_each([(a, bad, b, b"x", inode)])
     with pytest.raises(ValueError, match="not a single name"):
-        posix.rename_each([(a, b"1", b, bad, inode)])
+        many.rename_each([(a, b"1", b, bad, inode)])
     assert os.listdir(a) == ["1"]
 
 
@@ -114,7 +114,7 @@ def test_what_was_touched_is_told_by_number(two):
     (root / "a/other").write_bytes(b"replaced")
     (root / "a/other").rename(root / "a/replaced")
     (root / "a/gone").unlink()
-    assert posix.look_each(looks) == [1, 2, 3]
+    assert many.look_each(looks) == [1, 2, 3]
 
 
 def test_the_facts_of_an_entry_are_those_that_the_system_tells(two):
@@ -155,7 +155,7 @@ def test_other_threads_go_on_meanwhile(two):
     done = threading.Event()
     thread = threading.Thread(target=lambda: (counted.append(1), done.set()))
     thread.start()
-    assert posix.rename_each([(a, n, b, n, i) for n, i in zip(names, inodes, strict=True)]) == (2000, None)
+    assert many.rename_each([(a, n, b, n, i) for n, i in zip(names, inodes, strict=True)]) == (2000, None)
     assert done.wait(60)
     thread.join()
 

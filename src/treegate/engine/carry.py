@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from treegate.engine import piecemeal, posix
+from treegate.engine import many, piecemeal, posix
 from treegate.engine.context import RunContext
 from treegate.engine.durable import sync_folder, sync_volume
 from treegate.engine.journal import Entry
@@ -78,7 +78,7 @@ class Carrier:
 
     def _move(self, steps: Sequence[Step], moves: list[Move]) -> None:
         """Make these moves; with what stops them it is as with a step by itself."""
-        made, error = posix.rename_each(moves)
+        made, error = many.rename_each(moves)
         self.made += made
         if made < len(moves):
             step, (src, _, dst, _, _) = steps[self.made], moves[made]

@@ -1,7 +1,7 @@
 """The native part, where it is installed: what a run does for each of very many files, done for many in one call.
 
-`treegate_native` (the folder `native/`) is optional, and without it the same is done in Python: `posix.rename_each`,
-`posix.look_each` and `posix.packed` say what. TREEGATE_NATIVE=0 leaves it aside.
+`treegate_native` (the folder `native/`) is optional, and without it the same is done in Python: `many.rename_each`,
+`many.look_each` and `posix.packed` say what. TREEGATE_NATIVE=0 leaves it aside.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from treegate.engine import handles, posix
+from treegate.engine import handles, many, posix
 from treegate.engine.context import RunContext
 from treegate.engine.native import Look
 from treegate.engine.places import Places, Slot
@@ -120,7 +120,7 @@ class PrePass:
 
     def _look(self, steps: list[Step], looks: list[Look]) -> None:
         """Look at the sources of these steps, which are waiting for it no more then."""
-        touched = set(posix.look_each(looks))
+        touched = set(many.look_each(looks))
         for number, step in enumerate(steps):
             if number in touched:
                 self.entry(step.entry, step.src, step.src_name, step.facts, step.level)
