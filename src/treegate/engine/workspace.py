@@ -57,7 +57,7 @@ def find(start: Path, environ: Mapping[str, str]) -> Path:
     raise NotFound(
         f"{start} is not inside a workspace",
         code="no-workspace",
-        hint="change into one, name it with --workspace, or make one",
+        hint="change into one, name it with --workspace, mount it if it is on a mount, or make one",
         next="treegate init DIR",
     )
 
