@@ -4,6 +4,7 @@
  * No lock of the interpreter is held between the calls of the kernel; what they need is copied out before.
  */
 #define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64
 #define Py_LIMITED_API 0x030b0000
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -105,9 +106,14 @@ static Py_ssize_t move_all(const Move *moves, Py_ssize_t count, int *error)
     return count;
 }
 
-static int64_t nanoseconds(struct timespec time)
+/* Nanoseconds since 1970; a time that there is no room for (after 2262) is the last one that there is room for. */
+static int64_t nanoseconds(int64_t seconds, int64_t more)
 {
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+    if (seconds >= INT64_MAX / 1000000000)
+        return INT64_MAX;
+    if (seconds <= INT64_MIN / 1000000000)
+        return INT64_MIN;
+    return seconds * 1000000000 + more;
 }
 
 static int is_untouched(const Look *look)
@@ -119,8 +125,8 @@ static int is_untouched(const Look *look)
     memcpy(&mtime, look->facts + MTIME_AT, 8);
     memcpy(&ctime, look->facts + CTIME_AT, 8);
     return fstatat(look->folder, look->name, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == le64toh(inode) &&
-           nanoseconds(now.st_mtim) == (int64_t)le64toh((uint64_t)mtime) &&
-           nanoseconds(now.st_ctim) == (int64_t)le64toh((uint64_t)ctime);
+           nanoseconds(now.st_mtim.tv_sec, now.st_mtim.tv_nsec) == (int64_t)le64toh((uint64_t)mtime) &&
+           nanoseconds(now.st_ctim.tv_sec, now.st_ctim.tv_nsec) == (int64_t)le64toh((uint64_t)ctime);
 }
 
 static PyObject *rename_each(PyObject *self, PyObject *given)
@@ -185,7 +191,7 @@ static void put8(unsigned char *at, uint64_t value)
 
 static uint64_t since_1970(struct statx_timestamp time)
 {
-    return (uint64_t)(time.tv_sec * 1000000000 + time.tv_nsec);
+    return (uint64_t)nanoseconds(time.tv_sec, time.tv_nsec);
 }
 
 static PyObject *packed(PyObject *self, PyObject *given)

@@ -260,3 +260,13 @@ def test_a_time_is_set_where_a_mount_passes_over_one_that_comes_alone(here, monk
         posix.set_mtime(file, 1_600_000_000_123_456_788)
     assert (folder / "a").stat().st_mtime_ns == 1_600_000_000_123_456_788
     assert (folder / "a").stat().st_atime_ns == accessed
+
+
+def test_a_time_after_2262_is_the_last_that_there_is_room_for(here):
+    """Ext4 keeps times until 2446; nanoseconds since 1970 in 64 bits end before."""
+    folder, fd = here
+    write(folder / "a")
+    os.utime(folder / "a", ns=(0, 10_000_000_000 * 1_000_000_000))
+    if (folder / "a").stat().st_mtime < 10_000_000_000:
+        pytest.skip("the filesystem of temporary folders keeps no such times")
+    assert posix.facts(fd, "a").mtime == (1 << 63) - 1

@@ -1,5 +1,6 @@
 """Recovery ends what was interrupted, by what it finds; what fits neither state is left alone."""
 
+import contextlib
 import errno
 import itertools
 import os
@@ -8,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from treegate.engine import recover
+from treegate.engine import posix, recover
 from treegate.engine.journal import Begin, Journal, Story
+from treegate.engine.locate import Survey
 from treegate.engine.recover import Way, decide
+from treegate.engine.straight import Straight
 from treegate.errors import NeedsRecovery, NotVerified
+from treegate.model.capabilities import Capabilities
+from treegate.model.table import RENAME, ROOT, Step
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 from crash_sweep import Fault, applying
@@ -161,8 +166,74 @@ def test_hard_links_are_told_apart_by_the_whole_of_their_moves(tmp_path):
 def test_a_rename_made_of_link_and_unlink_is_finished(half):
     """On mounts without NOREPLACE a crash may leave both names."""
     os.link(half.case / "f2", half.case / "f1")
-    assert recover.recover(half.context()).outcome == "applied"
+    assert recover.recover(half.context(volumes={"": Capabilities(noreplace=False)})).outcome == "applied"
     assert sorted(half.picture()) == ["f0", "f1", "f2", "f3", "free"]
+
+
+@pytest.mark.parametrize("back", [None, True])
+def test_a_second_name_that_somebody_gave_a_moved_file_is_not_taken_away(tmp_path, back):
+    """14: where a rename is one act, two names are not the run's doing."""
+    site = Site(tmp_path)
+    for name in ("one", "two"):
+        site.file(name)
+        site.move(name, (site.root, f"{name}.new"))
+    site.seal()
+    stopped(site, 2)
+    os.link(site.case / "one.new", site.case / "one")
+    if back:
+        with pytest.raises(NeedsRecovery, match="something else is in the way"):
+            recover.recover(site.context(), back)
+        assert sorted(site.picture()) == ["one", "one.new", "two"]
+    else:
+        assert recover.recover(site.context()).outcome == "applied"
+        assert sorted(site.picture()) == ["one", "one.new", "two.new"]
+
+
+def test_what_was_saved_under_the_first_name_meanwhile_is_not_taken_away(half, monkeypatch):
+    """14: the first name is looked at once more before it goes."""
+    os.link(half.case / "f2", half.case / "f1")
+    undouble = recover._Recovery._undouble
+
+    def saved_before(self, survey):
+        (half.case / "f1").unlink()
+        (half.case / "f1").write_text("saved just now\n")
+        undouble(self, survey)
+
+    monkeypatch.setattr(recover._Recovery, "_undouble", saved_before)
+    with contextlib.suppress(NeedsRecovery):
+        recover.recover(half.context(volumes={"": Capabilities(noreplace=False)}))
+    assert "saved just now\n" in {path.read_text() for path in half.case.iterdir()}
+
+
+@pytest.mark.parametrize("made", [0, 1, 2])
+def test_a_name_that_changes_only_in_case_is_found_where_names_are_one(tmp_path, monkeypatch, made):
+    """1, 23: a folder's listing says which of the two it is. Few systems have such a filesystem: looks are folded."""
+    caps = {"": Capabilities(folds_case=True)}
+    site = Site(tmp_path)
+    site.file("report")
+    site.move("report", (site.park, "0.fold"))
+    site.move("report", (site.root, "REPORT"), at=(site.park, "0.fold"), free=False)
+    site.seal()
+    applying(site) if made == 2 else stopped(site, made + 1)
+    packed = posix.packed
+
+    def folded(folder, name):
+        there = {os.fsencode(each).lower(): os.fsencode(each) for each in os.listdir(folder)}
+        return packed(folder, there.get(bytes(name).lower(), name))
+
+    monkeypatch.setattr(posix, "packed", folded)
+    with site.context(volumes=caps).places() as places:
+        survey = Survey(places, list(site.context().table.steps()), {})
+    assert (survey.done, survey.lost) == ([made > 0, made > 1], [])
+
+
+def test_no_depth_that_a_path_can_have_is_too_deep():
+    """20: what is above a folder is looked through without end, and without a call in a call."""
+    slots = {number: (number - 1, b"d") for number in range(1, 5000)} | {0: (ROOT, b"case:Case")}
+    step = Step(RENAME, 9000, b"facts", 1, 4999, b"one", 0, b"one", True, False)
+    aside = Step(RENAME, 2500, b"facts", 1, 2499, b"d", 0, b"aside", True, True)
+    assert Straight([[step]], slots, set()).goes(step)
+    assert not Straight([[step, aside]], slots, set()).goes(step)
 
 
 def test_no_device_number_is_kept(tmp_path):

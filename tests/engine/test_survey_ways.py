@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from treegate.engine import journal
 from treegate.engine.locate import Survey
-from treegate.model.capabilities import Capabilities
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 from crash_sweep import Fault, applying
-from planned import Planned
+from planned import Linked, Planned
 
 FILES = ("a", "b", "c", "d/a", "d/b", "d/e/a", "d/e/b", "f/a", "f/b", "f/g/h/a")
 LINKED = ("f/k", "l")  # two names of one file
@@ -31,12 +30,6 @@ class General(Survey):
 
     def _parted(self, built):
         return [], list(enumerate(self.steps))
-
-
-class Linking(Planned):
-    """On a mount that renames by link and unlink."""
-
-    caps = Capabilities(noreplace=False, exchange=False)
 
 
 class Virtual:
@@ -155,7 +148,7 @@ _disturbances = st.lists(st.tuples(st.integers(0, 8), _numbers, _numbers), max_s
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-@given(st.sampled_from([Planned, Linking]), _operations, st.integers(0, 60), _disturbances)
+@given(st.sampled_from([Planned, Linked]), _operations, st.integers(0, 60), _disturbances)
 def test_both_ways_judge_a_crashed_and_disturbed_tree_alike(kind, operations, kill, disturbances):
     """Any plan, stopped at any of its calls (or at none), and what others did to the tree since."""
     virtual = Virtual()

@@ -129,6 +129,12 @@ def _written(path: Path, text: str) -> None:
     os.utime(path, ns=(TIME, TIME))
 
 
+class Linked(Planned):
+    """The same on a mount that knows no flags of renames, but second names: a rename is made of two calls."""
+
+    caps = Capabilities(noreplace=False, exchange=False)
+
+
 class Bucket(Planned):
     """The same on a folder that is taken for a bucket mount, with nothing that one does not have."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat as st
@@ -33,6 +34,14 @@ def flipped(step: Step) -> Step:
         step.kind, step.entry, step.facts, 0, step.dst, step.dst_name, step.src, step.src_name, False, step.is_dir,
         step.other, step.other_facts, 0, step.other_is_dir,
     )  # fmt: skip
+
+
+def _take_away(folder: int, name: bytes) -> None:
+    """The second half of a rename that is made of link and unlink."""
+    for _ in range(RETRIES - 1):
+        with contextlib.suppress(InterruptedError):
+            return posix.unlink(folder, name)
+    return posix.unlink(folder, name)
 
 
 class Carrier:
@@ -128,6 +137,10 @@ class Carrier:
         """
         for _ in range(RETRIES):
             if self._arrived(step, src, dst):
+                if not self._left(step, src):
+                    if self._places.root(step.src) not in self._places.linked:
+                        break  # somebody else gave it a second name
+                    _take_away(src, step.src_name)
                 return
             if error.errno != errno.EINTR or not self._here(step.entry, step.facts, step.src, src, step.src_name):
                 break
@@ -139,10 +152,18 @@ class Carrier:
             raise self._stale(step) from error
         raise error
 
+    def _left(self, step: Step, src: int) -> bool:
+        """Whether what arrived has left the slot that it was in, where looking can tell."""
+        if step.kind == EXCHANGE or self._places.root(step.src) in self._places.unstable:
+            return True
+        return not self._here(step.entry, step.facts, step.src, src, step.src_name)
+
     def arrived(self, step: Step) -> bool:
         """Whether a step is made, by where its entry is; raises what forbids to look."""
         try:
-            return self._arrived(step, *self._places.pair(step.src, step.dst))
+            src, dst = self._places.pair(step.src, step.dst)
+            linked = self._places.root(step.src) in self._places.linked
+            return self._arrived(step, src, dst) and (linked or self._left(step, src))
         except (FileNotFoundError, Stale):
             return False  # a folder that is not where the step needs it: the step was not made
 

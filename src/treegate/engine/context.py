@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from treegate.engine import posix
 from treegate.engine.contents import OpenBlob, sha256
 from treegate.engine.journal import Entry
 from treegate.engine.places import OpenRoot, Places, volume_of
@@ -76,6 +77,10 @@ class RunContext:
                 places.unstable.add(number)
             if not (caps.stable_inodes or caps.directory_rename):
                 places.piecemeal.add(number)
+            if posix.renamer(caps) is posix.rename_linked:
+                places.linked.add(number)
+            if caps.folds_case or caps.folds_unicode:
+                places.folding.add(number)
         try:
             yield places
         finally:

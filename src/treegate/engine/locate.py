@@ -8,6 +8,7 @@ says how far the run came (every step is announced by itself), and looking only 
 
 from __future__ import annotations
 
+import os
 import stat as st
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ from treegate.engine.places import Places, Slot
 from treegate.engine.prepass import Finding
 from treegate.engine.straight import Straight
 from treegate.errors import Stale
+from treegate.model.names import fold_key
 from treegate.model.table import EXCHANGE, ROOT, Step
 from treegate.model.tree import Facts, unpack
 
@@ -57,7 +59,7 @@ def _is_one(facts: bytes) -> bool:
     return facts[4:8] == _ONE and facts[_BORN] != _NEVER
 
 
-def _is_same(was: bytes, now: bytes) -> bool:
+def is_same(was: bytes, now: bytes) -> bool:
     """`still` of packed facts: by inode and birth time at once, where both are there."""
     if was[_INODE] != now[_INODE]:
         return False
@@ -70,6 +72,10 @@ def _is_same(was: bytes, now: bytes) -> bool:
 
 def _mode(facts: bytes) -> int:
     return int.from_bytes(facts[:4], "little")
+
+
+def _key(name: bytes) -> str:
+    return fold_key(os.fsdecode(name), case=True, unicode=True)
 
 
 def moves(steps: Iterable[tuple[int, Step]]) -> Iterator[Move]:
@@ -115,10 +121,11 @@ class Survey:
     def _parted(self, built: dict[int, Entry]) -> tuple[list[int], list[tuple[int, Step]]]:
         """The numbers of the steps that go straight with a file known by its birth time alone; and the others."""
         goes = Straight([self.steps], self._home, built.keys()).goes
+        odd = self._places.unstable or self._places.folding
         straight: list[int] = []
         others: list[tuple[int, Step]] = []
         for number, step in enumerate(self.steps):
-            if not self._places.unstable and goes(step) and _is_one(step.facts):
+            if not odd and goes(step) and _is_one(step.facts):
                 straight.append(number)
             else:
                 others.append((number, step))
@@ -170,7 +177,7 @@ class Survey:
         handle = self._opened(place)
         if handle is None:
             return
-        for name in self._names[place]:
+        for name in self._apart(place, handle):
             try:
                 now = posix.packed(handle, name)
             except FileNotFoundError:
@@ -183,6 +190,15 @@ class Survey:
                     if entry in self._home:
                         self._places.moved(entry, place, name)
                         yield entry
+
+    def _apart(self, place: int, handle: int) -> Iterable[bytes]:
+        """The names to look at in a folder; of those that its mount takes for one, what it lists."""
+        names = self._names[place]
+        if self._places.root(place) not in self._places.folding:
+            return names
+        listed = set(posix.names(handle))
+        shown = {_key(name) for name in names & listed}
+        return [name for name in names if name in listed or _key(name) not in shown]
 
     def _opened(self, place: int) -> int | None:
         """A handle of a folder; None, and told once, where it cannot be opened."""
@@ -204,7 +220,7 @@ class Survey:
             step = self.steps[number]
             before = self._sees(step, step.src, step.src_name, listed)
             made = self._sees(step, step.dst, step.dst_name, listed)
-            if made and before:
+            if made and before and self._places.root(step.src) in self._places.linked:
                 self.doubled.append((step.src, step.src_name))
                 del self.at[step.src, step.src_name]
             elif not made and not before:
@@ -226,7 +242,7 @@ class Survey:
             now = posix.packed(self._places.handle(place), name)
         except FileNotFoundError:
             return False
-        found = _is_same(step.facts, now)
+        found = is_same(step.facts, now)
         self.facts[place, name] = now
         self.at[place, name] = step.entry if found else FOREIGN
         return found
@@ -240,7 +256,7 @@ class Survey:
         self._find_straight()
 
     def _follow(self) -> None:
-        """How far those came that go a longer way. Hard links to one inode cannot be told apart: they go together."""
+        """How far those came that go a longer way. Hard links to one inode cannot be told apart, and go together."""
         groups: dict[tuple[int, int, int], list[Move]] = defaultdict(list)
         for move in moves(self._others):
             if move[0] in self._told:
@@ -280,11 +296,12 @@ class Survey:
             differs ^= {src, dst}
             if not differs and (count == len(group) or group[count][1] != number):
                 made = count
-            elif len(home) == 1 and differs == {src}:
-                doubled = (count, src)
+            elif differs == {src} and (len(home) == 1 or self._may_be_two(number)):
+                doubled = (count, number, src)
         if made < 0 and doubled:
             made = doubled[0]
-            self.doubled.append(doubled[1])
+            if self._may_be_two(doubled[1]):
+                self.doubled.append(doubled[2])
         if made < 0:
             for entry in home:
                 self._lose(entry, "is at none of its places")
@@ -292,6 +309,11 @@ class Survey:
         self._settle(group, made)
         for count, (_, number, _, _) in enumerate(group):
             yield number, count < made
+
+    def _may_be_two(self, number: int) -> bool:
+        """Whether a step is made by a second name and the removal of the first, and so may have stopped between."""
+        step = self.steps[number]
+        return step.kind != EXCHANGE and self._places.root(step.src) in self._places.linked
 
     def _settle(self, group: list[Move], made: int) -> None:
         where: dict[int, Slot] = {}

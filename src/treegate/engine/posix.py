@@ -13,6 +13,7 @@ import errno
 import fcntl
 import os
 import stat as st
+import struct
 from collections.abc import Callable, Iterator
 
 from treegate.engine import native, syscalls
@@ -56,6 +57,7 @@ _WANTED = syscalls.STATX_BASIC_STATS | syscalls.STATX_BTIME
 _ATTRS = IMMUTABLE | APPEND | MOUNT_ROOT  # others say nothing of use, and would disturb digests
 _FICLONE = 0x40049409  # ioctl_ficlonerange(2)
 _SECOND = 1_000_000_000
+_LATEST = (1 << 63) - 1  # nanoseconds since 1970 that packed facts have room for
 _BTIME = syscalls.STATX_BTIME
 _unpack_statx = syscalls.STATX.unpack_from
 _pack_facts = PACKED.pack
@@ -150,7 +152,15 @@ def facts_of(fd: int) -> Facts:
 def _pack(buffer: syscalls.Buffer) -> bytes:
     mask, attrs, nlink, uid, gid, mode, ino, size, bs, bn, cs, cn, ms, mn = _unpack_statx(buffer)
     born = bs * _SECOND + bn if mask & _BTIME else 0
-    return _pack_facts(mode, nlink, uid, gid, attrs & _ATTRS, ino, size, ms * _SECOND + mn, cs * _SECOND + cn, born)
+    times = ms * _SECOND + mn, cs * _SECOND + cn, born
+    try:
+        return _pack_facts(mode, nlink, uid, gid, attrs & _ATTRS, ino, size, *times)
+    except struct.error:  # a time after 2262, which some filesystems have: as the last moment that there is room for
+        return _pack_facts(mode, nlink, uid, gid, attrs & _ATTRS, ino, size, *map(_at_most, times))
+
+
+def _at_most(time: int) -> int:
+    return max(-_LATEST - 1, min(time, _LATEST))
 
 
 def exists(dir_fd: int, name: Name) -> bool:

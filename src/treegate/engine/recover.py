@@ -6,6 +6,7 @@ unless every step that is left can be made.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
@@ -16,7 +17,7 @@ from treegate.engine.context import APPLIED, NOTHING, ROLLED_BACK, Result, RunCo
 from treegate.engine.course import Course, Numbered, halted, stuck
 from treegate.engine.durable import SyncFailed, must_be_mounted_anew
 from treegate.engine.journal import Journal, Story
-from treegate.engine.locate import Survey, same_looks
+from treegate.engine.locate import Survey, is_same, same_looks
 from treegate.engine.places import Places, Slot
 from treegate.engine.prepass import SHOWN, Finding, PrePass
 from treegate.engine.staging import clear
@@ -203,9 +204,12 @@ class _Recovery:
         return self._result(ROLLED_BACK if reason or not forward else APPLIED, reason, len(survey.steps))
 
     def _undouble(self, survey: Survey) -> None:
-        """Finish a rename that is made of link and unlink: the first name is one too many."""
+        """Finish a rename that is made of link and unlink: the first name is one too many, if it still is that."""
         for place, name in survey.doubled:
-            posix.unlink(self.places.handle(place), name)
+            handle = self.places.handle(place)
+            with contextlib.suppress(FileNotFoundError):
+                if is_same(survey.facts[place, name], posix.packed(handle, name)):
+                    posix.unlink(handle, name)
 
     def _forward(self, course: Course, survey: Survey) -> Exception | None:
         """All that remains, and the end; or the reason why it turned back, durably."""

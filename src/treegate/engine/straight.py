@@ -53,11 +53,14 @@ class Straight:
 
     def _does_stand(self, place: int) -> bool:
         """Whether a folder stands, and all above it."""
-        known = self._stands.get(place)
-        if known is None:
-            known = place not in self._movers and self._does_stand(self._slots[place][0])
-            self._stands[place] = known
-        return known
+        way: list[int] = []
+        while place not in self._stands:
+            way.append(place)
+            place = self._slots[place][0]
+        stands = self._stands[place]
+        for place in reversed(way):
+            stands = self._stands[place] = stands and place not in self._movers
+        return stands
 
 
 def _is_more(step: Step) -> bool:
