@@ -268,5 +268,5 @@ def test_a_time_after_2262_is_the_last_that_there_is_room_for(here):
     write(folder / "a")
     os.utime(folder / "a", ns=(0, 10_000_000_000 * 1_000_000_000))
     if (folder / "a").stat().st_mtime < 10_000_000_000:
-        pytest.skip("the filesystem of temporary folders keeps no such times")
+        pytest.skip("this filesystem does not keep such times")
     assert posix.facts(fd, "a").mtime == (1 << 63) - 1
