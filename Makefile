@@ -40,6 +40,8 @@ types: $(VENV)/ready
 bench: $(VENV)/ready  ## ratios against a bare loop of renames, interleaved in one run; then the service under readers, its page in a browser, and commands in sandboxes
 	$(PY) bench/run.py
 	$(PY) bench/peers.py
+	$(PY) bench/whole.py --scattered
+	$(PY) bench/recovery.py
 	$(PY) bench/serve.py
 	$(PY) bench/page.py
 	$(PY) bench/queue.py
