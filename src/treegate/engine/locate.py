@@ -50,7 +50,7 @@ def still(was: Facts, now: Facts, stable: bool = True) -> bool:
     return st.S_ISDIR(was.mode) or (was.size, was.mtime) == (now.size, now.mtime)
 
 
-_WHAT, _INODE, _BORN = slice(4), slice(20, 28), slice(52, 60)  # of packed facts: kind and mode, and so on
+_INODE, _BORN = slice(20, 28), slice(52, 60)  # of packed facts
 _ONE, _NEVER = (1).to_bytes(4, "little"), bytes(8)
 
 
@@ -60,18 +60,8 @@ def _is_one(facts: bytes) -> bool:
 
 
 def is_same(was: bytes, now: bytes) -> bool:
-    """`still` of packed facts: by inode and birth time at once, where both are there."""
-    if was[_INODE] != now[_INODE]:
-        return False
-    return (
-        still(unpack(was), unpack(now))
-        if was[_BORN] != now[_BORN]
-        else st.S_IFMT(_mode(was)) == st.S_IFMT(_mode(now))
-    )
-
-
-def _mode(facts: bytes) -> int:
-    return int.from_bytes(facts[:4], "little")
+    """`still` of packed facts, which are unpacked only where the inode is the same."""
+    return was[_INODE] == now[_INODE] and still(unpack(was), unpack(now))
 
 
 def _key(name: bytes) -> str:
@@ -220,7 +210,7 @@ class Survey:
             step = self.steps[number]
             before = self._sees(step, step.src, step.src_name, listed)
             made = self._sees(step, step.dst, step.dst_name, listed)
-            if made and before and self._places.root(step.src) in self._places.linked:
+            if made and before and self._may_be_two(number):
                 self.doubled.append((step.src, step.src_name))
                 del self.at[step.src, step.src_name]
             elif not made and not before:

@@ -282,8 +282,6 @@ def _by_depth(path: bytes) -> tuple[int, bytes]:
 def _identity(facts: bytes, stable: bool) -> bytes:
     """Kind, inode and size, as far as they can be counted on; a folder's size says nothing."""
     mode, inode, size = _told(facts)
-    if stable and st.S_IFMT(mode) == st.S_IFREG:
-        return b"f\t%d\t%d" % (inode, size)
     if st.S_ISDIR(mode):
         return b"d\t%d\t-" % inode if stable else b"d\t-\t-"
     letter = _LETTERS[kind_of(mode)]

@@ -97,15 +97,15 @@ class Lines:
 
     def effect_of(self, node: Node) -> EffectKind:
         """The word for what becomes of an entry."""
-        home, to = node.home, node.parent
         if node in self.net.replaced:
             return "replaced"
         if node.made is not None:
             return node.made.effect
-        if to in self.net.forest.vaults:
+        if self.net.is_removed(node):
             return "deleted"
-        if to is home and node.name == node.home_name:
+        if not node.moved:
             return "set"
+        home = node.home
         return "restored" if home is not None and home.where[:1] == "/" else "moved"
 
     def _break_patterns(self, shapes: dict[Shape, list[Node]]) -> None:

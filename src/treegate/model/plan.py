@@ -99,7 +99,7 @@ class Plan:
         """A plan from its JSON; raises PlanError whose `problems` say everything that is wrong, and where."""
         data = document.encode("utf-8", "surrogatepass") if isinstance(document, str) else document
         shell = _read_shell(data)
-        head = Head(**{name: getattr(shell, name) for name in Head.__struct_fields__})
+        head = _head_of(shell)
         digest, problems = _read_operations(head, shell.operations)
         if problems:
             raise PlanError(f"the plan has {_faults(len(problems))}", problems=list(problems))
@@ -109,8 +109,7 @@ class Plan:
     def stored(cls, document: bytes, digest: str) -> Plan:
         """A plan from a document that was decoded before, and kept with its digest: operations are not read anew."""
         shell = _parted(document)
-        head = Head(**{name: getattr(shell, name) for name in Head.__struct_fields__})
-        return cls(head, Operations(shell.operations), document, digest)
+        return cls(_head_of(shell), Operations(shell.operations), document, digest)
 
     @classmethod
     def of(cls, operations: Iterable[Operation], **head: Any) -> Plan:
@@ -145,6 +144,10 @@ def schema() -> dict[str, Any]:
 
 def _faults(count: int) -> str:
     return "1 fault" if count == 1 else f"{count:,} faults"
+
+
+def _head_of(shell: _Document) -> Head:
+    return Head(**{name: getattr(shell, name) for name in Head.__struct_fields__})
 
 
 def _parted(data: bytes) -> _Document:
