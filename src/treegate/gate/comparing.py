@@ -13,7 +13,7 @@ from treegate.engine.unhurried import unhurried_gc
 from treegate.errors import NotFound, TreegateError
 from treegate.gate import freshness, origins, plans
 from treegate.gate.core import Core
-from treegate.gate.plans import Spool
+from treegate.gate.spool import Spool, spooled
 from treegate.model.actors import Action
 from treegate.model.difference import Difference, Effects, difference
 from treegate.model.effects import Effect, Text, tagged
@@ -73,7 +73,7 @@ def since_approved(core: Core, prefix: str) -> Comparison:
     document = Plan.decode(core.store.document(plan.id, plan.revision))
     author = core.store.revisions(plan.id)[-1].author
     about = About(core.workspace.id, plan.id, plan.revision, author, plan.undo_of or "", origins.found(core, plan.id))
-    with plans.looking(core, document), plans.spooled(core) as spool, unhurried_gc():
+    with plans.looking(core, document), spooled(core) as spool, unhurried_gc():
         now = plans.previewed(core, document, about, spool.keep).preview
         return _comparison(
             plan,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from treegate.engine import footprints, tablefile
+from treegate.engine import tablefile
 from treegate.engine.durable import before_any_run
 from treegate.engine.store import Reader, Transaction
 from treegate.engine.store.records import Run, StoredPlan, StoredPreview
@@ -19,11 +18,11 @@ from treegate.errors import NeedsRecovery, NotFound, PlanError, Stale, TreegateE
 from treegate.gate import approving, openplans, reach
 from treegate.gate.core import Core
 from treegate.gate.daily import day_of
+from treegate.gate.spool import Spool, spooled
 from treegate.model.actors import Action
 from treegate.model.acts import simulate
 from treegate.model.daily import Day
 from treegate.model.effects import Effect
-from treegate.model.footprint import Prints
 from treegate.model.lifecycle import UNFINISHED, Event, State, WrongState, refusal
 from treegate.model.operations import Restore
 from treegate.model.plan import Plan
@@ -33,7 +32,6 @@ from treegate.model.rows import Rows
 from treegate.model.seal import About, Sealed, seal
 
 MOST_BYTES = 1 << 30  # a larger document is refused before it is read
-_IN_MEMORY = 1 << 20  # bytes of a spool
 
 Enter = Callable[
     [Transaction, list[str]], None
@@ -62,35 +60,6 @@ class Shown(NamedTuple):
     preview: Preview
     waiting_for: str
     run: Run | None
-
-
-class Spool:
-    """Chunks of effects on their way from the seal to the store, on disk: there may be very many."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.prints = Prints()
-        self._file = file
-        self._sizes: list[int] = []
-
-    def keep(self, chunk: list[bytes]) -> None:
-        """Takes one chunk of encoded effects."""
-        data = b"[" + b",".join(chunk) + b"]"
-        footprints.add(self.prints, data)
-        self._file.write(data)
-        self._sizes.append(len(data))
-
-    def chunks(self) -> Iterator[bytes]:
-        """All chunks, each a JSON array."""
-        self._file.seek(0)
-        for size in self._sizes:
-            yield self._file.read(size)
-
-
-@contextlib.contextmanager
-def spooled(core: Core) -> Iterator[Spool]:
-    """A spool in the state directory, gone afterwards; a small one stays in memory."""
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(core.state)) as file:
-        yield Spool(file)
 
 
 def decode(document: bytes) -> Plan:
