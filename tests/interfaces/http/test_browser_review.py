@@ -10,7 +10,7 @@ import httpx2
 import pytest
 import scenes
 from browsing import in_browser, log_in, log_out, serious
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from treegate.gate import Gate
 
@@ -66,6 +66,24 @@ def test_five_findings_in_five_thousand_moves_are_seen_at_once(
     expect(page.get_by_role("button", name="Approve 1 replacement, 5,000 moves")).to_be_in_viewport()
     page.set_viewport_size({"width": 390, "height": 844})
     assert {what: below(page, text) < 2 * 844 for what, text in FINDINGS.items()} == dict.fromkeys(FINDINGS, True)
+
+
+def test_what_is_typed_before_the_page_can_hear_is_sought_all_the_same(
+    browser: Any,
+    address: str,
+    agent: httpx2.Client,
+    token: Callable[..., str],
+):
+    """On a slow line the scripts come after the first key; the rows are those that were asked for."""
+    made = agent.post("/plans", content=scenes.five_findings()).json()
+    page = browser.new_page()
+    log_in(page, address, token("rita", "reviewer"))
+    held: list[Route] = []
+    page.route("**/htmx.min.js", lambda route: held.append(route))
+    page.goto(f"{address}/ui/plans/{made['id']}", wait_until="commit")
+    page.get_by_label("Words").fill("scan00042")
+    held[0].continue_()
+    expect(page.locator("#rows [role=status]")).to_have_text("1 row")
 
 
 def test_a_story_from_a_faulty_plan_to_an_undo(

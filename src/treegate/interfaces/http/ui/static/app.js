@@ -69,6 +69,12 @@
     if (item && item !== current()) { current()?.classList.remove("current"); item.classList.add("current"); }
   });
 
+  // What was typed before htmx listened is told to it: on a slow line the scripts come after the first keys.
+  document.addEventListener("htmx:after:init", (event) => {
+    const field = event.target.querySelector("[data-filter]");
+    if (field && field.value !== field.defaultValue) field.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
   // A box that ticks all the others of its form; without this file it would do nothing, so it is not there.
   for (const box of document.querySelectorAll("[data-all]")) box.closest("label").hidden = false;
   document.addEventListener("change", (event) => {
