@@ -9,8 +9,10 @@ the SHA-256 of the lines, and is itself signed with the state directory's key.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +27,7 @@ from treegate.model.preview import Counts
 from treegate.model.tree import PACKED
 
 FORMAT = 1
+_LOT = 1 << 18  # bytes of lines that are read at once
 L = TypeVar("L", bound=msgspec.Struct)
 
 
@@ -169,43 +172,46 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 def read_as(kind: type[L], path: Path) -> Iterator[L]:
     """The lines of a run, as much of each as a `kind` holds; raises as `read_lines`."""
-    return (line for _, line in places_of_lines(path, kind))
+    return chain.from_iterable(read_lots(kind, path))
+
+
+def read_lots(kind: type[L], path: Path) -> Iterator[list[L]]:
+    """As `read_as`, some hundreds of lines at a time."""
+    read = msgspec.json.Decoder(kind).decode_lines
+    with _of_run(path), open(path, "rb") as file:
+        while lot := file.readlines(_LOT):
+            yield read(b"".join(lot))
 
 
 def places_of_lines(path: Path, kind: type[L]) -> Iterator[tuple[int, L]]:
     """Each line of a run with the byte at which it begins; raises as `read_lines` does."""
     read, at = msgspec.json.Decoder(kind).decode, 0
-    try:
-        with open(path, "rb") as file:
-            for line in file:
-                yield at, read(line)
-                at += len(line)
-    except FileNotFoundError:
-        raise _no_lines(path) from None
-    except UNREADABLE as error:
-        raise _damaged_lines(path, error) from None
+    with _of_run(path), open(path, "rb") as file:
+        for line in file:
+            yield at, read(line)
+            at += len(line)
 
 
 def read_line(path: Path, at: int) -> Line:
     """The one line that begins at a byte; raises as `read_lines` does."""
+    with _of_run(path), open(path, "rb") as file:
+        file.seek(at)
+        return msgspec.json.decode(file.readline(), type=Line)
+
+
+@contextlib.contextmanager
+def _of_run(path: Path) -> Iterator[None]:
+    """What is raised while the lines of a run are read says whose they are."""
     try:
-        with open(path, "rb") as file:
-            file.seek(at)
-            return msgspec.json.decode(file.readline(), type=Line)
+        yield
     except FileNotFoundError:
-        raise _no_lines(path) from None
+        text = f"{path.stem} has no record of its effects"
+        hint, code = "put it back from a backup", "receipt-missing"
+        raise NotFound(text, code=code, hint=hint, next="treegate fsck") from None
     except UNREADABLE as error:
-        raise _damaged_lines(path, error) from None
-
-
-def _no_lines(path: Path) -> NotFound:
-    text = f"{path.stem} has no record of its effects"
-    return NotFound(text, code="receipt-missing", hint="put it back from a backup", next="treegate fsck")
-
-
-def _damaged_lines(path: Path, error: Exception) -> NotVerified:
-    text = f"{path.name} is damaged: {error}"
-    return NotVerified(text, code="receipt-damaged", hint="put it back from a backup", next="treegate fsck")
+        text = f"{path.name} is damaged: {error}"
+        hint, code = "put it back from a backup", "receipt-damaged"
+        raise NotVerified(text, code=code, hint=hint, next="treegate fsck") from None
 
 
 def signed(receipt: Receipt, key: keys.Key) -> Receipt:

@@ -27,6 +27,7 @@ _RESULTS = {  # of the effects of a run that has no receipt
     State.STALE: "not begun",
 }
 _encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 def document(core: Core, plan: StoredPlan) -> Iterator[bytes]:
@@ -156,11 +157,11 @@ class _Mutation(msgspec.Struct, omit_defaults=True):
 
 
 def mutations(core: Core, run: Run) -> Iterator[bytes]:
-    """Every effect of a run with what became of it, a line each; nothing is held but the line at hand."""
+    """Every effect of a run with what became of it, a line each; nothing is held but the lines at hand."""
     yield _shaped(_head(core, run)).removesuffix(b"\n}") + b',\n  "mutations": ['
     between = b"\n"
-    for line in _applied(core, run) if run.receipt_digest else _planned(core, run):
-        yield between + inert(_encode(line))
+    for lot in _applied(core, run) if run.receipt_digest else _planned(core, run):
+        yield between + inert(_encode_lines(lot)).removesuffix(b"\n").replace(b"\n", b",\n")
         between = b",\n"
     yield b"\n  ]\n}\n"
 
@@ -187,16 +188,16 @@ def _head(core: Core, run: Run) -> dict[str, Any]:
     }
 
 
-def _applied(core: Core, run: Run) -> Iterator[_Mutation]:
-    for line in receipts.read_as(_Line, core.state / "receipts" / f"{run.id}.lines"):
-        yield _Mutation(line.result, line.effect, line.sha256)
+def _applied(core: Core, run: Run) -> Iterator[list[_Mutation]]:
+    for lot in receipts.read_lots(_Line, core.state / "receipts" / f"{run.id}.lines"):
+        yield [_Mutation(line.result, line.effect, line.sha256) for line in lot]
 
 
-def _planned(core: Core, run: Run) -> Iterator[_Mutation]:
+def _planned(core: Core, run: Run) -> Iterator[list[_Mutation]]:
     result = _RESULTS.get(run.state, run.state.value)
     for stored in core.store.previews(run.plan):
         if stored.seq == run.preview:
-            yield from (_Mutation(result, msgspec.Raw(effect)) for effect in core.store.effects(stored))
+            yield from ([_Mutation(result, msgspec.Raw(effect))] for effect in core.store.effects(stored))
 
 
 def _shaped(told: dict[str, Any]) -> bytes:

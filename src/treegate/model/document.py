@@ -64,11 +64,11 @@ _ESCAPE = re.compile(
 )
 
 
-_BEYOND = re.compile("[^ -~]")
+_BEYOND = re.compile("[^\n -~]")
 
 
 def inert(document: bytes) -> bytes:
-    """The same JSON of one line, each character that a terminal may act on as its escape (RFC 8259 section 7)."""
+    """The same JSON, or lines of it, each character that a terminal may act on as its escape (RFC 8259 section 7)."""
     if document.isascii() and b"\x7f" not in document:
         return document  # what is below a space is escaped by every encoder
     return _BEYOND.sub(lambda found: _escape(found.group()), document.decode()).encode()
