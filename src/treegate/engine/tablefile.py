@@ -22,6 +22,7 @@ from treegate.errors import NotVerified
 from treegate.model.table import FORMAT, ROOT, Check, Header, Place, Row, Setting, Staged, Step
 
 CHUNK = 1000  # rows in a frame
+KEPT = 100_000  # steps of a table that are kept once they are read, in about 40 MB
 NAME = "table"  # of a run's table, in the run's directory
 _KEY = b"treegate step table\n"
 _encode = msgspec.msgpack.Encoder().encode
@@ -66,7 +67,7 @@ class Table:
     """A verified table: its small parts in memory, its steps and settings on call."""
 
     def __init__(self, path: Path, digest: str, header: Header, places: list[Place], checks: list[Check],
-                 staged: list[Staged], offsets: list[int]) -> None:  # fmt: skip
+                 staged: list[Staged], offsets: list[int], kept: list[list[Step]] | None = None) -> None:  # fmt: skip
         self.path = path
         self.digest = digest
         self.header = header
@@ -74,12 +75,13 @@ class Table:
         self.checks = checks
         self.staged = staged
         self._offsets = offsets
+        self._kept: list[list[Step]] = [] if kept is None else kept
         self._steps = offsets[: _frames(header.steps)]
         self._settings = offsets[_frames(header.steps) :]
 
     def at(self, path: Path) -> Table:
         """The same table, read from another name of its file."""
-        return Table(path, self.digest, self.header, self.places, self.checks, self.staged, self._offsets)
+        return Table(path, self.digest, self.header, self.places, self.checks, self.staged, self._offsets, self._kept)
 
     def areas(self) -> set[str]:
         """Which of treegate's own areas its steps need: of new, park, vault."""
@@ -92,7 +94,14 @@ class Table:
         return [row for row in self.staged if row.into in vaults]
 
     def chunks(self) -> Iterator[list[Step]]:
-        """The steps in order, as lists of 1,000 (the last may be shorter)."""
+        """The steps in order, as lists of 1,000 (the last may be shorter); a few are kept, for a run asks often."""
+        if self.header.steps > KEPT:
+            return self._read()
+        if not self._kept:
+            self._kept.extend(self._read())
+        return iter(self._kept)
+
+    def _read(self) -> Iterator[list[Step]]:
         with open(self.path, "rb") as file:
             for offset in self._steps:
                 yield self._chunk(file, offset)
