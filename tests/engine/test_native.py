@@ -12,6 +12,7 @@ import threading
 import pytest
 
 from treegate.engine import handles, many, native, posix, syscalls
+from treegate.errors import NeedsRecovery
 from treegate.model.tree import unpack
 
 
@@ -81,6 +82,57 @@ def test_another_entry_that_comes_along_stops_it(two):
     moves = [(a, b"1", b, b"1", inodes[0]), (a, b"2", b, b"2", inodes[0]), (a, b"3", b, b"3", inodes[2])]
     assert many.rename_each(moves) == (1, None)
     assert sorted(os.listdir(b)) == ["1", "2"]
+
+
+def test_of_very_many_the_others_stay_where_they_are(two):
+    """27: those behind the one that is another are where they were, in whatever folder and however many are there."""
+    root, a, b = two
+    files(root / "b", *(b"old-%d" % number for number in range(500)))
+    names = [b"caf\xe9-%d" % number for number in range(120)]
+    inodes = files(root / "a", *names)
+    inodes[70] = 1
+    assert many.rename_each([(a, n, b, n, i) for n, i in zip(names, inodes, strict=True)]) == (70, None)
+    assert {name for name in map(os.fsencode, os.listdir(b)) if name in names} == set(names[:71])
+    assert set(map(os.fsencode, os.listdir(a))) == set(names[71:])
+
+
+def test_one_that_somebody_takes_away_at_once_stops_it(two, monkeypatch, form):
+    """27: as it arrived and is gone again, the call says that it is not there."""
+    if form == "native":
+        pytest.skip("nobody comes between its calls")
+    root, a, b = two
+    names = [b"%d" % number for number in range(40)]
+    inodes = files(root / "a", *names)
+    real = posix.rename
+
+    def rename(src_fd, src, dst_fd, dst):
+        real(src_fd, src, dst_fd, dst)
+        if dst == b"20":
+            os.unlink(root / "b/20")
+
+    monkeypatch.setattr(posix, "rename", rename)
+    made, error = many.rename_each([(a, n, b, n, i) for n, i in zip(names, inodes, strict=True)])
+    assert (made, error.errno) == (20, errno.ENOENT)
+    assert sorted(map(int, os.listdir(a))) == list(range(21, 40))
+
+
+def test_what_cannot_come_back_is_left_to_a_recovery(two, monkeypatch, form):
+    """20, 27: somebody took the name that a file came from; nothing of theirs is replaced."""
+    if form == "native":
+        pytest.skip("nobody comes between its calls")
+    root, a, b = two
+    inodes = files(root / "a", b"1", b"2", b"3")
+    real = posix.rename
+
+    def rename(src_fd, src, dst_fd, dst):
+        real(src_fd, src, dst_fd, dst)
+        (root / "a" / os.fsdecode(src)).write_text("somebody's")
+
+    monkeypatch.setattr(posix, "rename", rename)
+    with pytest.raises(NeedsRecovery, match="could not be brought to an end"):
+        many.rename_each([(a, b"1", b, b"1", 1), (a, b"2", b, b"2", inodes[1])])
+    assert (root / "a/2").read_text() == "somebody's"
+    assert (root / "b/2").read_bytes() == b"2"
 
 
 def test_nothing_to_do_is_done(two):

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from treegate.engine import handles, journal, posix, tablefile
-from treegate.engine.context import APPLIED, NOTHING, ROLLED_BACK, Result, RunContext
-from treegate.engine.course import Course, Numbered, batches, halted, stuck
+from treegate.engine.context import APPLIED, NOTHING, ROLLED_BACK, Result, RunContext, stuck
+from treegate.engine.course import Course, Numbered, batches, halted
 from treegate.engine.durable import SyncFailed
 from treegate.engine.journal import Begin, Built, Entry, Journal
 from treegate.engine.places import Places

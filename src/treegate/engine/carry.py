@@ -75,6 +75,7 @@ class Carrier:
     def _stretch(self, steps: Sequence[Step]) -> list[Move]:
         """The plain moves of files that come next, as far as their folders are held: no handle goes meanwhile."""
         moves: list[Move] = []
+        among: set[int] = set()
         held, between = self._places.held, (ROOT, ROOT)
         for step in islice(steps, self.made, self.made + STRETCH) if self._plain else ():
             if between != (step.src, step.dst):
@@ -82,6 +83,9 @@ class Carrier:
                 src, dst = map(held, between)
             if step.is_dir or step.kind == EXCHANGE or not step.facts or src is None or dst is None:
                 break
+            if step.entry in among:  # it is looked at where it came to before it goes on
+                break
+            among.add(step.entry)
             moves.append((src, step.src_name, dst, step.dst_name, inode_in(step.facts, INODE_AT)[0]))
         return moves
 

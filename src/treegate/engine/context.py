@@ -13,6 +13,7 @@ from treegate.engine.contents import OpenBlob, sha256
 from treegate.engine.journal import Entry
 from treegate.engine.places import OpenRoot, Places, volume_of
 from treegate.engine.tablefile import Table
+from treegate.errors import NeedsRecovery
 from treegate.model.capabilities import Capabilities
 from treegate.model.tree import Totals
 
@@ -96,3 +97,13 @@ class Result(NamedTuple):
     built: dict[int, Entry]
     seconds: float
     steps: int
+
+
+def stuck(error: Exception) -> NeedsRecovery:
+    """The error of a run that could be taken back only in part."""
+    return NeedsRecovery(
+        f"the run could not be brought to an end: {error}",
+        code="unfinished",
+        hint="put right what the message names, then recover",
+        next="treegate recover",
+    )

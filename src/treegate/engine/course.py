@@ -11,7 +11,7 @@ from functools import partial
 
 from treegate.engine import durable, journal, settings, staging
 from treegate.engine.carry import Carrier, flipped
-from treegate.engine.context import ROLLED_BACK, RunContext
+from treegate.engine.context import ROLLED_BACK, RunContext, stuck
 from treegate.engine.journal import Entry, Journal
 from treegate.engine.piecemeal import GONE
 from treegate.engine.places import Places
@@ -148,15 +148,5 @@ def halted(ctx: RunContext, failed: durable.SyncFailed) -> NeedsRecovery:
         f"{failed}; the run stopped where it was",
         code="sync-failed",
         hint="check the disk, unmount and mount the filesystem again (or restart the machine), then recover",
-        next="treegate recover",
-    )
-
-
-def stuck(error: Exception) -> NeedsRecovery:
-    """The error of a run that could be taken back only in part."""
-    return NeedsRecovery(
-        f"the run could not be brought to an end: {error}",
-        code="unfinished",
-        hint="put right what the message names, then recover",
         next="treegate recover",
     )

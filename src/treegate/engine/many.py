@@ -5,38 +5,79 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from treegate.engine import native, posix
+from treegate.engine.context import stuck
 from treegate.engine.native import Look, Move
+
+LISTED = 16  # files in one folder from which on it is cheaper to list it than to look at each
 
 
 def rename_each(moves: Sequence[Move]) -> tuple[int, OSError | None]:
-    """Rename files one after the other, each to a free name, and look each time whether the known one has arrived.
+    """Rename files one after the other, each to a free name, and look whether the known ones have arrived.
 
-    Stops at the first that fails, or that is another; how many are made before it, and its error (None: another).
+    No file is among them twice. Stops at the first that fails, or that is another, which stays where it came to; how
+    many are made before it, and its error (None: another).
     """
     if native.rename_each is None:
-        return rename_one_by_one(moves)
+        return rename_in_python(moves)
     made, number = native.rename_each(moves)
     return made, OSError(number, os.strerror(number), os.fsdecode(moves[made][1])) if number else None
 
 
-def rename_one_by_one(moves: Sequence[Move]) -> tuple[int, OSError | None]:
-    """What `rename_each` does, in Python.
+def rename_in_python(moves: Sequence[Move]) -> tuple[int, OSError | None]:
+    """What `rename_each` does, in Python: all are renamed, then all are looked at, and what went too far comes back.
 
-    Nothing else is done between the calls: what is done there costs several times what it costs elsewhere, for each
+    Nothing else is done between the renames: what is done there costs several times what it costs elsewhere, for each
     call of the kernel's takes the processor's caches.
+
+    Raises NeedsRecovery where something cannot come back.
     """
-    rename, lstat, made = posix.rename, os.lstat, 0
+    made, error = _renamed(moves)
+    known, lost = _arrived(moves[:made])
+    if known == made:
+        return made, error
+    _take_back(moves[known + 1 : made])
+    return known, lost
+
+
+def _renamed(moves: Sequence[Move]) -> tuple[int, OSError | None]:
+    rename, made = posix.rename, 0
     try:
-        for src_fd, src, dst_fd, dst, inode in moves:
+        for src_fd, src, dst_fd, dst, _ in moves:
             rename(src_fd, src, dst_fd, dst)
-            if lstat(dst, dir_fd=dst_fd).st_ino != inode:
-                return made, None
             made += 1
     except OSError as error:
         return made, error
     return made, None
+
+
+def _arrived(moves: Sequence[Move]) -> tuple[int, OSError | None]:
+    """How many there are before the first whose file is another, or cannot be looked at: then with the error."""
+    known = 0
+    for folder, some in groupby(moves, key=itemgetter(2)):
+        sought = [(name, inode) for _, _, _, name, inode in some]
+        listed = posix.inodes(folder, 2 * len(sought)) if len(sought) >= LISTED else {}
+        found, decoded = listed.get, os.fsdecode
+        for name, inode in sought:
+            try:
+                # What a listing says otherwise, and what it does not have, is looked at by itself.
+                if found(decoded(name)) != inode and os.lstat(name, dir_fd=folder).st_ino != inode:
+                    return known, None
+            except OSError as error:
+                return known, error
+            known += 1
+    return known, None
+
+
+def _take_back(moves: Sequence[Move]) -> None:
+    try:
+        for src_fd, src, dst_fd, dst, _ in reversed(moves):
+            posix.rename(dst_fd, dst, src_fd, src)
+    except OSError as error:
+        raise stuck(error) from error
 
 
 _looked_at = struct.Struct("<20xQ8xqq8x").unpack  # of packed facts: inode, mtime, ctime
@@ -48,11 +89,11 @@ def look_each(looks: Sequence[Look]) -> list[int]:
     An inode's ctime changes with everything else of it: equal means untouched.
     """
     if native.look_each is None:
-        return look_one_by_one(looks)
+        return look_in_python(looks)
     return native.look_each(looks)
 
 
-def look_one_by_one(looks: Sequence[Look]) -> list[int]:
+def look_in_python(looks: Sequence[Look]) -> list[int]:
     """What `look_each` does, in Python."""
     lstat, found = os.lstat, []
     for number, (folder, name, facts) in enumerate(looks):

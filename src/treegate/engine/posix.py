@@ -15,6 +15,7 @@ import os
 import stat as st
 import struct
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from treegate.engine import native, syscalls
 from treegate.engine.handles import Name, closing, raw
@@ -175,6 +176,15 @@ def exists(dir_fd: int, name: Name) -> bool:
 def names(fd: int) -> list[bytes]:
     """The names in a folder, in its own order."""
     return [os.fsencode(name) for name in os.listdir(fd)]
+
+
+def inodes(fd: int, most: int) -> dict[str, int]:
+    """The inode numbers of what is in a folder, by name as `os.fsdecode` gives it; at most so many, in its own order.
+
+    A mount point's is that of the folder below it, and a stacked filesystem's may be of another layer.
+    """
+    with os.scandir(fd) as entries:
+        return {entry.name: entry.inode() for entry in islice(entries, most)}
 
 
 def readlink(dir_fd: int, name: Name) -> bytes:

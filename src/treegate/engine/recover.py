@@ -13,8 +13,8 @@ from enum import StrEnum
 
 from treegate.engine import handles, journal, posix
 from treegate.engine.carry import Carrier, flipped
-from treegate.engine.context import APPLIED, NOTHING, ROLLED_BACK, Result, RunContext
-from treegate.engine.course import Course, Numbered, halted, stuck
+from treegate.engine.context import APPLIED, NOTHING, ROLLED_BACK, Result, RunContext, stuck
+from treegate.engine.course import Course, Numbered, halted
 from treegate.engine.durable import SyncFailed, must_be_mounted_anew
 from treegate.engine.journal import Journal, Story
 from treegate.engine.locate import Survey, is_same, same_looks

@@ -28,12 +28,12 @@ from treegate.engine.journal import Entry
 from treegate.engine.straight import Straight
 from treegate.engine.tablefile import Table
 from treegate.model.table import EXCHANGE, ROOT, Setting, Step
-from treegate.model.tree import Kind, kind_of, unpack
+from treegate.model.tree import Kind, unpack
 
 FORMAT = 1
 Slot = tuple[int, bytes]
 _ODD = re.compile(rb"[^ -\[\]-~]")
-_LETTERS = {Kind.FILE: b"f", Kind.DIR: b"d", Kind.LINK: b"l", Kind.OTHER: b"o"}
+_KINDS, _LETTERS = 0o170000, {st.S_IFREG: b"f", st.S_IFDIR: b"d", st.S_IFLNK: b"l"}  # of what else there is: o
 _SECOND = 1_000_000_000
 _told = struct.Struct("<I16xQQ24x").unpack  # of packed facts: mode, inode, size
 
@@ -220,14 +220,14 @@ class Reversal:
             yield b"".join(self._straight_lines(steps, volume, stable))
 
     def _straight_lines(self, steps: list[Step], volume: str, stable: bool) -> Iterator[bytes]:
-        known, spelled, between = self._home, _spelling(steps), None
+        known, spelled, src, dst = self._home, _spelling(steps), ROOT, ROOT
         for step in steps:
             if step.entry in known:
                 continue
-            if between != (step.dst, step.src):
-                between = (step.dst, step.src)
-                where, here = self._after.place(step.dst)
-                back = self._before.place(step.src)[1]
+            if dst != step.dst or src != step.src:
+                dst, src = step.dst, step.src
+                where, here = self._after.place(dst)
+                back = self._before.place(src)[1]
             if where == volume:
                 was = _identity(step.facts, stable)
                 yield b"d\t%s/%s\t%s/%s\t%s\n" % (here, spelled(step.dst_name), back, spelled(step.src_name), was)
@@ -282,9 +282,9 @@ def _by_depth(path: bytes) -> tuple[int, bytes]:
 def _identity(facts: bytes, stable: bool) -> bytes:
     """Kind, inode and size, as far as they can be counted on; a folder's size says nothing."""
     mode, inode, size = _told(facts)
-    if st.S_ISDIR(mode):
+    letter = _LETTERS.get(mode & _KINDS, b"o")
+    if letter == b"d":
         return b"d\t%d\t-" % inode if stable else b"d\t-\t-"
-    letter = _LETTERS[kind_of(mode)]
     return b"%s\t%d\t%d" % (letter, inode, size) if stable else b"%s\t-\t%d" % (letter, size)
 
 
