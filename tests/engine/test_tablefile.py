@@ -69,14 +69,31 @@ def test_a_table_that_could_not_be_written_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_streaming_takes_little_memory(tmp_path):
-    digest = tablefile.write(tmp_path / "t", rows(30_000))
-    table = tablefile.read(tmp_path / "t", digest)
+def peak_of_reading(table):
     tracemalloc.start()
-    assert sum(1 for _ in table.steps()) == 30_000
+    assert sum(1 for _ in table.steps()) == table.header.steps
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 2_000_000
+    return peak
+
+
+def test_a_large_table_is_read_in_little_memory(tmp_path, monkeypatch):
+    """What is kept of a small one would be too much of a million steps."""
+    monkeypatch.setattr(tablefile, "KEPT", 20_000)
+    digest = tablefile.write(tmp_path / "t", rows(30_000))
+    table = tablefile.read(tmp_path / "t", digest)
+    assert peak_of_reading(table) < 2_000_000
+    assert peak_of_reading(table) < 2_000_000
+
+
+def test_the_steps_of_a_small_table_are_read_once(tmp_path):
+    """Under another name of its file they are the same."""
+    digest = tablefile.write(tmp_path / "t", rows(3_000))
+    table = tablefile.read(tmp_path / "t", digest)
+    read = list(table.chunks())
+    (tmp_path / "t").unlink()
+    assert [id(chunk) for chunk in table.at(tmp_path / "other").chunks()] == [id(chunk) for chunk in read]
+    assert [len(chunk) for chunk in read] == [1000, 1000, 1000]
 
 
 def test_a_run_adopts_its_table(tmp_path):
