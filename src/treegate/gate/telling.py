@@ -125,7 +125,7 @@ def _run(core: Core, run: Run) -> dict[str, Any]:
         "ended": _when(run.ended_at),
         "receipt": run.receipt_digest,
         "undo_of": run.undo_of,
-        "effects_undone": len(core.store.undone_effects(run.id)),
+        "effects_undone": core.store.count_undone(run.id),
     }
 
 

@@ -269,6 +269,10 @@ class Reader(Asking):
         """The ids of a run's effects that later runs took back."""
         return [effect for (effect,) in self.asked(queries.UNDONE, run=run)]
 
+    def count_undone(self, run: str) -> int:
+        """How many of a run's effects later runs took back."""
+        return self.count(schema.undone, schema.undone.c.run == run)
+
     # -- the limits of a day
 
     def deeds(self, author: str, case: str, *, since: int) -> list[Deed]:

@@ -159,11 +159,10 @@ class RunWrites(PlanWrites):
 
     def _take_back(self, target: Run, run: Run, undone: Collection[str], whole: bool, by: By) -> None:
         """Note at the run that was undone what is gone of it; undoing an undo brings its own target back."""
-        self._forget_undone(target, set(undone))
-        self.insert_many(
-            schema.undone, ({"run": target.id, "effect": effect, "by_run": run.id} for effect in sorted(set(undone)))
-        )
-        data: dict[str, Json] = {"by_run": run.id, "whole": whole, "effects": len(set(undone))}
+        effects = set(undone)
+        self._forget_undone(target, effects)
+        self.insert_tuples(schema.undone, [(target.id, effect, run.id) for effect in sorted(effects)])
+        data: dict[str, Json] = {"by_run": run.id, "whole": whole, "effects": len(effects)}
         self.log("undone", by, plan=target.plan, run=target.id, data=data)
         if not whole:
             return
