@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import datetime
 import json
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,5 +83,17 @@ def _row(method: str, filesystem: str, outcomes: Mapping[str, int]) -> dict[str,
         "points": sum(outcomes.values()),
         "outcomes": dict(Counter(outcomes).most_common()),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "version": treegate.__version__,
+        "version": _version(),
     }
+
+
+@cache
+def _version() -> str:
+    """The version that was tried, and of which commit; `.dirty` where the checkout had more than that."""
+    place = Path(__file__).parent
+    asked = ["git", "describe", "--always", "--exclude=*", "--dirty=.dirty"]
+    try:
+        commit = subprocess.run(asked, cwd=place, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return treegate.__version__
+    return f"{treegate.__version__}+g{commit}"

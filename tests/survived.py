@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
+import signal
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -115,4 +116,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads the first lines only is not an error
     sys.exit(main())

@@ -208,8 +208,8 @@ def next_commands(
 
 
 def _example(preview: Preview) -> str:
-    """An id of something that may be left out."""
-    return preview.patterns[0].id if preview.patterns else "e1"
+    """An id of something that may be left out: a pattern, unless nothing would remain."""
+    return next((one.id for one in preview.patterns if one.count < preview.counts.effects), "e1")
 
 
 def _by_state(state: State, plan: str, run: str) -> tuple[str, str]:
