@@ -9,6 +9,8 @@ import pytest
 from gatework import DAY, OLD, Office, copy, create, delete, move, plan, replace
 
 from treegate.engine import vault
+from treegate.engine.store import asking
+from treegate.engine.store.records import Kept
 from treegate.errors import Denied, NotFound, NotVerified, Stale
 from treegate.model.actors import Role
 
@@ -94,6 +96,18 @@ def test_a_run_is_undone_once(office):
     with pytest.raises(Denied) as refused:
         office.gate.undo(run)
     assert refused.value.code == "not-undoable"
+
+
+def test_the_undo_of_many_deletions_reads_of_each_a_few_times(office, monkeypatch):
+    """Not the whole vault for every entry that comes out of it."""
+    for number in range(160):
+        office.put(f"Smith/tmp/{number}", "x")
+    office.carried_out(*(delete(f"tmp/{number}") for number in range(40)))
+    read = []
+    real = asking._as
+    monkeypatch.setattr(asking, "_as", lambda record, row: read.append(record) or real(record, row))
+    office.gate.undo()
+    assert 40 <= read.count(Kept) < 5 * 40
 
 
 def test_there_is_nothing_to_undo_in_a_new_workspace(office):

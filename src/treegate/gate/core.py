@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,15 @@ from treegate.engine import keys
 from treegate.engine.blobs import Blobs
 from treegate.engine.config import Config
 from treegate.engine.locks import case_locks
-from treegate.engine.store import Store, VaultState
-from treegate.engine.store.records import By, Run, StoredPlan, new_id
+from treegate.engine.store import Store
+from treegate.engine.store.records import By, Kept, Run, StoredPlan, new_id
 from treegate.engine.workspace import Workspace, generation
 from treegate.engine.world import DiskWorld
 from treegate.errors import NotFound, NotVerified
 from treegate.model.actors import Actor
 from treegate.model.likeness import nearest
+
+_TOGETHER = 1000  # entries of a vault that are asked for at once
 
 if TYPE_CHECKING:
     from treegate.engine.sandbox.standby import Standby
@@ -99,14 +102,20 @@ class Core:
     def world(self) -> DiskWorld:
         """The world as it is now, for a simulation; raises NotFound or NotVerified where it is not mounted."""
         self.workspace.check_marker()
-        return DiskWorld(self.workspace, self._kept, self.blobs.size)
+        return DiskWorld(self.workspace, self._kept_now(), self.blobs.size)
 
-    def _kept(self, run: str, entry: int) -> tuple[str, str] | None:
-        """(case, volume) of a vault entry that the store says is still there."""
-        for kept in self.store.vault(run=run):
-            if kept.entry == entry and kept.state is VaultState.KEPT:
-                return kept.case, self.workspace.volume(kept.case)
-        return None
+    def _kept_now(self) -> Callable[[str, int], tuple[str, str] | None]:
+        """What says (case, volume) of a vault entry that the store has as still there; asked for some at a time."""
+
+        @cache
+        def some(run: str, number: int) -> dict[int, Kept]:
+            return self.store.kept_among(run, number * _TOGETHER, (number + 1) * _TOGETHER)
+
+        def kept(run: str, entry: int) -> tuple[str, str] | None:
+            found = some(run, entry // _TOGETHER).get(entry)
+            return None if found is None else (found.case, self.workspace.volume(found.case))
+
+        return kept
 
     def table_path(self, digest: str) -> Path:
         """Where the step table of a preview is kept, by the table's own digest."""

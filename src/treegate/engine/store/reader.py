@@ -312,6 +312,11 @@ class Reader(Asking):
                 query = query.where(column == value)
         return self.all(query.order_by(schema.runs.c.seq.desc(), table.c.entry), Kept)
 
+    def kept_among(self, run: str, first: int, end: int) -> dict[int, Kept]:
+        """What a run's vault still holds of its entries from `first` to before `end`, by number."""
+        found = self.found(queries.KEPT_AMONG, Kept, run=run, first=first, end=end)
+        return {kept.entry: kept for kept in found}
+
     def named(self) -> dict[tuple[str, int], str]:
         """The vault entries (run, entry) that a plan which may still be carried out would take out, and its id."""
         claims, plans = schema.claims, schema.plans

@@ -116,10 +116,9 @@ class RunWrites(PlanWrites):
         self, run_id: str, entries: Collection[int], state: VaultState, by: By, by_run: str | None = None
     ) -> None:
         """Record what became of vault entries, before it is done where they are pruned; raises NotFound."""
-        table = schema.vault
         for entry in sorted(entries):
-            which = (table.c.run == run_id) & (table.c.entry == entry)
-            if not self.execute(table.update().where(which).values(state=state.value, by_run=by_run)):
+            which, values = {"run": run_id, "entry": entry}, {"state": state.value, "by_run": by_run}
+            if not self.update(schema.vault, which, values):
                 raise NotFound(
                     f"the vault of run {run_id} has no entry {entry}",
                     code="vault-entry-not-found",
