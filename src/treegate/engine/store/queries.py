@@ -69,8 +69,5 @@ UNDONE = Prepared(select(schema.undone.c.effect).where(schema.undone.c.run == bi
 
 _kept = (schema.vault.c.run == bind("run")) & (schema.vault.c.state == VaultState.KEPT.value)
 KEPT_OF = Prepared(schema.vault.select().where(_kept).order_by(schema.vault.c.entry))
-KEPT_AMONG = Prepared(
-    schema.vault.select().where(
-        _kept & (schema.vault.c.entry >= bind("first")) & (schema.vault.c.entry < bind("end"))
-    )
-)
+_among = (schema.vault.c.entry >= bind("first")) & (schema.vault.c.entry < bind("end"))
+KEPT_AMONG = Prepared(schema.vault.select().where(_kept & _among))
