@@ -17,7 +17,7 @@ from typing import BinaryIO, Self
 
 from treegate.engine import contents, handles, posix
 from treegate.model.capabilities import Capabilities
-from treegate.model.tree import MOUNT_ROOT, Kind, Totals
+from treegate.model.tree import DIR, FILE, LINK, MOUNT_ROOT, OTHER, Kind, Totals
 
 AREA = ".treegate"
 HELD = 128  # directory handles kept open at once
@@ -77,13 +77,13 @@ class DiskTree:
     def names(self, folder: str) -> dict[str, Kind]:
         """The entries of a folder, in the directory's own order, by d_type; directly in the root only folders."""
         if not folder and self._single is not None:
-            return {self._single: Kind.DIR}
+            return {self._single: DIR}
         with os.scandir(self._fd(folder)) as entries:
             found = {entry.name: _kind(entry) for entry in entries}
         for name in self._hidden_in(folder):
             found.pop(name, None)
         if not folder and self._of_cases:
-            return {name: kind for name, kind in found.items() if kind is Kind.DIR}
+            return {name: kind for name, kind in found.items() if kind is DIR}
         return found
 
     def facts(self, folder: str, name: str) -> bytes | None:
@@ -150,7 +150,7 @@ class DiskTree:
             name, kind = entry
             below = prefixes[-1] + name
             yield below, kind
-            if kind is Kind.DIR:
+            if kind is DIR:
                 todo.append(self._sorted_below(base + below))
                 prefixes.append(below + "/")
 
@@ -328,10 +328,10 @@ def _loose(facts: bytes, kind: int) -> bytes:
 
 def _kind(entry: os.DirEntry[str]) -> Kind:
     if entry.is_file(follow_symlinks=False):
-        return Kind.FILE
+        return FILE
     if entry.is_dir(follow_symlinks=False):
-        return Kind.DIR
-    return Kind.LINK if entry.is_symlink() else Kind.OTHER
+        return DIR
+    return LINK if entry.is_symlink() else OTHER
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -29,7 +29,7 @@ from treegate.model.operations import (
 from treegate.model.plan import Plan
 from treegate.model.simulate import Kept, Outcome, Simulation, World
 from treegate.model.transfer import make_room, numbered, transfer
-from treegate.model.tree import PACKED, Kind, Made, Node, kind_of
+from treegate.model.tree import DIR, FILE, LINK, PACKED, Kind, Made, Node, kind_of
 
 
 def simulate(plan: Plan, world: World) -> Outcome:
@@ -40,7 +40,7 @@ def simulate(plan: Plan, world: World) -> Outcome:
 def _mkdir(sim: Simulation, operation: Mkdir) -> None:
     folder, name, path = sim.destination(operation.path.removesuffix("/"), "path")
     there = sim.forest.child(folder, name)
-    if there is not None and there.kind is Kind.DIR:
+    if there is not None and there.kind is DIR:
         if there.made is not None and there.made.implied:
             there.made.implied = False
             sim.forest.touch(there, sim.number)
@@ -52,7 +52,7 @@ def _mkdir(sim: Simulation, operation: Mkdir) -> None:
     if there is not None:
         raise Fault("destination-exists", f"there is a {there.kind} at {operation.path!r}", key="path", path=path)
     sim.check_name(folder, name, path, "path")
-    sim.forest.touch(sim.forest.make(Kind.DIR, folder, name, Made("made")), sim.number)
+    sim.forest.touch(sim.forest.make(DIR, folder, name, Made("made")), sim.number)
 
 
 def _move(sim: Simulation, operation: Move) -> None:
@@ -133,7 +133,7 @@ def _content(sim: Simulation, operation: Create | Replace, made: Made) -> None:
 def _create(sim: Simulation, operation: Create) -> None:
     made = Made("created")
     _content(sim, operation, made)
-    place(sim, Kind.FILE, made, operation.path, operation)
+    place(sim, FILE, made, operation.path, operation)
 
 
 def _symlink(sim: Simulation, operation: Symlink) -> None:
@@ -144,7 +144,7 @@ def _symlink(sim: Simulation, operation: Symlink) -> None:
         raise Fault(error.code, error.message, key="target", path=operation.path) from None
     if not made.target or "\0" in made.target:
         raise Fault("path-malformed", "a link needs a target without a NUL", key="target", path=operation.path)
-    place(sim, Kind.LINK, made, operation.path, operation)
+    place(sim, LINK, made, operation.path, operation)
 
 
 def place(sim: Simulation, kind: Kind, made: Made, given: str, operation: Any) -> None:
@@ -152,7 +152,7 @@ def place(sim: Simulation, kind: Kind, made: Made, given: str, operation: Any) -
     folder, name, path = sim.destination(given, "path")
     there = sim.forest.child(folder, name)
     if there is not None:
-        if there.kind is Kind.DIR:
+        if there.kind is DIR:
             hint = "name a file in it, or another path"
             raise Fault("destination-is-folder", f"{given!r} is a folder", key="path", path=path, hint=hint)
         name = make_room(sim, there, folder, name, operation, None, "path")
@@ -167,7 +167,7 @@ def place(sim: Simulation, kind: Kind, made: Made, given: str, operation: Any) -
 
 def _replace(sim: Simulation, operation: Replace) -> None:
     node = sim.existing(operation.path, "path")
-    if node.kind is not Kind.FILE:
+    if node.kind is not FILE:
         raise Fault("type-mismatch", f"{operation.path!r} is a {node.kind}", key="path", path=node.path())
     sim.expect(node, operation.expect, operation.path)
     made = Made("created")
@@ -184,7 +184,7 @@ def _replace(sim: Simulation, operation: Replace) -> None:
     sim.forest.packed(node)
     ops = node.ops
     sim.forest.remove(node, sim.number)
-    new = sim.forest.make(Kind.FILE, folder, name, made)
+    new = sim.forest.make(FILE, folder, name, made)
     sim.replaced[new] = node
     for number in (ops,) if isinstance(ops, int) else ops:
         if number:
@@ -260,7 +260,7 @@ def _set(sim: Simulation, operation: Set) -> None:
     sim.expect(node, operation.expect, operation.path)
     mode = None if operation.mode is UNSET else int(operation.mode, 8)
     mtime = None if operation.mtime is UNSET else nanoseconds(operation.mtime, "mtime")
-    if node.kind is Kind.LINK and mode is not None:
+    if node.kind is LINK and mode is not None:
         raise Fault(
             "type-mismatch", f"{operation.path!r} is a link; links have no mode", key="mode", path=node.path()
         )

@@ -9,7 +9,7 @@ from treegate.model.net import Net, size_in
 from treegate.model.paths import split
 from treegate.model.preview import Backup
 from treegate.model.problems import Problem, problem
-from treegate.model.tree import Kind, Node
+from treegate.model.tree import DIR, FILE, Node
 
 
 class Backups(NamedTuple):
@@ -65,10 +65,10 @@ def _moving(net: Net) -> Iterator[Node]:
     leaving = {node.home_path() for node in (*net.moved, *net.deleted)}
     folders = {node.home.where: node.home for node in (*net.moved, *net.deleted) if node.home is not None}
     for node in net.moved:
-        if node.kind is Kind.FILE:
+        if node.kind is FILE:
             net.forest.packed(node)
             yield node
-        elif node.kind is Kind.DIR:
+        elif node.kind is DIR:
             yield from _inside(net, node, leaving, folders)
 
 
@@ -80,15 +80,15 @@ def _inside(net: Net, top: Node, leaving: set[str], folders: Mapping[str, Node])
         full = f"{top.home_path()}/{path}"
         if above is None or full in leaving:
             continue
-        if kind is Kind.DIR:
+        if kind is DIR:
             here[path] = folders.get(full) or _folder(net, above, name, full)
-        elif kind is Kind.FILE:
+        elif kind is FILE:
             facts = tree.facts(above.home_path(), name)
             if facts is not None:
-                yield Node(Kind.FILE, above, name, above, name, facts)
+                yield Node(FILE, above, name, above, name, facts)
 
 
 def _folder(net: Net, above: Node, name: str, where: str) -> Node:
-    node = Node(Kind.DIR, above, name, above, name, net.forest.tree.facts(above.home_path(), name))
+    node = Node(DIR, above, name, above, name, net.forest.tree.facts(above.home_path(), name))
     node.where = where
     return node

@@ -15,7 +15,7 @@ from msgspec import UNSET
 from treegate.model import paths
 from treegate.model.draft import Change, folders_above, moment, plan_of, written_paths
 from treegate.model.operations import Create, Mkdir, Operation, Replace, Set, Symlink
-from treegate.model.tree import Kind
+from treegate.model.tree import DIR, FILE, LINK, Kind
 
 _PLAIN = 0o1777  # what of a mode a plan may give
 
@@ -43,7 +43,7 @@ class Entry(NamedTuple):
         """Whether anything about an entry that was there before is otherwise than it was."""
         if moved or self.sha256 or self.target:
             return True
-        return self.mtime != self.was_mtime or (self.mode != self.was_mode and self.kind is not Kind.LINK)
+        return self.mtime != self.was_mtime or (self.mode != self.was_mode and self.kind is not LINK)
 
 
 class Gone(NamedTuple):
@@ -81,7 +81,7 @@ class Captured:
         elif isinstance(difference, Still):
             text, raw = written_paths(difference.path)
             yield Set(path=text[0], mtime=moment(difference.mtime), raw=raw)
-        elif difference.home and not (difference.kind is Kind.LINK and difference.target):
+        elif difference.home and not (difference.kind is LINK and difference.target):
             yield from self._kept(difference)
         else:
             yield from self._made(difference)
@@ -91,9 +91,9 @@ class Captured:
         moved = self.home(entry.path) != entry.home
         if moved:
             self._moved.append(entry)
-        if entry.kind is Kind.DIR and (moved or entry.home != entry.path):
+        if entry.kind is DIR and (moved or entry.home != entry.path):
             self._homes[entry.path] = entry.home
-        same_mode = entry.kind is Kind.LINK or _plain(entry.mode) == _plain(entry.was_mode)
+        same_mode = entry.kind is LINK or _plain(entry.mode) == _plain(entry.was_mode)
         mode = UNSET if same_mode else f"{_plain(entry.mode):04o}"
         mtime = UNSET if entry.mtime == entry.was_mtime else moment(entry.mtime)
         text, raw = written_paths(entry.path)
@@ -110,11 +110,11 @@ class Captured:
         if entry.copied:
             self._copied.append(entry)
             yield Set(path=path, mode=mode, mtime=mtime, raw=raw)
-        elif entry.kind is Kind.DIR:
+        elif entry.kind is DIR:
             self._homes[entry.path] = ""
             yield mkdir(entry.path)
             yield Set(path=path, mode=mode, mtime=mtime, raw=raw)
-        elif entry.kind is Kind.LINK:
+        elif entry.kind is LINK:
             yield Symlink(path=path, target=text[1], raw=raw)
             yield Set(path=path, mtime=mtime, raw=raw)
         else:
@@ -159,8 +159,8 @@ class Captured:
         for entry in self._moved:
             place = self.home(entry.path)
             gone = self._gone.get(place)
-            taken = gone is not None and gone.is_file and entry.kind is Kind.FILE and place not in claimed
-            yield Change("move", entry.home, entry.path, entry.kind is Kind.DIR, replaced=place if taken else "")
+            taken = gone is not None and gone.is_file and entry.kind is FILE and place not in claimed
+            yield Change("move", entry.home, entry.path, entry.kind is DIR, replaced=place if taken else "")
 
     def _deletions(self, replaced: set[str]) -> Iterator[Change]:
         """What is nowhere any more; what was in a folder that is deleted goes with it."""

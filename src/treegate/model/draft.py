@@ -29,7 +29,7 @@ from treegate.model.operations import (
     Symlink,
 )
 from treegate.model.steps import compile_steps
-from treegate.model.tree import Kind, Node
+from treegate.model.tree import DIR, FILE, Node
 
 ChangeKind = Literal["move", "delete", "restore", "mkdir", "create", "replace", "copy", "symlink", "set"]
 PARKED = "treegate-parked"  # temporary names: no entry keeps one
@@ -74,8 +74,8 @@ class _Draft:
     """The changed entries as nodes with a home and a final slot, and where each is while operations are written."""
 
     def __init__(self, changes: list[Change]) -> None:
-        self.root = Node(Kind.DIR, None, "")
-        self.new, self.vault, self.parking = (Node(Kind.DIR, None, name) for name in ("new", "vault", "park"))
+        self.root = Node(DIR, None, "")
+        self.new, self.vault, self.parking = (Node(DIR, None, name) for name in ("new", "vault", "park"))
         self._sources: dict[str, Node] = {}
         self._standing: dict[Slot, Node] = {}
         self._folders: dict[str, Node] = {}
@@ -95,7 +95,7 @@ class _Draft:
     def _enter(self, changes: list[Change]) -> None:
         entering = []
         for number, change in enumerate(changes):
-            kind = Kind.DIR if change.is_dir or change.kind == "mkdir" else Kind.FILE
+            kind = DIR if change.is_dir or change.kind == "mkdir" else FILE
             if change.kind in ("move", "delete"):
                 node = self._entry(change.source)
                 node.kind = kind
@@ -123,7 +123,7 @@ class _Draft:
     def _child(self, parent: Node, name: str) -> Node:
         node = self._standing.get((parent, name))
         if node is None:
-            node = self._standing[parent, name] = Node(Kind.DIR, parent, name, parent, name)
+            node = self._standing[parent, name] = Node(DIR, parent, name, parent, name)
             self._stand(node, (parent, name))
         return node
 

@@ -13,7 +13,7 @@ from typing import Any
 from treegate.model import paths
 from treegate.model.capabilities import Capabilities
 from treegate.model.likeness import nearest
-from treegate.model.tree import MOUNT_ROOT, PACKED, Kind, Made, Node, Tree
+from treegate.model.tree import DIR, LINK, MOUNT_ROOT, PACKED, Kind, Made, Node, Tree
 
 _ATTRS_IN, _ATTRS_AT = struct.Struct("<I").unpack_from, 16  # `attrs` in packed facts
 
@@ -67,7 +67,7 @@ class Forest:
         self.tree = tree
         self.cases = cases
         self.volumes = volumes  # case -> the name of its volume, "" for the workspace's own
-        self.root = Node(Kind.DIR, None, "")
+        self.root = Node(DIR, None, "")
         self.root.names = {}
         self.several_volumes = len(set(volumes.values())) > 1
         self.touched: list[Node] = []
@@ -87,7 +87,7 @@ class Forest:
             if name not in self.cases:
                 near = nearest(name, self.cases) or ""
                 raise Fault("unknown-case", f"there is no case {name!r}", key="case", path=name, better=near)
-            node = Node(Kind.DIR, self.root, name, self.root, name)
+            node = Node(DIR, self.root, name, self.root, name)
             node.where = name
             node.facts = self.tree.facts("", name)
             self._cases[name] = node
@@ -119,9 +119,9 @@ class Forest:
 
     def entered(self, node: Node, path: str) -> Node:
         """The node, if one may go into it: a folder that no other filesystem covers."""
-        if node.kind is Kind.LINK:
+        if node.kind is LINK:
             raise Fault("link-in-path", f"{path!r} is a symbolic link", path=path)
-        if node.kind is not Kind.DIR:
+        if node.kind is not DIR:
             raise Fault("parent-is-file", f"{path!r} is not a folder", path=path)
         if node.home is not None:
             self.not_mounted(node, path)
@@ -156,7 +156,7 @@ class Forest:
         if found is None or isinstance(found, Node):
             return found
         node = Node(found, folder, name, folder, name)
-        if found is Kind.DIR:
+        if found is DIR:
             node.where = f"{folder.where}/{name}"
         names[name] = node
         return node
@@ -213,7 +213,7 @@ class Forest:
         """The node of one of treegate's own folders, by its key in the step table (model.table.Place)."""
         node = self._areas.get(key)
         if node is None:
-            node = self._areas[key] = Node(Kind.DIR, None, key)
+            node = self._areas[key] = Node(DIR, None, key)
             node.where = f"/{key}"
         return node
 
@@ -239,14 +239,14 @@ class Forest:
         node.parent = folder
         node.name = name
         (folder.names if folder.names is not None else self.names(folder))[name] = node
-        if node.kind is Kind.DIR:
+        if node.kind is DIR:
             self._folders.clear()
 
     def make(self, kind: Kind, folder: Node, name: str, made: Made) -> Node:
         """A new entry in a slot that is free."""
         node = Node(kind, folder, name)
         node.made = made
-        if kind is Kind.DIR:
+        if kind is DIR:
             node.names = {}
             self._listed.append(node)
         self.names(folder)[name] = node
@@ -254,7 +254,7 @@ class Forest:
 
     def remove(self, node: Node, operation: int) -> None:
         """Takes an entry out of the tree: what exists goes to the vault, what the plan made is forgotten."""
-        if node.kind is Kind.DIR:
+        if node.kind is DIR:
             self._folders.clear()
             for stranger in self._strangers(node):
                 self._drop(stranger, operation)
@@ -271,7 +271,7 @@ class Forest:
                 child.setting = None  # what goes with its folder goes as it is
                 if child.home is not folder or child.home_name != child.name:
                     found.append(child)
-                if child.kind is Kind.DIR:
+                if child.kind is DIR:
                     folders.append(child)
         return found[::-1]
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from treegate.model import paths
 from treegate.model.globs import Glob
 from treegate.model.simulate import Simulation
-from treegate.model.tree import Kind, Node
+from treegate.model.tree import DIR, OTHER, Node
 
 
 def matches(sim: Simulation, glob: Glob, excluded: Sequence[Glob] = ()) -> Iterator[Node]:
     """The entries that a glob matches and no other excludes, in byte order of their paths; raises Fault."""
     for node, path in _walk(sim, glob, start_of(sim, glob)):
-        if not excluded or not any(other.matches(path, node.kind is Kind.DIR) for other in excluded):
+        if not excluded or not any(other.matches(path, node.kind is DIR) for other in excluded):
             yield node
 
 
@@ -40,7 +40,7 @@ def _below(sim: Simulation, glob: Glob, top: Node, prefix: str) -> Iterator[tupl
         found = next(todo[-1], None)
         if found is None:
             todo.pop()
-        elif glob.matches(found[1], found[0].kind is Kind.DIR):
+        elif glob.matches(found[1], found[0].kind is DIR):
             yield found
         else:
             todo.append(_here(sim, glob, forest.entered(*found), found[1]))
@@ -54,8 +54,8 @@ def _here(sim: Simulation, glob: Glob, folder: Node, path: str) -> Iterator[tupl
         found = names[name]
         kind = found.kind if isinstance(found, Node) else found
         below = f"{path}/{name}" if path else name
-        is_dir = kind is Kind.DIR
-        if (kind is not Kind.OTHER and glob.matches(below, is_dir)) or (is_dir and glob.may_match_below(below)):
+        is_dir = kind is DIR
+        if (kind is not OTHER and glob.matches(below, is_dir)) or (is_dir and glob.may_match_below(below)):
             node = forest.child(folder, name)
             assert node is not None
             yield node, below

@@ -14,7 +14,7 @@ from treegate.model.operations import Copy, Delete, Move
 from treegate.model.simulate import Simulation
 from treegate.model.templates import Template
 from treegate.model.transfer import transfer
-from treegate.model.tree import Kind, Node
+from treegate.model.tree import DIR, Node
 
 _MTIME = 7  # index in packed facts
 MOST_FAULTS = 1000  # of one glob; the count of the others is told
@@ -101,7 +101,7 @@ def delete_all(sim: Simulation, operation: Delete) -> None:
 
 def delete(sim: Simulation, node: Node, operation: Delete) -> None:
     """Takes one entry away; a folder that holds something only if the operation says `recursive`."""
-    if node.kind is Kind.DIR and operation.recursive is not True and sim.forest.names(node):
+    if node.kind is DIR and operation.recursive is not True and sim.forest.names(node):
         held = len(sim.forest.names(node))
         text = f"the folder {sim.shown(node.path())!r} holds {held:,} {'entry' if held == 1 else 'entries'}"
         raise Fault("folder-not-empty", text, key="recursive", path=node.path(), changes={"recursive": True})

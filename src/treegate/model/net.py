@@ -13,7 +13,7 @@ from typing import NamedTuple
 from treegate.model import paths
 from treegate.model.forest import Fault, Forest
 from treegate.model.simulate import Outcome
-from treegate.model.tree import Kind, Node, Totals
+from treegate.model.tree import DIR, FILE, Node, Totals
 
 _SIZE_AT = struct.Struct("<Q").unpack_from
 _OFFSET = 28  # of `size` in packed facts
@@ -141,7 +141,7 @@ class Net:
 
     def whole_folders(self) -> list[Node]:
         """The folders that go as a whole: moved, restored or deleted."""
-        return [node for node in (*self.moved, *self.restored, *self.deleted) if node.kind is Kind.DIR]
+        return [node for node in (*self.moved, *self.restored, *self.deleted) if node.kind is DIR]
 
     def count_folders(self) -> None:
         """Looks into every folder that goes as a whole: what it holds, less what leaves it on its own."""
@@ -175,21 +175,21 @@ class Net:
 
     def held(self, node: Node) -> Held | Totals:
         """The files and bytes that go with an entry: its own, or what the folder holds."""
-        if node.kind is Kind.DIR:
+        if node.kind is DIR:
             if node.made is not None:
                 return _held_by_new(node, self)
             return self.totals.get(node, NOTHING)
         made = node.made
         if made is not None:
-            return Held(1, made.size if node.kind is Kind.FILE else 0)
+            return Held(1, made.size if node.kind is FILE else 0)
         # What a link holds is its target, which counts nothing; so it is in the totals of folders too.
-        return Held(1, size_in(node.facts) if node.kind is Kind.FILE and node.facts is not None else 0)
+        return Held(1, size_in(node.facts) if node.kind is FILE and node.facts is not None else 0)
 
     def held_by(self, nodes: Iterable[Node]) -> Held:
         """What goes with several entries."""
         files = size = 0
         for node in nodes:
-            if node.facts is not None and node.kind is Kind.FILE:
+            if node.facts is not None and node.kind is FILE:
                 files += 1
                 size += _SIZE_AT(node.facts, _OFFSET)[0]
             else:
@@ -219,7 +219,7 @@ def _held_by_new(folder: Node, net: Net) -> Held | Totals:
         return NOTHING
     files = size = 0
     for child in new_below(folder):
-        if child.kind is not Kind.DIR and (not child.ops or net.inside_copy(child)):
+        if child.kind is not DIR and (not child.ops or net.inside_copy(child)):
             held = net.held(child)
             files += held.files
             size += held.size
@@ -232,7 +232,7 @@ def new_below(folder: Node) -> Iterator[Node]:
     for each in folders:
         for child in new_children(each):
             yield child
-            if child.kind is Kind.DIR:
+            if child.kind is DIR:
                 folders.append(child)
 
 

@@ -22,7 +22,7 @@ from treegate.model.operations import Move, Rename
 from treegate.model.policy import Gatekeeper, Refusal
 from treegate.model.problems import Problem, Severity, problem
 from treegate.model.repair import suggested
-from treegate.model.tree import Kind, Node
+from treegate.model.tree import DIR, FILE, LINK, Node
 
 MOST_OF_A_CODE = 1000  # findings of one code that are listed; the rest is counted
 
@@ -106,7 +106,7 @@ _DATE = re.compile(r"(?<!\d)(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|
 def _renamed(net: Net) -> Iterable[Notice]:
     """Extensions and dates that a file's name loses."""
     for node in net.moved:
-        if node.name == node.home_name or node.kind is not Kind.FILE:
+        if node.name == node.home_name or node.kind is not FILE:
             continue
         was = paths.extension(node.home_name)
         if not node.name.endswith(was) and _loses(was, node.name):
@@ -132,7 +132,7 @@ def _digits(text: str) -> str:
 def _hard_links(net: Net) -> Iterable[Notice]:
     set_too = set(net.set)
     for node in dict.fromkeys((*net.moved, *net.deleted, *net.set)):
-        if node.facts is not None and node.facts[4:8] != _ONE_LINK and node.kind is Kind.FILE:
+        if node.facts is not None and node.facts[4:8] != _ONE_LINK and node.kind is FILE:
             links = _LINKS(node.facts, 4)[0]
             path = net.home(node)
             name = "one other name" if links == 2 else f"{links - 1} other names"
@@ -198,7 +198,7 @@ def _near_folders(net: Net) -> Iterable[Notice]:
 
 
 def _is_made_folder(node: Node) -> bool:
-    return node.kind is Kind.DIR and node.made is not None and node.made.effect == "made"
+    return node.kind is DIR and node.made is not None and node.made.effect == "made"
 
 
 def _folders_before(net: Net, parent: Node) -> list[str]:
@@ -206,7 +206,7 @@ def _folders_before(net: Net, parent: Node) -> list[str]:
     return [
         name
         for name, found in net.forest.names(parent).items()
-        if found is Kind.DIR or (isinstance(found, Node) and found.kind is Kind.DIR and found.made is None)
+        if found is DIR or (isinstance(found, Node) and found.kind is DIR and found.made is None)
     ]
 
 
@@ -218,7 +218,7 @@ def _differ_in_number(one: str, other: str) -> bool:
 def _links(net: Net) -> Iterable[Notice]:
     """Links that leave the case, and relative ones that will point at nothing."""
     for node in (*net.new, *net.moved, *net.restored):
-        if node.kind is not Kind.LINK:
+        if node.kind is not LINK:
             continue
         path = net.path(node)
         try:
@@ -306,7 +306,7 @@ def _policy(net: Net, gatekeeper: Gatekeeper) -> Iterable[Notice]:
         if (refusal := gatekeeper.refusal(net.path(node), implied=implied)) is not None:
             yield _refused(node, refusal)
     for node in (*net.moved, *net.deleted, *net.restored):
-        if node.kind is Kind.DIR:
+        if node.kind is DIR:
             yield from _refused_inside(net, gatekeeper, node)
 
 

@@ -14,7 +14,7 @@ from treegate.model.names import fold_key
 from treegate.model.net import Net, new_children
 from treegate.model.paths import raw_bytes, split
 from treegate.model.steps import compile_steps
-from treegate.model.tree import Kind, Level, Node
+from treegate.model.tree import DIR, FILE, Kind, Level, Node
 
 NO_BACKUPS = Backups()
 
@@ -143,17 +143,17 @@ class Rows:
             dst=step.dst.number,
             dst_name=raw_bytes(step.dst_name),
             free=step.free and self._is_free(step.dst),
-            is_dir=entry.kind is Kind.DIR,
+            is_dir=entry.kind is DIR,
             other=-1 if other is None else other.number,
             other_facts=b"" if other is None else other.facts or b"",
             other_level=self._level(other) if other is not None and step.other_first else Level.NONE,
-            other_is_dir=other is not None and other.kind is Kind.DIR,
+            other_is_dir=other is not None and other.kind is DIR,
         )
 
     def _level(self, node: Node) -> int:
         if node.made is not None:
             return Level.NONE
-        if node.kind is Kind.DIR:
+        if node.kind is DIR:
             return Level.IDENTITY
         return Level.EXACT if self.net.is_removed(node) else Level.CONTENT
 
@@ -208,7 +208,7 @@ class Rows:
         while todo:
             node, parent, name = todo.pop()
             yield self._stage(node, parent, name)
-            if node.kind is Kind.DIR:
+            if node.kind is DIR:
                 below = self._place(node)
                 todo += [(child, below, raw_bytes(child.name)) for child in reversed(list(new_children(node)))]
 
@@ -219,7 +219,7 @@ class Rows:
         if node.number < 0:
             node.number = self._number()
         source, like = made.source, made.like
-        file_source = source if node.kind is Kind.FILE and not made.blob else None
+        file_source = source if node.kind is FILE and not made.blob else None
         return table.Staged(
             number=node.number,
             parent=parent,
@@ -271,7 +271,7 @@ class Rows:
                 yield from self._folders_in(node)
         for node in self.net.new:
             made = node.made
-            if node.kind is Kind.DIR and made is not None and made.source is not None:
+            if node.kind is DIR and made is not None and made.source is not None:
                 digest = self.forest.tree.totals(made.source.home_path()).digest
                 yield self._check(made.source, Level.IDENTITY, digest=digest)
         for node, sha256 in self.net.outcome.expected.items():
@@ -288,13 +288,13 @@ class Rows:
         tree, above = self.forest.tree, top.home_path()
         folders = {"": known.get(above, top)}
         for path, kind in tree.walk(above):
-            if kind is not Kind.DIR:
+            if kind is not DIR:
                 continue
             within, name = split(path)
             parent = folders[within]
             node = known.get(f"{above}/{path}")
             if node is None:
-                node = Node(Kind.DIR, parent, name, parent, name, tree.facts(parent.where, name))
+                node = Node(DIR, parent, name, parent, name, tree.facts(parent.where, name))
                 node.where = f"{above}/{path}"
             folders[path] = node
             if node.facts is not None:

@@ -25,7 +25,7 @@ from treegate.model.problems import MOST_PROBLEMS, Problem, problem
 from treegate.model.rows import Rows, number_entries
 from treegate.model.simulate import Outcome, unreadable
 from treegate.model.subject import subject_of
-from treegate.model.tree import Kind
+from treegate.model.tree import DIR
 
 
 class About(NamedTuple):
@@ -198,7 +198,7 @@ def _room(net: Net, copies: Backups) -> list[Problem]:
         volume = net.forest.volumes.get(case, "")
         first, size, entries = needs.get(volume, (case, 0, 0))
         held = net.held(node)
-        needs[volume] = first, size + held.size, entries + held.files + (node.kind is Kind.DIR)
+        needs[volume] = first, size + held.size, entries + held.files + (node.kind is DIR)
     for case, files in copies.by_case(net).items():
         volume = net.forest.volumes.get(case, "")
         first, size, entries = needs.get(volume, (case, 0, 0))

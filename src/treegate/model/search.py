@@ -11,7 +11,7 @@ from treegate.model import paths
 from treegate.model.forest import Fault, Forest
 from treegate.model.likeness import nearest
 from treegate.model.operations import Operation
-from treegate.model.tree import Kind, Node
+from treegate.model.tree import DIR, Node
 
 PATIENCE = 5_000_000  # names that one simulation compares in search of near ones; then it suggests none
 SEARCHES = 10  # of the whole tree in one simulation, for what a glob may have meant
@@ -137,7 +137,7 @@ class Search:
         for index, part in enumerate(parts):
             name = self._nearest_in(folder, part)
             node = self.forest.child(folder, name) if name else None
-            if node is None or (index < len(parts) - 1 and node.kind is not Kind.DIR):
+            if node is None or (index < len(parts) - 1 and node.kind is not DIR):
                 return ""
             folder, found = node, f"{found}/{name}"
         return found

@@ -21,7 +21,7 @@ from treegate.model.plan import Plan
 from treegate.model.problems import MOST_PROBLEMS, Problem, Severity, problem
 from treegate.model.repair import suggested
 from treegate.model.search import Gone, Search
-from treegate.model.tree import APPEND, IMMUTABLE, MOUNT_ROOT, Kind, Made, Node, Tree
+from treegate.model.tree import APPEND, DIR, FILE, IMMUTABLE, MOUNT_ROOT, OTHER, Made, Node, Tree
 
 PATIENCE = 256 * 1024 * 1024  # bytes read to say whether two files are identical; then that is no longer said
 _SIZE = 6  # index in packed facts
@@ -214,7 +214,7 @@ class Simulation:
             if self.forest.haunted(path):
                 raise Ghostly
             raise self.missing(path, key)
-        if node.kind is Kind.OTHER:
+        if node.kind is OTHER:
             raise Fault("special-file", f"{given!r} is a FIFO, a socket or a device", key=key, path=node.path())
         if node.made is None and (marks := self.forest.marks(node)):
             self._refuse_marked(marks, node, key)
@@ -266,7 +266,7 @@ class Simulation:
         """Holds an operation's source against what the plan expects of it."""
         if expect is UNSET:
             return
-        if node.kind is not Kind.FILE:
+        if node.kind is not FILE:
             raise Fault(
                 "type-mismatch", f"{given!r} is not a file; `expect` describes one", key="expect", path=node.path()
             )
@@ -329,7 +329,7 @@ class Simulation:
             raise
         made = Made("made")
         made.implied = True
-        node = forest.make(Kind.DIR, above, name, made)
+        node = forest.make(DIR, above, name, made)
         forest.touch(node, self.number)
         return node
 

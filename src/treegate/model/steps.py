@@ -21,7 +21,7 @@ from treegate.model import placements
 from treegate.model.board import Board, Group, Row, Slot, Steps, goal_of
 from treegate.model.placements import PARKED
 from treegate.model.tangles import heirs_of, knots_of, tangles_of
-from treegate.model.tree import Kind, Node
+from treegate.model.tree import DIR, Node
 
 Pair = tuple[Node, Node]
 
@@ -68,7 +68,7 @@ def _sort(touched: Sequence[Node], contested: dict[Node, Row]) -> tuple[dict[Pai
         src, dst = entry.home, entry.parent
         if src is None or dst is None:
             raise ValueError(f"an area never moves: {entry!r}")
-        if entry.kind is Kind.DIR:
+        if entry.kind is DIR:
             folders.append(entry)
             continue
         tied = contested and (entry.name in contested.get(dst, none) or entry.home_name in contested.get(src, none))
@@ -100,7 +100,7 @@ class _Order:
     def __init__(self, board: Board, vaults: set[Node]) -> None:
         self.board = board
         self._removed = {entry for entry in board.entries if entry.parent in vaults}
-        self._last = {entry for entry in self._removed if entry.kind is Kind.DIR}  # once emptied of what leaves them
+        self._last = {entry for entry in self._removed if entry.kind is DIR}  # once emptied of what leaves them
         self._heirs = heirs_of(board)
         self._knots = knots_of(board)
         self._tangles = tangles_of(board, self._knots, self._heirs)
@@ -158,7 +158,7 @@ class _Order:
 
     def _relieves(self, heir: Node, old: Node) -> bool:
         """Whether an entry takes its predecessor's place by exchange, so that the path is never missing."""
-        files = heir.kind is not Kind.DIR and old.kind is not Kind.DIR
+        files = heir.kind is not DIR and old.kind is not DIR
         return self.board.can_exchange and files and old in self._removed
 
     def _step(self, entry: Node) -> None:
@@ -227,7 +227,7 @@ class _Order:
 
     def _turn(self, ring: list[Node]) -> None:
         """Let entries that each wait for the slot of the next one change places, at the slot of one of them."""
-        folders = [each for each in ring if each.kind is Kind.DIR]
+        folders = [each for each in ring if each.kind is DIR]
         for entry in ring:
             place = self.board.slot(entry)[0]
             if not any(self.board.inside(place, folder) for folder in folders):

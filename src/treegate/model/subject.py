@@ -10,7 +10,7 @@ from treegate.model.globs import PathRule, PathRules
 from treegate.model.lines import Lines
 from treegate.model.net import Net
 from treegate.model.preview import Counts
-from treegate.model.tree import Kind, Node
+from treegate.model.tree import DIR, Node
 
 
 class _Touched(NamedTuple):
@@ -89,7 +89,7 @@ def _before(node: Node) -> Iterator[_Touched]:
 
 
 def _is_folder(node: Node) -> bool:
-    return node.kind is Kind.DIR and (node.made is None or node.made.effect == "copied")
+    return node.kind is DIR and (node.made is None or node.made.effect == "copied")
 
 
 def _touching(net: Net, patterns: tuple[str, ...]) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from treegate.model.board import Board
-from treegate.model.tree import Kind, Node
+from treegate.model.tree import DIR, Node
 
 EXACT = 6  # entries of a tangle up to which the fewest steps are searched for (25 ms at worst), not only approached
 SEARCHES = 200  # tangles of one plan for which that is done
@@ -41,7 +41,7 @@ def tangles_of(board: Board, knots: dict[Node, set[Node]], heirs: dict[Node, Nod
 
 def knots_of(board: Board) -> dict[Node, set[Node]]:
     """The folders that are, before or after, around what is around themselves; with those right around each."""
-    around = {entry: _around(board, entry) for entry in board.entries if entry.kind is Kind.DIR}
+    around = {entry: _around(board, entry) for entry in board.entries if entry.kind is DIR}
     for _ in range(2):  # from the top, then from the bottom: what does not lead in, then what does not lead out
         around = _peel(around)
         below: dict[Node, set[Node]] = {entry: set() for entry in around}

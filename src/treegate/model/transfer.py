@@ -11,7 +11,7 @@ from treegate.model import paths
 from treegate.model.forest import Fault
 from treegate.model.operations import Copy, Create, Move, Rename, Symlink
 from treegate.model.simulate import Simulation
-from treegate.model.tree import Kind, Made, Node
+from treegate.model.tree import DIR, FILE, LINK, OTHER, Made, Node
 
 _SIZE, _MTIME = 6, 7  # indices in packed facts
 _NAMED = 20  # claimants of one path that a message names
@@ -30,7 +30,7 @@ def transfer(sim: Simulation, node: Node, to: str, operation: Move | Copy | Rena
     path = f"{above}/{name}"
     if name == node.name:
         name = node.name  # the same object: of a million names that stay, one copy each is enough
-    if node.kind is Kind.DIR:
+    if node.kind is DIR:
         _refuse_into_itself(sim, node, path, to, key)
     folder = known or sim.folder_made(above, key, name)
     there = sim.forest.child(folder, name)
@@ -38,7 +38,7 @@ def transfer(sim: Simulation, node: Node, to: str, operation: Move | Copy | Rena
         if there is node and not copying:
             sim.warn(Fault("nothing-to-do", f"{to!r} is where it is already", key=key, path=path, drop=True))
             return
-        if there.kind is Kind.DIR:
+        if there.kind is DIR:
             raise _folder_in_the_way(sim, node, to, into, path, key)
         name = make_room(sim, there, folder, name, operation, node, key)
     sim.check_name(folder, name, path, key, node.name)
@@ -68,7 +68,7 @@ def _refuse_into_itself(sim: Simulation, node: Node, path: str, to: str, key: st
 
 
 def _folder_in_the_way(sim: Simulation, node: Node, to: str, into: bool, path: str, key: str) -> Fault:
-    if into or node.kind is Kind.DIR:
+    if into or node.kind is DIR:
         return Fault("folders-never-merge", f"there is a folder at {sim.shown(path)!r}", key=key, path=path)
     text = f"{to!r} is a folder"
     if key == "name":
@@ -93,7 +93,7 @@ def make_room(
     if wish == "number":
         return numbered(sim, folder, name)
     if wish == "replace" and there is not node:
-        if there.kind is Kind.FILE and (node is None or node.kind is not Kind.DIR):
+        if there.kind is FILE and (node is None or node.kind is not DIR):
             if there.made is None:
                 sim.forest.packed(there)
             else:
@@ -106,7 +106,7 @@ def make_room(
     raise _occupied(sim, there, folder, name, node, key, may_number)
 
 
-_A = {Kind.FILE: "a file", Kind.LINK: "a link", Kind.OTHER: "a special file", Kind.DIR: "a folder"}
+_A = {FILE: "a file", LINK: "a link", OTHER: "a special file", DIR: "a folder"}
 
 
 def _occupied(
@@ -145,7 +145,7 @@ def _same_target(
 
 def _compared(sim: Simulation, node: Node | None, there: Node) -> str:
     """Whether the two are identical, as a clause."""
-    if node is None or node.kind is not Kind.FILE or there.kind is not Kind.FILE:
+    if node is None or node.kind is not FILE or there.kind is not FILE:
         return ""
     if node.made is not None or there.made is not None:
         return ""
@@ -183,13 +183,13 @@ def copied(sim: Simulation, node: Node, folder: Node, name: str) -> Node:
     """A copy of an entry, content as it is at this operation; of a folder, of all it holds."""
     forest = sim.forest
     inside = [node]
-    if node.kind is Kind.DIR:
+    if node.kind is DIR:
         inside += _held(sim, node)
     for each in inside:
-        if each.kind is Kind.OTHER:
+        if each.kind is OTHER:
             path = each.path()
             raise Fault("special-file", f"{sim.shown(path)!r} cannot be copied", key="from", path=path)
-        if each.kind is Kind.DIR and each.home is not None:
+        if each.kind is DIR and each.home is not None:
             forest.not_mounted(each, each.path())
     top = forest.make(node.kind, folder, name, _copy_of(sim, node))
     made = {node: top}
@@ -206,7 +206,7 @@ def _held(sim: Simulation, top: Node) -> list[Node]:
     for folder in folders:
         children = list(sim.forest.children(folder))
         found += children
-        folders += [child for child in children if child.kind is Kind.DIR]
+        folders += [child for child in children if child.kind is DIR]
     return found
 
 
@@ -222,12 +222,12 @@ def _copy_of(sim: Simulation, node: Node) -> Made:
     facts = sim.forest.facts(node)
     made.source = node
     made.mode, made.mtime = node.setting or (None, None)
-    if node.kind is Kind.FILE:
+    if node.kind is FILE:
         made.size = facts[_SIZE]
         return made
     if made.mtime is None:
         made.mtime = facts[_MTIME]
-    if node.kind is Kind.LINK:
+    if node.kind is LINK:
         made.target = sim.world.tree.target(node.home_path())
     elif made.mode is None:
         made.mode = facts[0] & 0o7777

@@ -13,7 +13,7 @@ import stat as st
 import struct
 from collections.abc import Iterator
 from enum import IntEnum, StrEnum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from treegate.model.effects import EffectKind
 
@@ -25,6 +25,13 @@ class Kind(StrEnum):
     DIR = "dir"
     LINK = "link"
     OTHER = "other"
+
+
+# In Python 3.11 a member that is asked of its class costs as much as a call, and kinds are asked for of every entry.
+FILE: Final = Kind.FILE
+DIR: Final = Kind.DIR
+LINK: Final = Kind.LINK
+OTHER: Final = Kind.OTHER
 
 
 class Facts(NamedTuple):
@@ -53,12 +60,12 @@ class Facts(NamedTuple):
 PACKED = struct.Struct("<IIIIIQQqqq")
 IMMUTABLE, APPEND, MOUNT_ROOT = 0x10, 0x20, 0x2000  # statx(2): STATX_ATTR_*
 
-_KINDS = {st.S_IFREG: Kind.FILE, st.S_IFDIR: Kind.DIR, st.S_IFLNK: Kind.LINK}
+_KINDS = {st.S_IFREG: FILE, st.S_IFDIR: DIR, st.S_IFLNK: LINK}
 
 
 def kind_of(mode: int) -> Kind:
     """The kind that a `st_mode` stands for."""
-    return _KINDS.get(st.S_IFMT(mode), Kind.OTHER)
+    return _KINDS.get(st.S_IFMT(mode), OTHER)
 
 
 def pack(facts: Facts) -> bytes:
