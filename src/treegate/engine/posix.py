@@ -152,12 +152,13 @@ def facts_of(fd: int) -> Facts:
 
 def _pack(buffer: syscalls.Buffer) -> bytes:
     mask, attrs, nlink, uid, gid, mode, ino, size, bs, bn, cs, cn, ms, mn = _unpack_statx(buffer)
+    mtime, ctime = ms * _SECOND + mn, cs * _SECOND + cn
     born = bs * _SECOND + bn if mask & _BTIME else 0
-    times = ms * _SECOND + mn, cs * _SECOND + cn, born
     try:
-        return _pack_facts(mode, nlink, uid, gid, attrs & _ATTRS, ino, size, *times)
+        return _pack_facts(mode, nlink, uid, gid, attrs & _ATTRS, ino, size, mtime, ctime, born)
     except struct.error:  # a time after 2262, which some filesystems have: as the last moment that there is room for
-        return _pack_facts(mode, nlink, uid, gid, attrs & _ATTRS, ino, size, *map(_at_most, times))
+        times = map(_at_most, (mtime, ctime, born))
+        return _pack_facts(mode, nlink, uid, gid, attrs & _ATTRS, ino, size, *times)
 
 
 def _at_most(time: int) -> int:
