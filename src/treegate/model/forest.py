@@ -73,6 +73,7 @@ class Forest:
         self.touched: list[Node] = []
         self.ghosts: set[str] = set()
         self._folders: dict[str, Node] = {}
+        self.known = self._folders.get  # the folder at a path, if it was looked up since a folder last moved
         self._cases: dict[str, Node] = {}
         self._areas: dict[str, Node] = {}
         self._listed: list[Node] = []
@@ -92,10 +93,6 @@ class Forest:
             node.facts = self.tree.facts("", name)
             self._cases[name] = node
         return node
-
-    def known(self, path: str) -> Node | None:
-        """The folder at a path, if it was looked up since a folder last moved."""
-        return self._folders.get(path)
 
     def remember(self, path: str, folder: Node) -> None:
         """Keeps a folder for `known`."""

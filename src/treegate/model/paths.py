@@ -62,7 +62,7 @@ def leads_out(path: str, target: str) -> bool:
 
 def is_plain_name(name: str) -> bool:
     """Whether what follows the last slash of a path is fine by `check`, where all before it is known to be."""
-    return name[:1] not in _ODD_STARTS and "\0" not in name and len(name) <= LONGEST
+    return name[:1] not in "/." and "\0" not in name and len(name) <= LONGEST  # nothing is in any text
 
 
 _ESCAPED = re.compile(r"(?:[^%]|%[0-9A-Fa-f]{2})*")

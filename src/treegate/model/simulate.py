@@ -182,15 +182,12 @@ class Simulation:
             raise Fault("case-untouchable", f"{path!r} is a case itself, not something in one", key=key, path=path)
         return self.forest.known(above), name, above
 
-    def slot(self, given: str, key: str) -> tuple[Node, str, str]:
-        """(folder, name, folder's path) that a path of the plan names; the folder has to exist."""
-        known, name, above = self.parted(given, key)
-        if known is not None:
-            return known, name, above
-        path = paths.joined(above, name)
+    def _folder(self, above: str, name: str, key: str) -> Node:
+        """The folder at a path, which has to exist; `name` is what a path of the plan names in it."""
         try:
-            return self.forest.folder(above), name, above
+            return self.forest.folder(above)
         except Fault as fault:
+            path = paths.joined(above, name)
             if self.forest.haunted(path):
                 raise Ghostly from None
             if fault.code == "parent-missing":
@@ -207,8 +204,8 @@ class Simulation:
 
     def existing(self, given: str, key: str) -> Node:
         """The entry that a path of the plan names at this point; raises Fault where there is none."""
-        folder, name, above = self.slot(given, key)
-        node = self.forest.child(folder, name)
+        known, name, above = self.parted(given, key)
+        node = self.forest.child(known or self._folder(above, name, key), name)
         if node is None:
             path = paths.joined(above, name)
             if self.forest.haunted(path):
