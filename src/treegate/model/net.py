@@ -42,6 +42,7 @@ class Net:
         self.forest: Forest = outcome.forest
         self.new: list[Node] = []  # made, created, copied, linked
         self.moved: list[Node] = []
+        self.moved_besides: list[Node] = []  # of those, what is no file: folders, links
         self.pairs: dict[tuple[Node, Node], list[Node]] = {}  # what moved, by the folders it moved between
         self.restored: list[Node] = []
         self.deleted: list[Node] = []
@@ -94,6 +95,8 @@ class Net:
 
     def _take_move(self, node: Node, home: Node, to: Node) -> None:
         self.moved.append(node)
+        if node.kind is not FILE:
+            self.moved_besides.append(node)
         pair = self.pairs.get((home, to))
         if pair is None:
             pair = self.pairs[home, to] = []
@@ -141,7 +144,7 @@ class Net:
 
     def whole_folders(self) -> list[Node]:
         """The folders that go as a whole: moved, restored or deleted."""
-        return [node for node in (*self.moved, *self.restored, *self.deleted) if node.kind is DIR]
+        return [node for node in (*self.moved_besides, *self.restored, *self.deleted) if node.kind is DIR]
 
     def count_folders(self) -> None:
         """Looks into every folder that goes as a whole: what it holds, less what leaves it on its own."""

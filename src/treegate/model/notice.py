@@ -131,7 +131,8 @@ def _digits(text: str) -> str:
 
 def _hard_links(net: Net) -> Iterable[Notice]:
     set_too = set(net.set)
-    for node in dict.fromkeys((*net.moved, *net.deleted, *net.set)):
+    moved = set(net.moved) if set_too else set()
+    for node in (*net.moved, *net.deleted, *(node for node in net.set if node not in moved)):
         if node.facts is not None and node.facts[4:8] != _ONE_LINK and node.kind is FILE:
             links = _LINKS(node.facts, 4)[0]
             path = net.home(node)
@@ -217,7 +218,7 @@ def _differ_in_number(one: str, other: str) -> bool:
 
 def _links(net: Net) -> Iterable[Notice]:
     """Links that leave the case, and relative ones that will point at nothing."""
-    for node in (*net.new, *net.moved, *net.restored):
+    for node in (*net.new, *net.moved_besides, *net.restored):
         if node.kind is not LINK:
             continue
         path = net.path(node)
@@ -305,7 +306,7 @@ def _policy(net: Net, gatekeeper: Gatekeeper) -> Iterable[Notice]:
         implied = node.made is not None and node.made.implied
         if (refusal := gatekeeper.refusal(net.path(node), implied=implied)) is not None:
             yield _refused(node, refusal)
-    for node in (*net.moved, *net.deleted, *net.restored):
+    for node in (*net.moved_besides, *net.deleted, *net.restored):
         if node.kind is DIR:
             yield from _refused_inside(net, gatekeeper, node)
 

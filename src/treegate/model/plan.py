@@ -206,10 +206,10 @@ def _read_operations(head: Head, raws: list[msgspec.Raw]) -> tuple[str, list[Pro
             problems.append(_operation_problem(number, bytes(raw), error, head.case or None))
             continue
         canonical = _canonical(operation)
-        digest.update(separator)
-        digest.update(canonical)
+        digest.update(separator + canonical)
         separator = b","
-        if _may_repeat_key(bytes(raw), canonical) and (at := repeated_key(bytes(raw))) is not None:
+        at = None if len(raw) == len(canonical) else _repeated(bytes(raw), canonical)
+        if at is not None:
             text = f"the key {at[1:].replace('/', '.')!r} of operation {number} stands twice in its object"
             problems.append(problem("repeated-key", text, number, f"/operations/{number - 1}{at}"))
         elif (fault := shape_fault(operation)) is not None:
@@ -221,13 +221,16 @@ def _read_operations(head: Head, raws: list[msgspec.Raw]) -> tuple[str, list[Pro
 _BLANK = b" \t\r\n"
 
 
+def _repeated(raw: bytes, canonical: bytes) -> str | None:
+    """Where a key of an operation stands twice; it does not where the canonical form, the shortest, is no shorter."""
+    return repeated_key(raw) if _may_repeat_key(raw, canonical) else None
+
+
 def _may_repeat_key(raw: bytes, canonical: bytes) -> bool:
     """Cheap, and sure when it says no: the canonical form has every key once, so as many `":` means none twice.
 
     Without a backslash no string can hold `":`, nor can its spelling differ from the canonical one.
     """
-    if len(raw) == len(canonical):
-        return False
     return b"\\" in raw or raw.translate(None, _BLANK).count(b'":') != canonical.translate(None, _BLANK).count(b'":')
 
 

@@ -113,12 +113,13 @@ class Rows:
 
     def _rows_of(self, group: Group) -> Iterator[table.Step]:
         src, dst, free = group.src.number, group.dst.number, self._is_free(group.dst)
+        level = self._level(group.entries[0])  # files, that come all from one folder, and go all to another
         for entry in group.entries:
             yield table.Step(
                 table.RENAME,
                 entry.number,
                 entry.facts or b"",
-                self._level(entry),
+                level,
                 src,
                 raw_bytes(entry.home_name),
                 dst,

@@ -95,8 +95,8 @@ def seal(
 
 def _cases(net: Net) -> list[str]:
     """The cases that the difference touches, sorted; raises PlanError."""
-    entered = {node.parent for node in (*net.new, *net.moved, *net.restored, *net.set)}
-    left = {node.home for node in (*net.moved, *net.deleted)}
+    entered = {node.parent for node in (*net.new, *net.restored, *net.set)} | {to for _, to in net.pairs}
+    left = {node.home for node in net.deleted} | {home for home, _ in net.pairs}
     cases = {net.case(net.path(folder)) for folder in entered if folder is not None}
     cases |= {net.case(folder.where) for folder in left if folder is not None}
     if not cases and net.outcome.plan.case:
