@@ -123,16 +123,12 @@ def link(src_fd: int, src: Name, dst_fd: int, dst: Name) -> None:
 
 def packed(dir_fd: int, name: Name) -> bytes:
     """The facts of one entry, a link itself, in the packed form; FileNotFoundError if there is none."""
-    if native.packed is not None:
-        return native.packed(dir_fd, raw(name))
-    return _pack(syscalls.statx(dir_fd, raw(name), _LSTAT, _WANTED))
+    return _packed(dir_fd, raw(name))
 
 
 def packed_as_listed(dir_fd: int, name: bytes) -> bytes:
     """As `packed`, for a name that a listing gave and that is thus known to be one."""
-    if native.packed is not None:
-        return native.packed(dir_fd, name)
-    return _pack(syscalls.statx(dir_fd, name, _LSTAT, _WANTED))
+    return _packed(dir_fd, name)
 
 
 def facts(dir_fd: int, name: Name) -> Facts:
@@ -163,6 +159,13 @@ def _pack(buffer: syscalls.Buffer) -> bytes:
 
 def _at_most(time: int) -> int:
     return max(-_LATEST - 1, min(time, _LATEST))
+
+
+def _looked(dir_fd: int, name: bytes) -> bytes:
+    return _pack(syscalls.statx(dir_fd, name, _LSTAT, _WANTED))
+
+
+_packed = native.packed or _looked
 
 
 def exists(dir_fd: int, name: Name) -> bool:

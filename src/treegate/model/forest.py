@@ -179,14 +179,15 @@ class Forest:
 
     def packed(self, node: Node) -> bytes:
         """The packed facts of an existing entry, read from disk the first time."""
-        if node.facts is None:
+        facts = node.facts
+        if facts is None:
             home = node.home
             assert home is not None, "only what exists has facts"
-            node.facts = self.tree.facts(home.where, node.home_name)
-            if node.facts is None:
+            facts = node.facts = self.tree.facts(home.where, node.home_name)
+            if facts is None:
                 gone = paths.joined(home.where, node.home_name)
                 raise Fault("source-missing", f"{gone!r} went away just now", path=gone)
-        return node.facts
+        return facts
 
     def volume(self, node: Node) -> str:
         """The name of the volume an entry is on, or is to be on."""

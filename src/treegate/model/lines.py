@@ -97,15 +97,15 @@ class Lines:
 
     def effect_of(self, node: Node) -> EffectKind:
         """The word for what becomes of an entry."""
-        if node in self.net.replaced:
+        net, home, to = self.net, node.home, node.parent
+        if net.replaced and node in net.replaced:
             return "replaced"
         if node.made is not None:
             return node.made.effect
-        if self.net.is_removed(node):
+        if to in net.forest.vaults:
             return "deleted"
-        if not node.moved:
+        if to is home and node.name == node.home_name:
             return "set"
-        home = node.home
         return "restored" if home is not None and home.where[:1] == "/" else "moved"
 
     def _break_patterns(self, shapes: dict[Shape, list[Node]]) -> None:

@@ -240,9 +240,10 @@ class Node:
 
     def home_path(self) -> str:
         """The path it has on disk now, relative to `projects/`; in a vault `/AREA/NAME`, as Tree takes it."""
-        if self.home is None:
+        home = self.home
+        if home is None:
             return ""
-        return f"{self.home.where}/{self.home_name}" if self.home.where else self.home_name
+        return f"{home.where}/{self.home_name}" if home.where else self.home_name
 
     def __repr__(self) -> str:
         return f"<{self.kind.value} {self.home_path()!r} -> {self.path()!r}>"
