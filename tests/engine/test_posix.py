@@ -236,8 +236,8 @@ def test_interrupted_renames_and_mkdirs_surface(here, monkeypatch):
 def test_every_call_that_changes_something_is_listed():
     """A crash harness patches MUTATING; a function missing there would go untested."""
     looking = {
-        *("renamer", "packed", "packed_as_listed", "facts", "packed_of", "facts_of", "exists", "names", "readlink"),
-        *("xattrs", "xattrs_of", "umask", "device", "mount_id", "boot_id"),
+        *("renamer", "packed", "packed_as_listed", "facts", "packed_of", "facts_of", "exists", "names", "inodes"),
+        *("readlink", "xattrs", "xattrs_of", "umask", "device", "mount_id", "boot_id"),
     }
     functions = {
         name

@@ -60,7 +60,6 @@ _FICLONE = 0x40049409  # ioctl_ficlonerange(2)
 _SECOND = 1_000_000_000
 _LATEST = (1 << 63) - 1  # nanoseconds since 1970 that packed facts have room for
 _BTIME = syscalls.STATX_BTIME
-_unpack_statx = syscalls.STATX.unpack_from
 _pack_facts = PACKED.pack
 
 
@@ -138,7 +137,7 @@ def facts(dir_fd: int, name: Name) -> Facts:
 
 def packed_of(fd: int) -> bytes:
     """The packed facts of what a handle holds."""
-    return _pack(syscalls.statx(fd, b"", _LSTAT | syscalls.AT_EMPTY_PATH, _WANTED))
+    return _looked(fd, b"", _LSTAT | syscalls.AT_EMPTY_PATH)
 
 
 def facts_of(fd: int) -> Facts:
@@ -146,8 +145,10 @@ def facts_of(fd: int) -> Facts:
     return unpack(packed_of(fd))
 
 
-def _pack(buffer: syscalls.Buffer) -> bytes:
-    mask, attrs, nlink, uid, gid, mode, ino, size, bs, bn, cs, cn, ms, mn = _unpack_statx(buffer)
+def _looked(dir_fd: int, name: bytes, flags: int = _LSTAT) -> bytes:
+    mask, attrs, nlink, uid, gid, mode, ino, size, bs, bn, cs, cn, ms, mn = syscalls.statx(
+        dir_fd, name, flags, _WANTED
+    )
     mtime, ctime = ms * _SECOND + mn, cs * _SECOND + cn
     born = bs * _SECOND + bn if mask & _BTIME else 0
     try:
@@ -159,10 +160,6 @@ def _pack(buffer: syscalls.Buffer) -> bytes:
 
 def _at_most(time: int) -> int:
     return max(-_LATEST - 1, min(time, _LATEST))
-
-
-def _looked(dir_fd: int, name: bytes) -> bytes:
-    return _pack(syscalls.statx(dir_fd, name, _LSTAT, _WANTED))
 
 
 _packed = native.packed or _looked
@@ -243,10 +240,7 @@ def device(fd: int) -> int:
 
 def mount_id(fd: int) -> int:
     """Which mounting a handle lies on; never used twice between two boots from Linux 6.8, may be before."""
-    mask = syscalls.STATX_MNT_ID | syscalls.STATX_MNT_ID_UNIQUE
-    buffer = syscalls.statx(fd, b"", _LSTAT | syscalls.AT_EMPTY_PATH, mask)
-    found: int = syscalls.STATX_MOUNT.unpack_from(buffer, 144)[0]
-    return found
+    return syscalls.statx_mount(fd)
 
 
 def boot_id() -> str:

@@ -13,7 +13,6 @@ import platform
 import struct
 from collections.abc import Callable
 from ctypes import c_char_p, c_int, c_long, c_size_t, c_uint, c_void_p
-from typing import TypeAlias
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _get_errno = ctypes.get_errno
@@ -33,7 +32,7 @@ RESOLVE_STRICT = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
 STATX = struct.Struct("=I4xQIIIH2xQQ16x16xqI4xqI4xqI4x")
 STATX_DEVICE = struct.Struct("=II")  # at 136: major and minor of the filesystem
 STATX_MOUNT = struct.Struct("=Q")  # at 144
-Buffer: TypeAlias = ctypes.Array[ctypes.c_char]
+_unpack_statx = STATX.unpack_from
 _BUFFER = ctypes.c_char * 256
 
 _HOW = struct.Struct("=QQQ")  # struct open_how: flags, mode, resolve
@@ -85,12 +84,21 @@ def _error(name: bytes) -> OSError:
     return OSError(number, os.strerror(number), os.fsdecode(name))
 
 
-def statx(dir_fd: int, name: bytes, flags: int, mask: int) -> Buffer:
-    """The filled struct of one entry; an empty name with AT_EMPTY_PATH asks about the handle itself."""
+def statx(dir_fd: int, name: bytes, flags: int, mask: int) -> tuple[int, ...]:
+    """The fields of STATX of one entry; an empty name with AT_EMPTY_PATH asks about the handle itself."""
     buffer = _BUFFER()
     if _statx(dir_fd, name, flags, mask, buffer):
         raise _error(name)
-    return buffer
+    return _unpack_statx(buffer)
+
+
+def statx_mount(fd: int) -> int:
+    """The number of the mounting that a handle lies on."""
+    buffer, flags = _BUFFER(), AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT
+    if _statx(fd, b"", flags, STATX_MNT_ID | STATX_MNT_ID_UNIQUE, buffer):
+        raise _error(b"")
+    found: int = STATX_MOUNT.unpack_from(buffer, 144)[0]
+    return found
 
 
 def renameat2(src_fd: int, src: bytes, dst_fd: int, dst: bytes, flags: int) -> None:

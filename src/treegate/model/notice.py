@@ -106,17 +106,17 @@ _DATE = re.compile(r"(?<!\d)(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|
 def _renamed(net: Net) -> Iterable[Notice]:
     """Extensions and dates that a file's name loses."""
     for node in net.moved:
-        if node.name == node.home_name or node.kind is not FILE:
+        name, was = node.name, node.home_name
+        if name == was or node.kind is not FILE:
             continue
-        was = paths.extension(node.home_name)
-        if not node.name.endswith(was) and _loses(was, node.name):
-            now = paths.extension(node.name)
-            lost = f": {was} becomes {now}" if now else f" without {was}"
-            text = f"{node.home_name!r} becomes {node.name!r}{lost}"
-            yield Notice("extension-lost", node, text, net.path(node), better=net.path(node) + was)
-        date = _DATE.search(node.home_name) if "20" in node.home_name or "19" in node.home_name else None
+        if not name.endswith(was[was.rfind(".") :]) and _loses(ext := paths.extension(was), name):
+            now = paths.extension(name)
+            lost = f": {ext} becomes {now}" if now else f" without {ext}"
+            text = f"{was!r} becomes {name!r}{lost}"
+            yield Notice("extension-lost", node, text, net.path(node), better=net.path(node) + ext)
+        date = _DATE.search(was) if "20" in was or "19" in was else None
         if date is not None and _digits(date.group()) not in _digits(net.path(node)):
-            text = f"the date {date.group()} of {node.home_name!r} is not in {node.name!r}"
+            text = f"the date {date.group()} of {was!r} is not in {name!r}"
             yield Notice("date-lost", node, text, net.path(node))
 
 
