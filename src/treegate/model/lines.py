@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from treegate.model import paths
 from treegate.model.effects import By, Effect, EffectKind, Text, tagged
 from treegate.model.net import Net, size_in
 from treegate.model.notice import Notice
+from treegate.model.paths import extension
 from treegate.model.tree import DIR, FILE, Node
 
 RARE = 20  # a pattern this many times rarer than its sibling breaks it
@@ -64,7 +64,7 @@ class Lines:
         """Sorts what moves between two folders by extension."""
         groups: dict[str, list[Node]] = {}
         for node in nodes:
-            ext = "/" if node.kind is DIR else paths.extension(node.home_name)
+            ext = "/" if node.kind is DIR else extension(node.home_name)
             group = groups.get(ext)
             if group is None:
                 group = groups[ext] = shapes.setdefault(Shape("moved", home, ext.casefold(), to), [])
@@ -92,7 +92,7 @@ class Lines:
         if node.made is not None:
             source = node.made.source.home if node.made.source is not None else None
             name = node.name
-        ext = "/" if node.kind is DIR else paths.extension(name).casefold()
+        ext = "/" if node.kind is DIR else extension(name).casefold()
         return Shape(kind, source, ext, node.parent)
 
     def effect_of(self, node: Node) -> EffectKind:
@@ -176,18 +176,19 @@ class Lines:
 
     def _move(self, node: Node, number: int) -> Effect:
         """The line of a move and no more: nearly all lines are."""
-        net, kind, facts, ops = self.net, node.kind, node.facts, node.ops
+        kind, facts, ops = node.kind, node.facts, node.ops
         if kind is FILE and facts is not None:
             files, size = 1, size_in(facts)
         else:
-            held = net.held(node)
+            held = self.net.held(node)
             files, size = held.files, held.size
+        path, source = self.net.path(node), node.home_path()
         return Effect(
             id=f"e{number}",
             effect="moved",
-            path=tagged(net.path(node)),
+            path=path if path.isascii() else tagged(path),
             kind=kind,
-            source=tagged(node.home_path()),
+            source=source if source.isascii() else tagged(source),
             operations=(ops,) if type(ops) is int else node.operations,
             files=files,
             size=size,

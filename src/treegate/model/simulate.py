@@ -17,6 +17,7 @@ from treegate.model.capabilities import Capabilities
 from treegate.model.forest import Fault, Forest, Ghostly
 from treegate.model.names import Finding, NameCheck
 from treegate.model.operations import Delete, Expect, Operation, Replace, Set
+from treegate.model.paths import is_plain_name
 from treegate.model.plan import Plan
 from treegate.model.problems import MOST_PROBLEMS, Problem, Severity, problem
 from treegate.model.repair import suggested
@@ -174,7 +175,7 @@ class Simulation:
         path = f"{self.base}/{given}" if self.base else given
         above, _, name = path.rpartition("/")
         folder = self.forest.known(above)
-        if folder is not None and paths.is_plain_name(name) and not self.raw:
+        if folder is not None and is_plain_name(name) and not self.raw:
             return folder, name, above
         path = self.text(given, key)
         above, name = paths.split(path)

@@ -19,12 +19,12 @@ _NAMED = 20  # claimants of one path that a message names
 
 def transfer(sim: Simulation, node: Node, to: str, operation: Move | Copy | Rename) -> None:
     """Moves or copies an entry to where `to` says: into a folder if it ends in `/`, else to that very path."""
-    key = "name" if type(operation) is Rename else "to"
-    copying = type(operation) is Copy
+    forest, kind = sim.forest, type(operation)
+    key, copying = "name" if kind is Rename else "to", kind is Copy
     into = to[-1:] == "/"
     if into:
         name, above = node.name, sim.text(to[:-1], key)
-        known = sim.forest.known(above)
+        known = forest.known(above)
     else:
         known, name, above = sim.parted(to, key)
     path = f"{above}/{name}"
@@ -33,7 +33,7 @@ def transfer(sim: Simulation, node: Node, to: str, operation: Move | Copy | Rena
     if node.kind is DIR:
         _refuse_into_itself(sim, node, path, to, key)
     folder = known or sim.folder_made(above, key, name)
-    there = sim.forest.child(folder, name)
+    there = forest.child(folder, name)
     if there is not None:
         if there is node and not copying:
             sim.warn(Fault("nothing-to-do", f"{to!r} is where it is already", key=key, path=path, drop=True))
@@ -42,12 +42,12 @@ def transfer(sim: Simulation, node: Node, to: str, operation: Move | Copy | Rena
             raise _folder_in_the_way(sim, node, to, into, path, key)
         name = make_room(sim, there, folder, name, operation, node, key)
     sim.check_name(folder, name, path, key, node.name)
-    if sim.forest.several_volumes and not copying:
+    if forest.several_volumes and not copying:
         _across(sim, node, folder, path)
     if there is not None and name == there.name:
-        sim.forest.remove(there, sim.number)
+        forest.remove(there, sim.number)
     new = copied(sim, node, folder, name) if copying else _moved(sim, node, folder, name)
-    sim.forest.touch(new, sim.number)
+    forest.touch(new, sim.number)
     if there is not None and there.parent is not folder:
         sim.replaced[new] = there
 
