@@ -8,6 +8,7 @@ when its line is written, so a million of them never stand in memory.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import NamedTuple
 
 from treegate.model.effects import By, Effect, EffectKind, Text, tagged
@@ -128,19 +129,27 @@ class Lines:
 
     def __iter__(self) -> Iterator[Effect]:
         """Every effect, numbered e1, e2, ... as it is displayed."""
-        for number, node in enumerate(self.nodes(), 1):
-            yield self.effect(node, number)
+        numbers = count(1)
+        yield from map(self.effect, self._first(), numbers)
+        for shape, nodes in self.patterns:
+            plain = shape.effect == "moved" and not self.net.set
+            yield from map(self._move if plain else self.effect, nodes, numbers)
+        yield from map(self.effect, self.settings, numbers)
 
     def nodes(self) -> Iterator[Node]:
         """The entries behind the lines, in display order."""
+        yield from self._first()
+        for _, nodes in self.patterns:
+            yield from nodes
+        yield from self.settings
+
+    def _first(self) -> Iterator[Node]:
+        """The entries that come before the patterns."""
         yield from self.deletions
         yield from self.replacements
         yield from self.crossings
         for node, _, _ in self.oddities:
             yield node
-        for _, nodes in self.patterns:
-            yield from nodes
-        yield from self.settings
 
     def effect(self, node: Node, number: int) -> Effect:
         """One line."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from itertools import count, islice
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -29,13 +29,12 @@ def write(lines: Lines, keep: Keep) -> Listing:
     """Writes the full list; `keep` is given each chunk of encoded effects."""
     digest = hashlib.sha256()
     tally = _Tally()
-    nodes, numbers = lines.nodes(), count(1)
-    while chunk := list(islice(nodes, CHUNK)):
-        effects = list(map(lines.effect, chunk, numbers))
+    nodes, every = lines.nodes(), iter(lines)
+    while effects := list(islice(every, CHUNK)):
         encoded = list(map(encode, effects))
         keep(encoded)
         digest.update(b"\n".join(encoded))
-        digest.update(b"\0facts".join([node.facts or b"" for node in chunk]))
+        digest.update(b"\0facts".join([node.facts or b"" for node in islice(nodes, CHUNK)]))
         tally.take(effects)
     _digest_rest(lines.net, digest.update)
     new_bytes = sum(lines.net.held(node).size for node in lines.net.new)

@@ -89,18 +89,12 @@ class Net:
             if of_vault:
                 self.restored.append(node)
             else:
-                self._take_move(node, home, to)
+                self.moved.append(node)
+                self.pairs.setdefault((home, to), []).append(node)
+                if node.kind is not FILE:
+                    self.moved_besides.append(node)
         if node.setting is not None:
             self.set.append(node)
-
-    def _take_move(self, node: Node, home: Node, to: Node) -> None:
-        self.moved.append(node)
-        if node.kind is not FILE:
-            self.moved_besides.append(node)
-        pair = self.pairs.get((home, to))
-        if pair is None:
-            pair = self.pairs[home, to] = []
-        pair.append(node)
 
     def inside_copy(self, node: Node) -> bool:
         """Whether the entry came as part of a copied folder and still lies in it as it came."""

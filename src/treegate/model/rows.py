@@ -203,8 +203,8 @@ class Rows:
     def _staged(self) -> Iterator[table.Staged]:
         todo = [
             (node, self._place(node.home), raw_bytes(node.home_name))
-            for node in reversed(self.net.outcome.touched)
-            if node.made is not None and node.home is not None
+            for node in reversed(self.net.new)
+            if node.home is not None
         ]
         while todo:
             node, parent, name = todo.pop()
