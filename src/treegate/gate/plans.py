@@ -177,8 +177,7 @@ def store(core: Core, plan: Plan, about: About, enter: Enter, then: Then | None 
     require_reach(core, plan, Action.PROPOSE)
     with looking(core, plan), spooled(core) as spool, unhurried_gc():
         core.blobs.put_all(plan.contents())  # under the lock, so that nobody clears them before the plan is stored
-        preview, table = _sealed(core, plan, about, spool)
-        cases = sorted({*preview.cases, *reach.of(core, plan)})
+        preview, table, cases = _sealed(core, plan, about, spool)
         with core.store.write() as transaction:
             enter(transaction, cases)
             transaction.add_preview(
@@ -198,14 +197,18 @@ def store(core: Core, plan: Plan, about: About, enter: Enter, then: Then | None 
     return submitted(core, about.id)
 
 
-def _sealed(core: Core, plan: Plan, about: About, spool: Spool) -> tuple[Preview, str]:
-    """A plan's preview and the digest of its table, which is written; the tree that was simulated is let go of."""
+def _sealed(core: Core, plan: Plan, about: About, spool: Spool) -> tuple[Preview, str, list[str]]:
+    """A plan's preview, the digest of its table, which is written, and the cases that it touches or speaks of.
+
+    The tree that was simulated is let go of.
+    """
     preview, rows = previewed(core, plan, about, spool.keep, day_of(core, about))
-    core.actor.require(Action.PROPOSE, {*preview.cases, *reach.of(core, plan)})
+    cases = sorted({*preview.cases, *reach.of(core, plan)})
+    core.actor.require(Action.PROPOSE, cases)
     table = kept_table(core, rows)
     if rows is not None:
         rows.forest.dissolve()
-    return preview, table
+    return preview, table, cases
 
 
 def claims(plan: Plan) -> list[tuple[str, int]]:

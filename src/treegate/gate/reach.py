@@ -7,12 +7,13 @@ errors does nothing. But its preview tells of what is there, so the reach is jud
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+
+from msgspec import UNSET
 
 from treegate.errors import NotFound
 from treegate.gate.core import Core
 from treegate.model.effects import Raw, untagged
-from treegate.model.operations import Operation, Restore
+from treegate.model.operations import OPERATIONS, Operation, Restore
 from treegate.model.plan import Plan
 
 _PATTERN = frozenset("*?[{")  # such a first component may be any case
@@ -20,10 +21,15 @@ _PATTERN = frozenset("*?[{")  # such a first component may be any case
 
 def spoken_of(core: Core, plan: Plan) -> set[str]:
     """The names of cases that a plan's operations and vault entries lead to, whether or not these cases are there."""
-    found = {plan.case} if plan.case else {name for one in plan.operations for name in _first(one)}
+    found, runs = {plan.case} if plan.case else set[str](), set[str]()
+    for one in plan.operations:  # which are decoded as they are asked for: once is enough
+        if not plan.case:
+            found.update(_first(one))
+        if type(one) is Restore:
+            runs.add(one.run)
     if any(not _PATTERN.isdisjoint(name) for name in found) and not plan.case:
         found |= set(core.workspace.cases())
-    for run in {one.run for one in plan.operations if isinstance(one, Restore)}:
+    for run in runs:
         with contextlib.suppress(NotFound):
             found |= set(core.store.run(run).cases)
     return found
@@ -35,10 +41,12 @@ def of(core: Core, plan: Plan) -> list[str]:
     return sorted([case for case in spoken_of(core, plan) if case in known] or known)
 
 
-def _first(operation: Operation) -> Iterator[str]:
+_PATHS = {kind: [name for name in kind.__struct_fields__ if name in ("path", "source", "match", "to")]
+          for kind in OPERATIONS}  # fmt: skip
+
+
+def _first(operation: Operation) -> list[str]:
     """The first component of every path of an operation: in a plan that names no case, a case."""
-    for member in ("path", "source", "match", "to"):
-        text = getattr(operation, member, None)
-        if isinstance(text, str):
-            first = text.strip("/").partition("/")[0]
-            yield untagged(Raw(first)) if operation.raw is True else first
+    texts = [getattr(operation, member) for member in _PATHS[type(operation)]]
+    firsts = [text.strip("/").partition("/")[0] for text in texts if text is not UNSET]
+    return firsts if operation.raw is not True else [untagged(Raw(first)) for first in firsts]

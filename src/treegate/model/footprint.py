@@ -52,6 +52,7 @@ class Prints:
     def __init__(self, effects: Iterable[Touching] = ()) -> None:
         self._found: set[Print] = set()  # but for what is above
         self._deepest = 0  # names that a path may have; 0 for any number
+        self._covered: set[str] = set()  # folders so deep that what is in them is cut to what is found already
         self.add(effects)
 
     def add(self, effects: Iterable[Touching]) -> None:
@@ -59,12 +60,23 @@ class Prints:
         for effect in effects:
             mark = Mark.WHOLE if takes_whole(effect) else Mark.SLOT
             for slot in slots_of(effect):
-                self._found.add(self._cut(Print(mark, slot)))
+                self._take(mark, slot)
             if effect.effect == "copied" and effect.source is not None:
-                self._found.add(self._cut(Print(Mark.READ, untagged(effect.source))))
+                self._take(Mark.READ, untagged(effect.source))
             while len(self._found) > MOST and self._deepest != 1:
                 self._deepest = max(one.path.count("/") for one in self._found)
                 self._found = {self._cut(one) for one in self._found}
+
+    def _take(self, mark: Mark, path: str) -> None:
+        folder, _ = split(path)
+        if folder in self._covered:
+            return
+        one = self._cut(Print(mark, path))
+        self._found.add(one)
+        if one.path != path:
+            if len(self._covered) >= MOST:
+                self._covered.clear()
+            self._covered.add(folder)
 
     def _cut(self, one: Print) -> Print:
         if not self._deepest or one.path.count("/") < self._deepest:
