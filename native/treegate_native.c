@@ -1,5 +1,5 @@
-/* What is done for each of very many files: see many.rename_each, many.look_each and posix.packed in treegate.engine,
- * whose meaning these have. Without this module the same is done in Python.
+/* What is done for each of very many files: see many.rename_each, many.look_each, many.recognise_each and posix.packed
+ * in treegate.engine, whose meaning these have. Without this module the same is done in Python.
  *
  * No lock of the interpreter is held between the calls of the kernel; what they need is copied out before.
  */
@@ -24,6 +24,7 @@
 #define INODE_AT 20
 #define MTIME_AT 36
 #define CTIME_AT 44
+#define BORN_AT 52
 
 typedef struct {
     int src, dst;
@@ -129,6 +130,21 @@ static int is_untouched(const Look *look)
            nanoseconds(now.st_ctim.tv_sec, now.st_ctim.tv_nsec) == (int64_t)le64toh((uint64_t)ctime);
 }
 
+static int is_known(const Look *look)
+{
+    struct statx now;
+    uint32_t mode;
+    uint64_t inode;
+    int64_t born;
+    memcpy(&mode, look->facts, 4);
+    memcpy(&inode, look->facts + INODE_AT, 8);
+    memcpy(&born, look->facts + BORN_AT, 8);
+    return statx(look->folder, look->name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | STATX_BTIME, &now) == 0 &&
+           now.stx_ino == le64toh(inode) && (now.stx_mode & S_IFMT) == (le32toh(mode) & S_IFMT) && born &&
+           now.stx_mask & STATX_BTIME &&
+           nanoseconds(now.stx_btime.tv_sec, now.stx_btime.tv_nsec) == (int64_t)le64toh((uint64_t)born);
+}
+
 static PyObject *rename_each(PyObject *self, PyObject *given)
 {
     Py_ssize_t made, count = PyList_Size(given);
@@ -148,7 +164,8 @@ static PyObject *rename_each(PyObject *self, PyObject *given)
     return Py_BuildValue("(ni)", made, error);
 }
 
-static PyObject *look_each(PyObject *self, PyObject *given)
+/* The numbers of those looks of which `holds` is not true. */
+static PyObject *others(PyObject *given, int (*holds)(const Look *))
 {
     Py_ssize_t count = PyList_Size(given);
     PyObject *touched;
@@ -162,7 +179,7 @@ static PyObject *look_each(PyObject *self, PyObject *given)
         }
     Py_BEGIN_ALLOW_THREADS;
     for (Py_ssize_t n = 0; n < count; n++)
-        if (is_untouched(&looks[n]))
+        if (holds(&looks[n]))
             looks[n].name = NULL;
     Py_END_ALLOW_THREADS;
     touched = PyList_New(0);
@@ -175,6 +192,16 @@ static PyObject *look_each(PyObject *self, PyObject *given)
         }
     PyMem_Free(looks);
     return touched;
+}
+
+static PyObject *look_each(PyObject *self, PyObject *given)
+{
+    return others(given, is_untouched);
+}
+
+static PyObject *recognise_each(PyObject *self, PyObject *given)
+{
+    return others(given, is_known);
 }
 
 static void put4(unsigned char *at, uint32_t value)
@@ -217,7 +244,7 @@ static PyObject *packed(PyObject *self, PyObject *given)
     put8(facts + 28, now.stx_size);
     put8(facts + MTIME_AT, since_1970(now.stx_mtime));
     put8(facts + CTIME_AT, since_1970(now.stx_ctime));
-    put8(facts + 52, now.stx_mask & STATX_BTIME ? since_1970(now.stx_btime) : 0);
+    put8(facts + BORN_AT, now.stx_mask & STATX_BTIME ? since_1970(now.stx_btime) : 0);
     return PyBytes_FromStringAndSize((const char *)facts, FACTS);
 }
 
@@ -225,6 +252,7 @@ static PyMethodDef functions[] = {
     {"packed", packed, METH_VARARGS, "packed(folder, name) -> the facts of one entry, a link itself"},
     {"rename_each", rename_each, METH_O, "rename_each(moves) -> (how many are made, errno or 0)"},
     {"look_each", look_each, METH_O, "look_each(looks) -> the numbers of those that are not as they were"},
+    {"recognise_each", recognise_each, METH_O, "recognise_each(looks) -> the numbers of those that are not plainly known"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from treegate.engine import native
 
-PARTS = ("rename_each", "look_each", "packed")
+PARTS = ("rename_each", "look_each", "recognise_each", "packed")
 
 
 def in_python(put: Callable[[object, str, object], None] = setattr) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ import pytest
 
 from treegate.engine import handles, many, native, posix
 from treegate.errors import NeedsRecovery
-from treegate.model.tree import unpack
+from treegate.model.tree import pack, unpack
 
 
 @pytest.fixture(params=["python", "native"], autouse=True)
@@ -139,6 +140,7 @@ def test_nothing_to_do_is_done(two):
     """An empty list is no error."""
     assert many.rename_each([]) == (0, None)
     assert many.look_each([]) == []
+    assert many.recognise_each([]) == []
 
 
 @pytest.mark.parametrize("bad", [b"", b".", b"..", b"a/b", b"/", b"x\0y"])
@@ -167,6 +169,26 @@ def test_what_was_touched_is_told_by_number(two):
     (root / "a/other").rename(root / "a/replaced")
     (root / "a/gone").unlink()
     assert many.look_each(looks) == [1, 2, 3]
+
+
+def test_what_is_not_plainly_the_known_entry_is_told_by_number(two):
+    """Edited and moved is still known; another kind, inode or birth is not, nor what nobody saw being born."""
+    root, a, b = two
+    names = [b"as it was", b"edited", b"moved", b"replaced", b"gone", b"reborn", b"unborn", b"a folder"]
+    files(root / "a", *names)
+    if not posix.facts(a, b"moved").btime:
+        pytest.skip("the filesystem of temporary folders keeps no birth times")
+    facts = [posix.packed(a, name) for name in names]
+    facts[5] = pack(unpack(facts[5])._replace(btime=1))
+    facts[6] = pack(unpack(facts[6])._replace(btime=0))
+    facts[7] = pack(unpack(facts[7])._replace(mode=stat.S_IFDIR | 0o755))
+    (root / "a/edited").write_bytes(b"longer than before")
+    (root / "a/moved").rename(root / "b/moved")
+    (root / "a/other").write_bytes(b"replaced")
+    (root / "a/other").rename(root / "a/replaced")
+    (root / "a/gone").unlink()
+    folders = [b if name == b"moved" else a for name in names]
+    assert many.recognise_each(list(zip(folders, names, facts, strict=True))) == [3, 4, 5, 6, 7]
 
 
 def test_the_facts_of_an_entry_are_those_that_the_system_tells(two):

@@ -18,14 +18,15 @@ from treegate.engine.journal import Entry
 from treegate.engine.places import Places, Slot
 from treegate.engine.prepass import Finding
 from treegate.engine.straight import Straight
+from treegate.engine.whereabouts import Whereabouts
 from treegate.errors import Stale
 from treegate.model.names import fold_key
 from treegate.model.table import EXCHANGE, ROOT, Step
 from treegate.model.tree import Facts, unpack
 
-_LISTED = 16  # folders whose names are kept at once
 FOREIGN = -2  # stands for whatever is none of the run's entries
 
+WAITING, ARRIVED = 1, 2  # what is plain of a step
 Move = tuple[int, int, Slot, Slot]  # entry, step, from, to
 
 
@@ -50,13 +51,13 @@ def still(was: Facts, now: Facts, stable: bool = True) -> bool:
     return st.S_ISDIR(was.mode) or (was.size, was.mtime) == (now.size, now.mtime)
 
 
-_INODE, _BORN = slice(20, 28), slice(52, 60)  # of packed facts
+_INODE = slice(20, 28)  # of packed facts
 _ONE, _NEVER = (1).to_bytes(4, "little"), bytes(8)
 
 
-def _is_one(facts: bytes) -> bool:
-    """Whether these are of something with one name, and with a time at which it was born."""
-    return facts[4:8] == _ONE and facts[_BORN] != _NEVER
+def _ones(steps: Sequence[Step]) -> Iterator[bool]:
+    """Of each step, whether it is of something with one name, and with a time at which it was born."""
+    return (step.facts[4:8] == _ONE and step.facts[52:] != _NEVER for step in steps)
 
 
 def is_same(was: bytes, now: bytes) -> bool:
@@ -82,12 +83,14 @@ class Survey:
 
     `told` is the number of steps that are made on mounts without lasting inodes, and `places` is as they left it.
     `done` says of each step whether it is made, `lost` lists what is at none of its slots, `at` who is where,
-    `facts` what was seen there (packed), `doubled` the slots left over by a rename made of link and unlink.
+    `facts` what was seen there (packed), `doubled` the slots left over by a rename made of link and unlink. Of steps
+    that are `plain` nothing more is kept: the file waits untouched for a free place (WAITING), or is there (ARRIVED).
     """
 
     def __init__(self, places: Places, steps: Sequence[Step], built: dict[int, Entry], told: int = 0) -> None:
         self.steps = steps
         self.done = [False] * len(steps)
+        self.plain = bytearray(len(steps))
         self.lost: list[Finding] = []
         self.at: dict[Slot, int] = {}
         self.facts: dict[Slot, bytes] = {}
@@ -108,14 +111,17 @@ class Survey:
 
     # -- what to look for
 
-    def _parted(self, built: dict[int, Entry]) -> tuple[list[int], list[tuple[int, Step]]]:
+    def _parted(self, built: dict[int, Entry]) -> tuple[Sequence[int], list[tuple[int, Step]]]:
         """The numbers of the steps that go straight with a file known by its birth time alone; and the others."""
-        goes = Straight([self.steps], self._home, built.keys()).goes
-        odd = self._places.unstable or self._places.folding
+        if self._places.unstable or self._places.folding:
+            return [], list(enumerate(self.steps))
+        ways, ones = Straight([self.steps], self._home, built.keys()), list(_ones(self.steps))
+        if all(ones) and ways.all_go(self.steps):
+            return range(len(self.steps)), []
         straight: list[int] = []
         others: list[tuple[int, Step]] = []
-        for number, step in enumerate(self.steps):
-            if not odd and goes(step) and _is_one(step.facts):
+        for number, (step, one) in enumerate(zip(self.steps, ones, strict=True)):
+            if one and ways.goes(step):
                 straight.append(number)
             else:
                 others.append((number, step))
@@ -205,37 +211,48 @@ class Survey:
 
     def _find_straight(self) -> None:
         """Where the files are that go straight: at one of two places."""
-        listed: dict[int, set[bytes]] = {}
-        for number in self._straight:
-            step = self.steps[number]
-            before = self._sees(step, step.src, step.src_name, listed)
-            made = self._sees(step, step.dst, step.dst_name, listed)
-            if made and before and self._may_be_two(number):
-                self.doubled.append((step.src, step.src_name))
-                del self.at[step.src, step.src_name]
-            elif not made and not before:
-                shown = self._places.shown(step.src, step.src_name)
-                self.lost.append(Finding(shown, "is at none of its places", step.entry))
-            self.done[number] = made
+        # Where a rename may have stopped between its halves, both places are to be looked at.
+        several = [] if self._places.linked else self._straight
+        self._seen_straight = Whereabouts(self.steps, several, self._opened)
+        for number in self._seen_straight.waiting:
+            self.plain[number] = WAITING
+        for number in self._seen_straight.arrived:
+            self.plain[number], self.done[number] = ARRIVED, True
+        for number in self._straight if self._places.linked else self._seen_straight.unclear:
+            self._look_closer(number)
 
-    def _sees(self, step: Step, place: int, name: bytes, listed: dict[int, set[bytes]]) -> bool:
-        """Whether a step's file is at a slot; that a name is not there is known from the folder's listing."""
-        names = listed.get(place)
-        if names is None:
-            if len(listed) == _LISTED:
-                listed.clear()
-            handle = self._opened(place)
-            names = listed[place] = set() if handle is None else set(posix.names(handle))
-        if name not in names:
+    def _look_closer(self, number: int) -> None:
+        """Where a file is that goes straight, by looking at both places."""
+        step = self.steps[number]
+        before = self._sees(step, step.src, step.src_name)
+        made = self._sees(step, step.dst, step.dst_name)
+        if made and before and self._may_be_two(number):
+            self.doubled.append((step.src, step.src_name))
+            del self.at[step.src, step.src_name]
+        elif not made and not before:
+            shown = self._places.shown(step.src, step.src_name)
+            self.lost.append(Finding(shown, "is at none of its places", step.entry))
+        self.done[number] = made
+
+    def _sees(self, step: Step, place: int, name: bytes) -> bool:
+        """Whether a step's file is at a slot."""
+        handle = self._opened(place)
+        if handle is None:
             return False
         try:
-            now = posix.packed(self._places.handle(place), name)
+            now = posix.packed(handle, name)
         except FileNotFoundError:
             return False
         found = is_same(step.facts, now)
         self.facts[place, name] = now
         self.at[place, name] = step.entry if found else FOREIGN
         return found
+
+    def _look_behind(self) -> None:
+        """Look closer at what arrived and left a place that is taken again, which matters for a way back."""
+        for number in self._seen_straight.taken_again():
+            self.plain[number] = 0
+            self._look_closer(number)
 
     # -- concluding
 
@@ -332,8 +349,12 @@ class Survey:
 
     def obstacles(self, numbers: Iterable[int], back: bool) -> list[Finding]:
         """What stands in the way of making (or taking back) these steps in this order."""
-        found, at = list(self.lost), dict(self.at)
+        if back:
+            self._look_behind()
+        found, at, plain = list(self.lost), dict(self.at), ARRIVED if back else WAITING
         for number in numbers:
+            if self.plain[number] == plain:
+                continue
             step = self.steps[number]
             src, dst = (step.src, step.src_name), (step.dst, step.dst_name)
             if back:

@@ -106,3 +106,32 @@ def look_in_python(looks: Sequence[Look]) -> list[int]:
             if now.st_ctime_ns != ctime or now.st_ino != inode or now.st_mtime_ns != mtime:
                 found.append(number)
     return found
+
+
+_INODE, _BORN, _NEVER = slice(20, 28), slice(52, 60), bytes(8)  # of packed facts
+_KIND_AT, _KIND = 1, 0xF0  # the byte of the mode, and its bits, that tell a kind
+
+
+def recognise_each(looks: Sequence[Look]) -> list[int]:
+    """Which of these entries, by number, are not plainly the known ones, edited or not: by kind, inode and birth.
+
+    What has no birth time is not plainly anything.
+    """
+    if native.recognise_each is None:
+        return recognise_in_python(looks)
+    return native.recognise_each(looks)
+
+
+def recognise_in_python(looks: Sequence[Look]) -> list[int]:
+    """What `recognise_each` does, in Python."""
+    look, found = posix.packed_as_listed, []
+    for number, (folder, name, facts) in enumerate(looks):
+        try:
+            now = look(folder, name)
+        except OSError:
+            found.append(number)
+        else:
+            same = now[_INODE] == facts[_INODE] and now[_BORN] == facts[_BORN] != _NEVER
+            if not same or (now[_KIND_AT] ^ facts[_KIND_AT]) & _KIND:
+                found.append(number)
+    return found

@@ -1,7 +1,7 @@
 """The native part, where it is installed: what a run does for each of very many files, done for many in one call.
 
 `treegate_native` (the folder `native/`) is optional, and without it the same is done in Python: `many.rename_each`,
-`many.look_each` and `posix.packed` say what. TREEGATE_NATIVE=0 leaves it aside.
+`many.look_each`, `many.recognise_each` and `posix.packed` say what. TREEGATE_NATIVE=0 leaves it aside.
 """
 
 from __future__ import annotations
@@ -28,4 +28,5 @@ def _found() -> ModuleType | None:
 _module = _found()
 rename_each: Callable[[Sequence[Move]], tuple[int, int]] | None = getattr(_module, "rename_each", None)
 look_each: Callable[[Sequence[Look]], list[int]] | None = getattr(_module, "look_each", None)
+recognise_each: Callable[[Sequence[Look]], list[int]] | None = getattr(_module, "recognise_each", None)
 packed: Callable[[int, bytes], bytes] | None = getattr(_module, "packed", None)

@@ -176,7 +176,8 @@ def exists(dir_fd: int, name: Name) -> bool:
 
 def names(fd: int) -> list[bytes]:
     """The names in a folder, in its own order."""
-    return [os.fsencode(name) for name in os.listdir(fd)]
+    found = os.listdir(fd)
+    return os.fsencode("/".join(found)).split(b"/") if found else []  # all at once: no name has a slash in it
 
 
 def inodes(fd: int, most: int) -> dict[str, int]:

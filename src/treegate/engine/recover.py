@@ -98,7 +98,7 @@ class _Recovery:
         built = story.all_built or not ctx.table.staged
         for entry in story.built.values():
             self.places.expect(entry.number, entry.facts)
-        steps = list(ctx.table.steps()) if built else []
+        steps = [step for chunk in ctx.table.chunks() for step in chunk] if built else []
         survey = Survey(self.places, steps, story.built, self._told(steps))
         ahead = self._ahead(survey) if built else []
         way = decide(story, wish, built=built, forward=not ahead, back=True)
@@ -142,28 +142,30 @@ class _Recovery:
         look = PrePass(self.ctx, self.places)
         if not self.story.upto:
             return look.all()
-        touched = self._touched_by(survey)
-        for check in self.ctx.table.checks:
-            if (check.place, check.name) not in touched:
-                look.check(check)
+        if self.ctx.table.checks:
+            touched = self._touched_by(survey)
+            for check in self.ctx.table.checks:
+                if (check.place, check.name) not in touched:
+                    look.check(check)
         return look.found + self._changed(survey)
 
     def _touched_by(self, survey: Survey) -> set[Slot]:
         """What the steps that were made moved, and every folder above it: their facts changed with that."""
         home = {row.number: (row.parent, row.name) for row in self.ctx.table.places}
-        touched: set[Slot] = set()
-        for number in survey.made():
-            step = survey.steps[number]
-            for slot in ((step.src, step.src_name), (step.dst, step.dst_name)):
-                while slot not in touched and slot[0] in home:
-                    touched.add(slot)
-                    slot = home[slot[0]]
+        steps = [survey.steps[number] for number in survey.made()]
+        touched = {(step.src, step.src_name) for step in steps} | {(step.dst, step.dst_name) for step in steps}
+        for place in {place for step in steps for place in (step.src, step.dst)}:
+            while place in home and home[place] not in touched:
+                touched.add(home[place])
+                place = home[place][0]
         return touched
 
     def _changed(self, survey: Survey) -> list[Finding]:
         """Entries not moved yet that are not as they were approved."""
         found = []
         for number in survey.remaining():
+            if survey.plain[number]:
+                continue
             step = survey.steps[number]
             looks = [(step.entry, step.src, step.src_name, step.facts, step.level)]
             if step.kind == EXCHANGE:

@@ -38,13 +38,17 @@ class Straight:
 
     def parted(self, steps: list[Step]) -> tuple[list[Step], list[Step]]:
         """These steps in two: those that go straight, and the others."""
-        if not (self._entries or self._vacated) and all(map(self._does_stand, {step.src for step in steps})):
+        if self.all_go(steps):
             return steps, []
         straight: list[Step] = []
         others: list[Step] = []
         for step in steps:
             (straight if self.goes(step) else others).append(step)
         return straight, others
+
+    def all_go(self, steps: Sequence[Step]) -> bool:
+        """Whether all of these plainly go straight."""
+        return not (self._entries or self._vacated) and all(map(self._does_stand, {step.src for step in steps}))
 
     def goes(self, step: Step) -> bool:
         """Whether a step goes straight."""
