@@ -211,15 +211,15 @@ class Survey:
 
     def _find_straight(self) -> None:
         """Where the files are that go straight: at one of two places."""
-        # Where a rename may have stopped between its halves, both places are to be looked at.
-        several = [] if self._places.linked else self._straight
-        self._seen_straight = Whereabouts(self.steps, several, self._opened)
+        self._seen_straight = Whereabouts(self.steps, self._straight, self._opened)
         for number in self._seen_straight.waiting:
             self.plain[number] = WAITING
         for number in self._seen_straight.arrived:
             self.plain[number], self.done[number] = ARRIVED, True
-        for number in self._straight if self._places.linked else self._seen_straight.unclear:
+        for number in self._seen_straight.unclear:
             self._look_closer(number)
+        if self._places.linked:
+            self._look_behind()
 
     def _look_closer(self, number: int) -> None:
         """Where a file is that goes straight, by looking at both places."""
@@ -249,10 +249,12 @@ class Survey:
         return found
 
     def _look_behind(self) -> None:
-        """Look closer at what arrived and left a place that is taken again, which matters for a way back."""
+        """Look closer at what arrived and left a place that is taken (again): it may be in the way, or its own second
+        name."""
         for number in self._seen_straight.taken_again():
-            self.plain[number] = 0
-            self._look_closer(number)
+            if self.plain[number]:
+                self.plain[number] = 0
+                self._look_closer(number)
 
     # -- concluding
 
