@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from treegate.engine import native
+from treegate.engine import native, posix
 
 PARTS = ("rename_each", "look_each", "recognise_each", "packed")
 
@@ -13,3 +13,4 @@ def in_python(put: Callable[[object, str, object], None] = setattr) -> None:
     """Leaves the native part aside; `put` is monkeypatch's `setattr` where it is to come back."""
     for name in PARTS:
         put(native, name, None)
+    put(posix, "_packed", posix._looked)

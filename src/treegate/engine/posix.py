@@ -162,7 +162,7 @@ def _at_most(time: int) -> int:
     return max(-_LATEST - 1, min(time, _LATEST))
 
 
-_packed = native.packed or _looked
+_packed: Callable[[int, bytes], bytes] = native.packed or _looked  # asked once, for every file that is looked at
 
 
 def exists(dir_fd: int, name: Name) -> bool:
