@@ -13,7 +13,7 @@ import stat as st
 import struct
 from collections.abc import Iterator
 from enum import IntEnum, StrEnum
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, final
 
 from treegate.model.effects import EffectKind
 
@@ -179,6 +179,7 @@ class Made:
         self.implied = False
 
 
+@final
 class Node:
     """One entry of the virtual tree, with where it is (`home`) and where the plan wants it (`parent`)."""
 
