@@ -191,6 +191,35 @@ def test_a_second_name_that_somebody_gave_a_moved_file_is_not_taken_away(tmp_pat
         assert sorted(site.picture()) == ["one", "one.new", "two.new"]
 
 
+@pytest.mark.parametrize("back", [None, True])
+@pytest.mark.parametrize("cut", ["new mount", "new boot"])
+def test_two_names_that_a_power_cut_left_of_a_rename_become_one(tmp_path, monkeypatch, back, cut):
+    """4: btrfs may have written the new name only. Of what goes straight, and of what goes by a parking place."""
+    site = Site(tmp_path)
+    for name in ("one", "a", "b"):
+        site.file(name)
+    site.move("one", (site.root, "one.new"))
+    site.move("a", (site.park, "1"))
+    site.move("b", (site.root, "a"), free=False)
+    site.move("a", (site.root, "b"), at=(site.park, "1"), free=False)
+    site.seal()
+    before = site.picture()
+    stopped(site, 3)
+    os.link(site.case / "one.new", site.case / "one")
+    os.link(site.roots[b"park:"] / "1", site.case / "a")
+    if cut == "new boot":
+        monkeypatch.setattr(posix, "boot_id", lambda: "another boot")
+    else:
+        real = posix.mount_id
+        monkeypatch.setattr(posix, "mount_id", lambda fd: real(fd) + 1)
+    assert recover.recover(site.context(), back).outcome == ("rolled-back" if back else "applied")
+    if back:
+        assert site.picture() == before
+    else:
+        assert sorted(site.picture()) == ["a", "b", "one.new"]
+    assert not site.leftovers()
+
+
 def test_what_was_saved_under_the_first_name_meanwhile_is_not_taken_away(half, monkeypatch):
     """14: the first name is looked at once more before it goes."""
     os.link(half.case / "f2", half.case / "f1")

@@ -80,6 +80,7 @@ class RunContext:
                 places.piecemeal.add(number)
             if posix.renamer(caps) is posix.rename_linked:
                 places.linked.add(number)
+                places.doubling.add(number)
             if caps.folds_case or caps.folds_unicode:
                 places.folding.add(number)
         try:

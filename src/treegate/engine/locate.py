@@ -83,7 +83,7 @@ class Survey:
 
     `told` is the number of steps that are made on mounts without lasting inodes, and `places` is as they left it.
     `done` says of each step whether it is made, `lost` lists what is at none of its slots, `at` who is where,
-    `facts` what was seen there (packed), `doubled` the slots left over by a rename made of link and unlink. Of steps
+    `facts` what was seen there (packed), `doubled` the slots left over by a rename that was cut off midway. Of steps
     that are `plain` nothing more is kept: the file waits untouched for a free place (WAITING), or is there (ARRIVED).
     """
 
@@ -218,7 +218,7 @@ class Survey:
             self.plain[number], self.done[number] = ARRIVED, True
         for number in self._seen_straight.unclear:
             self._look_closer(number)
-        if self._places.linked:
+        if self._places.doubling:
             self._look_behind()
 
     def _look_closer(self, number: int) -> None:
@@ -320,9 +320,10 @@ class Survey:
             yield number, count < made
 
     def _may_be_two(self, number: int) -> bool:
-        """Whether a step is made by a second name and the removal of the first, and so may have stopped between."""
+        """Whether a step may have left both its names: made by a second one and the removal of the first, or, as
+        btrfs has it, written to the disk by half when the power was cut."""
         step = self.steps[number]
-        return step.kind != EXCHANGE and self._places.root(step.src) in self._places.linked
+        return step.kind != EXCHANGE and self._places.root(step.src) in self._places.doubling
 
     def _settle(self, group: list[Move], made: int) -> None:
         where: dict[int, Slot] = {}

@@ -39,6 +39,7 @@ class Places:
         self.unstable: set[int] = set()  # roots whose mounts have no lasting inode numbers
         self.piecemeal: set[int] = set()  # those of them whose mounts move a folder entry by entry
         self.linked: set[int] = set()  # roots whose mounts rename by a second name and the removal of the first
+        self.doubling: set[int] = set()  # roots where a rename that was cut off may have left both its names
         self.folding: set[int] = set()  # roots whose mounts take names for one that differ in case or Unicode form
         self.held = self._handles.get  # place number -> handle or None, for loops that cannot afford more
         for row in rows:

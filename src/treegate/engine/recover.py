@@ -95,6 +95,7 @@ class _Recovery:
         ctx, story = self.ctx, self.story
         if story.outcome:
             return self._ended()
+        self.places.doubling.update(self._mounted_anew())
         built = story.all_built or not ctx.table.staged
         for entry in story.built.values():
             self.places.expect(entry.number, entry.facts)
@@ -106,6 +107,14 @@ class _Recovery:
         if behind or way is Way.REFUSE:
             raise misplaced(behind if story.back or wish or not built else ahead)
         return self._go(survey, forward=way is Way.FORWARD)
+
+    def _mounted_anew(self) -> Iterator[int]:
+        """The roots that are not on the mounts on which the run began: the power may have been cut since."""
+        begin = self.story.begin
+        for root, key in self.places.roots().items():
+            mounted = None if begin is None or begin.boot != posix.boot_id() else begin.mounts.get(key)
+            if posix.mount_id(self.places.handle(root)) != mounted:
+                yield root
 
     def _ended(self) -> Result:
         if self.story.outcome == ROLLED_BACK:
@@ -206,11 +215,12 @@ class _Recovery:
         return self._result(ROLLED_BACK if reason or not forward else APPLIED, reason, len(survey.steps))
 
     def _undouble(self, survey: Survey) -> None:
-        """Finish a rename that is made of link and unlink: the first name is one too many, if it still is that."""
+        """Finish a rename that left both its names: the first is one too many, if it still is that."""
         for place, name in survey.doubled:
             handle = self.places.handle(place)
             with contextlib.suppress(FileNotFoundError):
-                if is_same(survey.facts[place, name], posix.packed(handle, name)):
+                now = posix.packed(handle, name)
+                if is_same(survey.facts[place, name], now) and unpack(now).nlink > 1:
                     posix.unlink(handle, name)
 
     def _forward(self, course: Course, survey: Survey) -> Exception | None:
