@@ -117,6 +117,19 @@ def test_one_that_somebody_takes_away_at_once_stops_it(two, monkeypatch, form):
     assert sorted(map(int, os.listdir(a))) == list(range(21, 40))
 
 
+def test_where_a_folder_cannot_be_listed_each_file_is_looked_at(two, monkeypatch):
+    """What was renamed before is not forgotten for that."""
+    root, a, b = two
+    names = [b"%d" % number for number in range(40)]
+    inodes = files(root / "a", *names)
+
+    def inodes_of(*_):
+        raise OSError(errno.EIO, "the disk fails")
+
+    monkeypatch.setattr(posix, "inodes", inodes_of)
+    assert many.rename_each([(a, n, b, n, i) for n, i in zip(names, inodes, strict=True)]) == (40, None)
+
+
 def test_what_cannot_come_back_is_left_to_a_recovery(two, monkeypatch, form):
     """20, 27: somebody took the name that a file came from; nothing of theirs is replaced."""
     if form == "native":

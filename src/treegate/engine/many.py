@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from collections.abc import Sequence
@@ -59,8 +60,7 @@ def _arrived(moves: Sequence[Move]) -> tuple[int, OSError | None]:
     known = 0
     for folder, some in groupby(moves, key=itemgetter(2)):
         sought = [(name, inode) for _, _, _, name, inode in some]
-        listed = posix.inodes(folder, 2 * len(sought)) if len(sought) >= LISTED else {}
-        found, decoded = listed.get, os.fsdecode
+        found, decoded = _listed(folder, len(sought)).get, os.fsdecode
         for name, inode in sought:
             try:
                 # What a listing says otherwise, and what it does not have, is looked at by itself.
@@ -70,6 +70,14 @@ def _arrived(moves: Sequence[Move]) -> tuple[int, OSError | None]:
                 return known, error
             known += 1
     return known, None
+
+
+def _listed(folder: int, sought: int) -> dict[str, int]:
+    """What a folder's listing says of the names in it, as far as that is cheaper than to look at each; or nothing."""
+    with contextlib.suppress(OSError):
+        if sought >= LISTED:
+            return posix.inodes(folder, 2 * sought)
+    return {}
 
 
 def _take_back(moves: Sequence[Move]) -> None:
