@@ -89,11 +89,17 @@ def _row(method: str, filesystem: str, outcomes: Mapping[str, int]) -> dict[str,
 
 @cache
 def _version() -> str:
-    """The version that was tried, and of which commit; `.dirty` where the checkout had more than that."""
-    place = Path(__file__).parent
-    asked = ["git", "describe", "--always", "--exclude=*", "--dirty=.dirty"]
+    """The version that was tried, and of which commit; `.dirty` where the sources had more than that."""
     try:
-        commit = subprocess.run(asked, cwd=place, capture_output=True, text=True, check=True).stdout.strip()
+        commit, changes = (
+            _git("rev-parse", "--short", "HEAD"),
+            _git("status", "--porcelain", "--", "src", "tests", "native"),
+        )
     except (OSError, subprocess.CalledProcessError):
         return treegate.__version__
-    return f"{treegate.__version__}+g{commit}"
+    return f"{treegate.__version__}+g{commit}{'.dirty' if changes else ''}"
+
+
+def _git(*asked: str) -> str:
+    root = Path(__file__).parents[1]
+    return subprocess.run(["git", *asked], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
