@@ -97,10 +97,8 @@ def test_of_very_many_the_others_stay_where_they_are(two):
     assert set(map(os.fsencode, os.listdir(a))) == set(names[71:])
 
 
-def test_one_that_somebody_takes_away_at_once_stops_it(two, monkeypatch, form):
+def test_one_that_somebody_takes_away_at_once_stops_it(two, monkeypatch):
     """27: as it arrived and is gone again, the call says that it is not there."""
-    if form == "native":
-        pytest.skip("nobody comes between its calls")
     root, a, b = two
     names = [b"%d" % number for number in range(40)]
     inodes = files(root / "a", *names)
@@ -112,7 +110,7 @@ def test_one_that_somebody_takes_away_at_once_stops_it(two, monkeypatch, form):
             os.unlink(root / "b/20")
 
     monkeypatch.setattr(posix, "rename", rename)
-    made, error = many.rename_each([(a, n, b, n, i) for n, i in zip(names, inodes, strict=True)])
+    made, error = many.rename_in_python([(a, n, b, n, i) for n, i in zip(names, inodes, strict=True)])
     assert (made, error.errno) == (20, errno.ENOENT)
     assert sorted(map(int, os.listdir(a))) == list(range(21, 40))
 
@@ -130,10 +128,8 @@ def test_where_a_folder_cannot_be_listed_each_file_is_looked_at(two, monkeypatch
     assert many.rename_each([(a, n, b, n, i) for n, i in zip(names, inodes, strict=True)]) == (40, None)
 
 
-def test_what_cannot_come_back_is_left_to_a_recovery(two, monkeypatch, form):
+def test_what_cannot_come_back_is_left_to_a_recovery(two, monkeypatch):
     """20, 27: somebody took the name that a file came from; nothing of theirs is replaced."""
-    if form == "native":
-        pytest.skip("nobody comes between its calls")
     root, a, b = two
     inodes = files(root / "a", b"1", b"2", b"3")
     real = posix.rename
@@ -144,7 +140,7 @@ def test_what_cannot_come_back_is_left_to_a_recovery(two, monkeypatch, form):
 
     monkeypatch.setattr(posix, "rename", rename)
     with pytest.raises(NeedsRecovery, match="could not be brought to an end"):
-        many.rename_each([(a, b"1", b, b"1", 1), (a, b"2", b, b"2", inodes[1])])
+        many.rename_in_python([(a, b"1", b, b"1", 1), (a, b"2", b, b"2", inodes[1])])
     assert (root / "a/2").read_text() == "somebody's"
     assert (root / "b/2").read_bytes() == b"2"
 
