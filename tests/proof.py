@@ -91,10 +91,8 @@ def _row(method: str, filesystem: str, outcomes: Mapping[str, int]) -> dict[str,
 def _version() -> str:
     """The version that was tried, and of which commit; `.dirty` where the sources had more than that."""
     try:
-        commit, changes = (
-            _git("rev-parse", "--short", "HEAD"),
-            _git("status", "--porcelain", "--", "src", "tests", "native"),
-        )
+        commit = _git("rev-parse", "--short", "HEAD")
+        changes = _git("status", "--porcelain", "--", "src", "tests", "native")
     except (OSError, subprocess.CalledProcessError):
         return treegate.__version__
     return f"{treegate.__version__}+g{commit}{'.dirty' if changes else ''}"

@@ -151,6 +151,23 @@ def test_a_file_added_under_a_folder_to_be_deleted_is_stale(tmp_path):
     assert (s.case / "d/new").exists()
 
 
+def test_files_that_change_places_by_way_of_parking_take_one_rename_a_step(tmp_path, monkeypatch, in_python):
+    """Many of them, so that the folders are held open: each is looked at where a step brings it before it goes on."""
+    s = Site(tmp_path)
+    for number in range(20):
+        s.file(f"a{number}")
+        s.file(f"b{number}")
+        s.move(f"a{number}", (s.park, str(number)))
+        s.move(f"b{number}", (s.root, f"a{number}"), free=False)
+        s.move(f"a{number}", (s.root, f"b{number}"), at=(s.park, str(number)), free=False)
+    s.seal()
+    made, real = [], posix.rename
+    monkeypatch.setattr(posix, "rename", lambda *slots: made.append(slots) or real(*slots))
+    assert apply.run(s.context()).outcome == "applied"
+    assert (s.case / "a7").read_text() == "content of b7\n"
+    assert len(made) == 60
+
+
 def test_a_link_swapped_in_for_a_folder_leads_nowhere(two, tmp_path):
     """31: the folder is opened without following links."""
     (tmp_path / "elsewhere").mkdir()

@@ -191,6 +191,21 @@ def test_a_second_name_that_somebody_gave_a_moved_file_is_not_taken_away(tmp_pat
         assert sorted(site.picture()) == ["one", "one.new", "two.new"]
 
 
+def test_the_last_name_of_a_file_is_not_taken_away(half, monkeypatch):
+    """14: somebody takes away the second name just before the first one would go."""
+    os.link(half.case / "f2", half.case / "f1")
+    undouble = recover._Recovery._undouble
+
+    def taken_before(self, survey):
+        (half.case / "f1").unlink()
+        undouble(self, survey)
+
+    monkeypatch.setattr(recover._Recovery, "_undouble", taken_before)
+    with contextlib.suppress(NeedsRecovery):
+        recover.recover(half.context(volumes={"": Capabilities(noreplace=False)}))
+    assert "content of f2\n" in [path.read_text() for path in half.case.iterdir()]
+
+
 @pytest.mark.parametrize("back", [None, True])
 @pytest.mark.parametrize("cut", ["new mount", "new boot"])
 def test_two_names_that_a_power_cut_left_of_a_rename_become_one(tmp_path, monkeypatch, back, cut):

@@ -22,10 +22,10 @@ from treegate.errors import NotFound, NotVerified
 from treegate.model.actors import Actor
 from treegate.model.likeness import nearest
 
-_TOGETHER = 1000  # entries of a vault that are asked for at once
-
 if TYPE_CHECKING:
     from treegate.engine.sandbox.standby import Standby
+
+_TOGETHER = 1000  # entries of a vault that are asked for at once
 
 
 def milliseconds() -> int:
