@@ -97,7 +97,7 @@ def test_of_very_many_the_others_stay_where_they_are(two):
     assert set(map(os.fsencode, os.listdir(a))) == set(names[71:])
 
 
-def test_one_that_somebody_takes_away_at_once_stops_it(two, monkeypatch):
+def test_one_that_somebody_takes_away_at_once_stops_it(two, monkeypatch, in_python):
     """27: as it arrived and is gone again, the call says that it is not there."""
     root, a, b = two
     names = [b"%d" % number for number in range(40)]
@@ -128,7 +128,7 @@ def test_where_a_folder_cannot_be_listed_each_file_is_looked_at(two, monkeypatch
     assert many.rename_each([(a, n, b, n, i) for n, i in zip(names, inodes, strict=True)]) == (40, None)
 
 
-def test_what_cannot_come_back_is_left_to_a_recovery(two, monkeypatch):
+def test_what_cannot_come_back_is_left_to_a_recovery(two, monkeypatch, in_python):
     """20, 27: somebody took the name that a file came from; nothing of theirs is replaced."""
     root, a, b = two
     inodes = files(root / "a", b"1", b"2", b"3")

@@ -12,6 +12,8 @@ import os
 import stat as st
 from collections.abc import Callable
 
+from tests import stand_in
+
 from treegate.engine import carry, course, journal, locate, piecemeal, posix, prepass
 from treegate.engine import handles as held
 from treegate.engine.store.runs import RunWrites
@@ -39,6 +41,7 @@ def _no_no_clobber() -> None:
     def rename(src_fd: int, src: held.Name, dst_fd: int, dst: held.Name) -> None:
         os.rename(held.raw(src), held.raw(dst), src_dir_fd=src_fd, dst_dir_fd=dst_fd)
 
+    stand_in.in_python()
     posix.rename = posix.rename_checked = posix.rename_linked = rename
 
 

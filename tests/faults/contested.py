@@ -13,6 +13,7 @@ from typing import NamedTuple
 import broken
 from crash_sweep import Ended, Fault, in_child
 from outsiders import Grounds, Outsider
+from tests import stand_in
 from watching import Watch
 
 from treegate.engine import posix
@@ -140,5 +141,6 @@ def yielding(others: Others, at: str) -> None:
 
         return called
 
+    stand_in.in_python()
     for name in posix.MUTATING:
         setattr(posix, name, wrapped(name, getattr(posix, name)))

@@ -21,6 +21,7 @@ import gate_model as model
 from crash_sweep import KILLED
 from gate_model import Plan, Run, Tree, Unfinished
 from gatework import DAY, HOUR, Office
+from tests import stand_in
 
 from treegate.engine import posix
 from treegate.errors import TreegateError
@@ -202,6 +203,7 @@ def before_renames(act: Callable[[], None]) -> None:
 
         return rename
 
+    stand_in.in_python()
     for name in RENAMES:
         setattr(posix, name, wrapped(getattr(posix, name)))
 

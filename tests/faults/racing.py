@@ -23,6 +23,7 @@ from crash_sweep import Fault, applying
 from outsiders import Outsider
 from planned import every_operation
 from tables import Site
+from tests import stand_in
 
 from treegate.engine import apply, posix, recover
 
@@ -108,6 +109,7 @@ class _Between:
         self.done = False
 
     def install(self) -> None:
+        stand_in.in_python()
         posix.rename, posix.exchange = self._wrapped(posix.rename), self._wrapped(posix.exchange)
 
     def _wrapped(self, call: Callable) -> Callable:

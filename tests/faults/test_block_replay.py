@@ -12,6 +12,7 @@ from loops import KINDS, needed
 from planned import every_operation
 from replaying import Replays, film, watched
 from tables import everything
+from tests import stand_in
 
 from treegate.engine import apply, posix
 
@@ -103,6 +104,7 @@ def failing(seen, what, call, at):
                 seen.fail(what)
             return real(*given)
 
+        stand_in.in_python()
         setattr(posix, call, failing)
         return apply.run(site.context()).outcome
 

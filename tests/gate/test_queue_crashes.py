@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from gatework import CRASHED, SURVIVED, Office, in_child, move
 from queuework import Queue
+from tests import stand_in
 
 from treegate.engine import posix
 
@@ -40,6 +41,7 @@ class Count:
         return call
 
     def install(self) -> None:
+        stand_in.in_python()
         for owner, name in CALLS:
             setattr(owner, name, self.before(getattr(owner, name)))
         from sqlalchemy.engine.default import DefaultDialect

@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 import stat as st
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from treegate.engine import syscalls
 
@@ -30,6 +30,14 @@ def raw(name: Name) -> bytes:
     if _SLASH in encoded or 0 in encoded or encoded in _NOT_NAMES:
         raise ValueError(f"not a single name: {encoded!r}")
     return encoded
+
+
+def check_names(names: Collection[bytes]) -> None:
+    """Raise ValueError if one of these is not what `raw` takes."""
+    joined = b"".join(names)
+    if _SLASH in joined or 0 in joined or not _NOT_NAMES.isdisjoint(names):
+        for name in names:
+            raw(name)
 
 
 def open_root(path: Name) -> int:

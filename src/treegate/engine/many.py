@@ -13,6 +13,7 @@ from treegate.engine import native, posix
 from treegate.engine.context import stuck
 from treegate.engine.native import Look, Move
 
+_folders = itemgetter(0, 2)
 LISTED = 16  # files in one folder from which on it is cheaper to list it than to look at each
 
 
@@ -45,13 +46,13 @@ def rename_in_python(moves: Sequence[Move]) -> tuple[int, OSError | None]:
 
 
 def _renamed(moves: Sequence[Move]) -> tuple[int, OSError | None]:
-    rename, made = posix.rename, 0
-    try:
-        for src_fd, src, dst_fd, dst, _ in moves:
-            rename(src_fd, src, dst_fd, dst)
-            made += 1
-    except OSError as error:
-        return made, error
+    made = 0
+    for (src, dst), some in groupby(moves, key=_folders):
+        _, names, _, others, _ = zip(*some, strict=True)
+        more, error = posix.rename_each(src, names, dst, others)
+        made += more
+        if error is not None:
+            return made, error
     return made, None
 
 
@@ -59,12 +60,15 @@ def _arrived(moves: Sequence[Move]) -> tuple[int, OSError | None]:
     """How many there are before the first whose file is another, or cannot be looked at: then with the error."""
     known = 0
     for folder, some in groupby(moves, key=itemgetter(2)):
-        sought = [(name, inode) for _, _, _, name, inode in some]
-        found, decoded = _listed(folder, len(sought)).get, os.fsdecode
-        for name, inode in sought:
+        _, _, _, names, inodes = zip(*some, strict=True)
+        seen = tuple(map(_listed(folder, len(names)).get, map(os.fsdecode, names)))
+        if seen == inodes:
+            known += len(names)
+            continue
+        for name, inode, listed in zip(names, inodes, seen, strict=True):
             try:
                 # What a listing says otherwise, and what it does not have, is looked at by itself.
-                if found(decoded(name)) != inode and os.lstat(name, dir_fd=folder).st_ino != inode:
+                if listed != inode and os.lstat(name, dir_fd=folder).st_ino != inode:
                     return known, None
             except OSError as error:
                 return known, error

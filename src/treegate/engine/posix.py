@@ -14,11 +14,11 @@ import fcntl
 import os
 import stat as st
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from treegate.engine import native, syscalls
-from treegate.engine.handles import Name, closing, raw
+from treegate.engine.handles import Name, check_names, closing, raw
 from treegate.model.capabilities import Capabilities
 from treegate.model.tree import APPEND, IMMUTABLE, MOUNT_ROOT, PACKED, Facts, unpack
 
@@ -52,6 +52,8 @@ MUTATING = (
     "syncfs",
 )
 
+TOGETHER = ("rename_each",)  # makes many of these calls in one; the harness makes them one by one instead
+
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _LSTAT = syscalls.AT_SYMLINK_NOFOLLOW | syscalls.AT_NO_AUTOMOUNT
 _WANTED = syscalls.STATX_BASIC_STATS | syscalls.STATX_BTIME
@@ -69,6 +71,18 @@ _pack_facts = PACKED.pack
 def rename(src_fd: int, src: Name, dst_fd: int, dst: Name) -> None:
     """Rename to a free name, atomically; FileExistsError if it is taken, EINVAL where the mount cannot."""
     syscalls.renameat2(src_fd, raw(src), dst_fd, raw(dst), syscalls.RENAME_NOREPLACE)
+
+
+def rename_each(
+    src_fd: int, names: Sequence[bytes], dst_fd: int, others: Sequence[bytes]
+) -> tuple[int, OSError | None]:
+    """`rename` of many entries of one folder into one other, in order.
+
+    How many are made before the first that fails, and its error. ValueError, and nothing is made, if a name is none.
+    """
+    check_names(names)
+    check_names(others)
+    return syscalls.rename_each(src_fd, names, dst_fd, others, syscalls.RENAME_NOREPLACE)
 
 
 def exchange(a_fd: int, a: Name, b_fd: int, b: Name) -> None:

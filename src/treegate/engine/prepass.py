@@ -9,11 +9,12 @@ import os
 import stat as st
 import struct
 from collections.abc import Sequence
+from itertools import groupby, repeat
+from operator import attrgetter
 from typing import NamedTuple
 
 from treegate.engine import handles, many, posix
 from treegate.engine.context import RunContext
-from treegate.engine.native import Look
 from treegate.engine.places import Places, Slot
 from treegate.engine.staging import stop_if_cancelled
 from treegate.errors import Denied, Stale
@@ -24,7 +25,8 @@ SHOWN = 20  # findings named in an error's message
 _LISTED = 200_000  # names of destination folders kept at once
 _FIXED = IMMUTABLE | APPEND
 _ANEW = "refresh the plan: it is previewed on the tree as it is now, and decided on again"
-_attrs_in, _ATTRS_AT = struct.Struct("<I").unpack_from, 16  # of packed facts
+_attrs_in = struct.Struct("<16xI40x").iter_unpack  # of packed facts
+_between = attrgetter("src", "dst")
 
 
 class Finding(NamedTuple):
@@ -93,41 +95,37 @@ class PrePass:
         self._targets(steps)
 
     def _sources(self, steps: Sequence[Step]) -> None:
-        """Whether what is moved is as it was; looked at in stretches, as far as the handles of folders are held."""
-        held, allowed = self._places.held, self._allowed
-        waiting: list[Step] = []
-        looks: list[Look] = []
-        for step in steps:
-            new = step.src not in allowed or step.dst not in allowed
-            folder = held(step.src)
-            if new or folder is None:
-                self._look(waiting, looks)
-                folder = self._opened(step)
-            if step.level and folder is not None:
-                waiting.append(step)
-                looks.append((folder, step.src_name, step.facts))
-        self._look(waiting, looks)
+        """Whether what is moved is as it was; looked at together, as far as it is between the same two folders."""
+        for _, some in groupby(steps, key=_between):
+            same = list(some)
+            known = [step for step in same if step.level]
+            folder = self._opened(same[0], known)
+            if known and folder is not None:
+                self._look(folder, known)
 
-    def _opened(self, step: Step) -> int | None:
-        """The folder that a step's entry is in, once both its folders are looked at."""
+    def _opened(self, step: Step, known: Sequence[Step]) -> int | None:
+        """The folder that a step's entry is in, once both its folders are looked at; None, and told of what is known
+        in it, where it cannot be opened."""
         self._folders(step)
         try:
             return self._places.handle(step.src)
         except (OSError, Stale) as error:
-            if step.level:
-                self._find(step.src, step.src_name, f"cannot be looked at: {error}", step.entry)
+            for one in known:
+                self._find(one.src, one.src_name, f"cannot be looked at: {error}", one.entry)
             return None
 
-    def _look(self, steps: list[Step], looks: list[Look]) -> None:
-        """Look at the sources of these steps, which are waiting for it no more then."""
-        touched = set(many.look_each(looks))
-        for number, step in enumerate(steps):
-            if number in touched:
-                self.entry(step.entry, step.src, step.src_name, step.facts, step.level)
-            elif self._sticky or _attrs_in(step.facts, _ATTRS_AT)[0] & _FIXED:
-                self._may_move(step, unpack(step.facts))
-        steps.clear()
-        looks.clear()
+    def _look(self, folder: int, steps: Sequence[Step]) -> None:
+        """Look at what these steps move out of one folder."""
+        facts = [step.facts for step in steps]
+        names = [step.src_name for step in steps]
+        touched = many.look_each(list(zip(repeat(folder), names, facts)))
+        for step in map(steps.__getitem__, touched):
+            self.entry(step.entry, step.src, step.src_name, step.facts, step.level)
+        if self._sticky or any(attrs & _FIXED for (attrs,) in _attrs_in(b"".join(facts))):
+            seen = set(touched)
+            for number, step in enumerate(steps):
+                if number not in seen:
+                    self._may_move(step, unpack(step.facts))
 
     def _targets(self, steps: Sequence[Step]) -> None:
         """Whether what must be free is free, and what an exchange brings back is as it was."""

@@ -11,7 +11,7 @@ import errno
 import os
 import stat as st
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,78 +41,90 @@ def bring(root: Path, projection: Projection, *, dry: bool = False) -> Iterator[
 
     A content that has several places is written once and linked to the others, where the mount can do that.
     """
-    written: Where | None = None
-    for place in projection.places:
+    with ExitStack() as held:
+        bringing = _Bringing(root, projection.pieces, dry, held)
+        for place in projection.places:
+            try:
+                how = bringing.put_right(place)
+            except OSError as error:
+                yield Found(place, error.strerror or str(error), error)
+                continue
+            if how:
+                yield Found(place, how)
+
+
+class _Twin(NamedTuple):
+    """A file that has the content already, by which others get it: its folder, its name, and what it is."""
+
+    folder: int
+    name: str
+    seen: os.stat_result
+
+
+class _Bringing:
+    """Brings one content to its places, one after the other; what it holds open meanwhile, `held` gives back."""
+
+    def __init__(self, root: Path, pieces: Callable[[], Iterable[bytes]] | None, dry: bool, held: ExitStack) -> None:
+        self._root = root
+        self._pieces = pieces
+        self._dry = dry
+        self._held = held
+        self._twin: _Twin | None = None
+
+    def put_right(self, place: Where) -> str:
+        """How a place is not as it should be, as the end of a sentence; "" where it is. Unless `dry`, it is then."""
         try:
-            how = _put_right(root, place, projection.pieces, written, dry=dry)
-        except OSError as error:
-            yield Found(place, error.strerror or str(error), error)
-            continue
-        if how:
-            yield Found(place, how)
-        if not (how and dry):
-            written = written or place
+            with folder(self._root, place[:-1], make=self._pieces is not None and not self._dry) as where:
+                how = self._difference(where, place[-1])
+                if how and not self._dry:
+                    self._put(where, place[-1])
+                if self._pieces is not None and self._twin is None and not (how and self._dry):
+                    self._note_twin(where, place[-1])
+                return how
+        except FileNotFoundError:
+            return "" if self._pieces is None else "it was missing"
 
+    def _note_twin(self, where: int, name: str) -> None:
+        kept = self._held.enter_context(handles.closing(os.dup(where)))
+        self._twin = _Twin(kept, name, os.lstat(handles.raw(name), dir_fd=kept))
 
-Pieces = Callable[[], Iterable[bytes]]
+    def _difference(self, folder: int, name: str) -> str:
+        try:
+            now = os.lstat(handles.raw(name), dir_fd=folder)
+            if self._pieces is None:
+                return "it does not belong there any more"
+            if not st.S_ISREG(now.st_mode):
+                return "it was a link" if st.S_ISLNK(now.st_mode) else "it was no file"
+            if self._twin is not None and os.path.samestat(self._twin.seen, now):
+                return ""
+            with handles.closing(handles.open_file(folder, name)) as fd:
+                return "" if _says(fd, self._pieces()) else "it did not say what the store says"
+        except FileNotFoundError:
+            return "" if self._pieces is None else "it was missing"
+        except PermissionError:
+            return "it could not be read"
 
-
-def _put_right(root: Path, place: Where, pieces: Pieces | None, twin: Where | None, *, dry: bool) -> str:
-    """How a place is not as it should be, as the end of a sentence; "" where it is. Unless `dry`, it is then."""
-    try:
-        with folder(root, place[:-1], make=pieces is not None and not dry) as where:
-            how = _difference(root, where, place[-1], pieces, twin)
-            if how and not dry:
-                _put(root, where, place[-1], pieces, twin)
-            return how
-    except FileNotFoundError:
-        return "" if pieces is None else "it was missing"
-
-
-def _difference(root: Path, folder: int, name: str, pieces: Pieces | None, twin: Where | None) -> str:
-    try:
-        mode = os.lstat(handles.raw(name), dir_fd=folder).st_mode
-        if pieces is None:
-            return "it does not belong there any more"
-        if not st.S_ISREG(mode):
-            return "it was a link" if st.S_ISLNK(mode) else "it was no file"
-        if twin is not None and _same(root, twin, folder, name):
-            return ""
-        with handles.closing(handles.open_file(folder, name)) as fd:
-            return "" if _says(fd, pieces()) else "it did not say what the store says"
-    except FileNotFoundError:
-        return "" if pieces is None else "it was missing"
-    except PermissionError:
-        return "it could not be read"
-
-
-def _same(root: Path, twin: Where, where: int, name: str) -> bool:
-    with folder(root, twin[:-1]) as other:
-        one, two = os.lstat(handles.raw(twin[-1]), dir_fd=other), os.lstat(handles.raw(name), dir_fd=where)
-        return os.path.samestat(one, two)
+    def _put(self, folder: int, name: str) -> None:
+        """Puts the whole content in place, written or linked aside and renamed; or takes away what is there."""
+        if self._pieces is None:
+            posix.unlink(folder, name)
+            return
+        aside = f"{name}.new"
+        with suppress(FileNotFoundError):
+            posix.unlink(folder, aside)  # left by a crash
+        try:
+            if self._twin is None or not _linked(self._twin, folder, aside):
+                _write(folder, aside, self._pieces())
+            _rename(folder, aside, name)
+        except BaseException:
+            with suppress(OSError):
+                posix.unlink(folder, aside)
+            raise
 
 
 def _says(fd: int, pieces: Iterable[bytes]) -> bool:
     with open(fd, "rb", closefd=False) as file:
         return all(file.read(len(block)) == block for block in blocks(pieces)) and not file.read(1)
-
-
-def _put(root: Path, folder: int, name: str, pieces: Pieces | None, twin: Where | None) -> None:
-    """Puts the whole content in place, written or linked aside and renamed; or takes away what is there."""
-    if pieces is None:
-        posix.unlink(folder, name)
-        return
-    aside = f"{name}.new"
-    with suppress(FileNotFoundError):
-        posix.unlink(folder, aside)  # left by a crash
-    try:
-        if twin is None or not _linked(root, twin, folder, aside):
-            _write(folder, aside, pieces())
-        _rename(folder, aside, name)
-    except BaseException:
-        with suppress(OSError):
-            posix.unlink(folder, aside)
-        raise
 
 
 def _write(folder: int, name: str, pieces: Iterable[bytes]) -> None:
@@ -128,11 +140,10 @@ def _rename(folder: int, aside: str, name: str) -> None:
         raise OSError(error.errno, "a folder is in its place") from None
 
 
-def _linked(root: Path, twin: Where, where: int, aside: str) -> bool:
+def _linked(twin: _Twin, where: int, aside: str) -> bool:
     """Whether a second name for what was just written could be made; not every mount has them."""
     try:
-        with folder(root, twin[:-1]) as other:
-            posix.link(other, twin[-1], where, aside)
+        posix.link(twin.folder, twin.name, where, aside)
     except OSError:
         return False
     return True

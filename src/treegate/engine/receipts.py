@@ -27,7 +27,7 @@ from treegate.model.preview import Counts
 from treegate.model.tree import PACKED
 
 FORMAT = 1
-_LOT = 1 << 18  # bytes of lines that are read at once
+_LOT = 1 << 16  # bytes of lines that are read at once
 L = TypeVar("L", bound=msgspec.Struct)
 
 
@@ -178,15 +178,29 @@ def read_as(kind: type[L], path: Path) -> Iterator[L]:
 def read_lots(kind: type[L], path: Path) -> Iterator[list[L]]:
     """As `read_as`, some hundreds of lines at a time."""
     read = msgspec.json.Decoder(kind).decode_lines
-    with _of_run(path), open(path, "rb") as file:
-        while lot := file.readlines(_LOT):
-            yield read(b"".join(lot))
+    with of_run(path):
+        yield from map(read, encoded_lots(path))
+
+
+def encoded_lots(path: Path) -> Iterator[bytes]:
+    """The lines of a run as they are encoded, some hundreds at a time; raises as `read_lines` does."""
+    with of_run(path), open(path, "rb") as file:
+        while lot := file.read(_LOT):
+            yield lot + file.readline()
+
+
+def are_plain(lines: bytes) -> bool:
+    """Whether encoded lines say nothing beside their effects: all was done, as `as_approved` has it.
+
+    What else a line may say is text, and comes after the effect: it would end in a quote and one bracket.
+    """
+    return lines.endswith(b"}}\n") and lines.count(b'}}\n{"effect":') == lines.count(b"\n") - 1
 
 
 def places_of_lines(path: Path, kind: type[L]) -> Iterator[tuple[int, L]]:
     """Each line of a run with the byte at which it begins; raises as `read_lines` does."""
     read, at = msgspec.json.Decoder(kind).decode, 0
-    with _of_run(path), open(path, "rb") as file:
+    with of_run(path), open(path, "rb") as file:
         for line in file:
             yield at, read(line)
             at += len(line)
@@ -194,13 +208,13 @@ def places_of_lines(path: Path, kind: type[L]) -> Iterator[tuple[int, L]]:
 
 def read_line(path: Path, at: int) -> Line:
     """The one line that begins at a byte; raises as `read_lines` does."""
-    with _of_run(path), open(path, "rb") as file:
+    with of_run(path), open(path, "rb") as file:
         file.seek(at)
         return msgspec.json.decode(file.readline(), type=Line)
 
 
 @contextlib.contextmanager
-def _of_run(path: Path) -> Iterator[None]:
+def of_run(path: Path) -> Iterator[None]:
     """What is raised while the lines of a run are read says whose they are."""
     try:
         yield

@@ -20,8 +20,9 @@ from __future__ import annotations
 import re
 import stat as st
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from treegate.engine.journal import Entry
@@ -33,9 +34,12 @@ from treegate.model.tree import Kind, unpack
 FORMAT = 1
 Slot = tuple[int, bytes]
 _ODD = re.compile(rb"[^ -\[\]-~]")
+_PLAIN = bytes(range(0x20, 0x5C)) + bytes(range(0x5D, 0x7F))  # all that is not odd
 _KINDS, _LETTERS = 0o170000, {st.S_IFREG: b"f", st.S_IFDIR: b"d", st.S_IFLNK: b"l"}  # of what else there is: o
 _SECOND = 1_000_000_000
-_told = struct.Struct("<I16xQQ24x").unpack  # of packed facts: mode, inode, size
+_TOLD = struct.Struct("<I16xQQ24x")  # of packed facts: mode, inode, size
+_told, _all_told = _TOLD.unpack, _TOLD.iter_unpack
+_between = attrgetter("src", "dst")
 
 
 class Ground(NamedTuple):
@@ -50,10 +54,9 @@ def written(name: bytes) -> bytes:
     return _ODD.sub(lambda odd: b"\\0%03o" % odd[0][0], name)
 
 
-def _spelling(steps: Iterable[Step]) -> Callable[[bytes], bytes]:
-    """`written`, or where no name in these steps has an odd byte, what leaves them as they are."""
-    names = [name for step in steps for name in (step.src_name, step.dst_name)]
-    return written if _ODD.search(b"".join(names)) else bytes
+def _all_written(names: list[bytes]) -> list[bytes]:
+    """`written` of each name; most often none has an odd byte, and they stay as they are."""
+    return list(map(written, names)) if b"".join(names).translate(None, _PLAIN) else names
 
 
 class _Paths:
@@ -215,22 +218,14 @@ class Reversal:
         yield b"end\n"
 
     def _straight(self, volume: str, stable: bool) -> Iterator[bytes]:
-        """What goes straight back, a thousand lines at a time; the table has those of one folder together."""
+        """What goes straight back, as many lines at a time as the table has steps together of one folder."""
+        known = self._home
         for steps in self._table.chunks() if self._entered else ():
-            yield b"".join(self._straight_lines(steps, volume, stable))
-
-    def _straight_lines(self, steps: list[Step], volume: str, stable: bool) -> Iterator[bytes]:
-        known, spelled, src, dst = self._home, _spelling(steps), ROOT, ROOT
-        for step in steps:
-            if step.entry in known:
-                continue
-            if dst != step.dst or src != step.src:
-                dst, src = step.dst, step.src
+            straight = [step for step in steps if step.entry not in known] if known else steps
+            for (src, dst), some in groupby(straight, key=_between):
                 where, here = self._after.place(dst)
-                back = self._before.place(src)[1]
-            if where == volume:
-                was = _identity(step.facts, stable)
-                yield b"d\t%s/%s\t%s/%s\t%s\n" % (here, spelled(step.dst_name), back, spelled(step.src_name), was)
+                if where == volume:
+                    yield _straight_lines(list(some), here, self._before.place(src)[1], stable)
 
     def _on(self, volume: str, numbers: Iterable[int]) -> Iterator[int]:
         return (number for number in numbers if self._after.place(self._at[number][0])[0] == volume)
@@ -277,6 +272,22 @@ class Reversal:
 
 def _by_depth(path: bytes) -> tuple[int, bytes]:
     return path.count(b"/"), path
+
+
+def _straight_lines(steps: Sequence[Step], here: bytes, back: bytes, stable: bool) -> bytes:
+    """The lines of files that go straight from one folder back to another: all by one formatting."""
+    names, homes = [step.dst_name for step in steps], [step.src_name for step in steps]
+    one = b"d\t%s/%%b\t%s/%%b\t%%b\n" % (here.replace(b"%", b"%%"), back.replace(b"%", b"%%"))
+    each = zip(_all_written(names), _all_written(homes), _identities(steps, stable), strict=True)
+    return one * len(steps) % tuple(chain.from_iterable(each))
+
+
+def _identities(steps: Sequence[Step], stable: bool) -> list[bytes]:
+    """`_identity` of what each step moves; most often all are plain files that can be known by their inodes."""
+    told = _all_told(b"".join([step.facts for step in steps]))
+    files = [b"f\t%d\t%d" % (inode, size) for mode, inode, size in told if mode & _KINDS == st.S_IFREG]
+    plain = stable and len(files) == len(steps)
+    return files if plain else [_identity(step.facts, stable) for step in steps]
 
 
 def _identity(facts: bytes, stable: bool) -> bytes:

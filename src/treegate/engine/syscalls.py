@@ -11,8 +11,9 @@ import errno
 import os
 import platform
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ctypes import c_char_p, c_int, c_long, c_size_t, c_uint, c_void_p
+from itertools import repeat
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _get_errno = ctypes.get_errno
@@ -71,7 +72,7 @@ def _by_number(number: int, *argtypes: type) -> Callable[..., int]:
 
 
 _statx = _function("statx", c_int, c_char_p, c_int, c_uint, c_void_p, converted=False)
-_renameat2 = _function("renameat2", c_int, c_char_p, c_int, c_char_p, c_uint)
+_renameat2 = _function("renameat2", c_int, c_char_p, c_int, c_char_p, c_uint, converted=False)
 _utimensat = _function("utimensat", c_int, c_char_p, c_char_p, c_int)
 _futimens = _function("futimens", c_int, c_char_p)
 _syncfs = _function("syncfs", c_int)
@@ -105,6 +106,20 @@ def renameat2(src_fd: int, src: bytes, dst_fd: int, dst: bytes, flags: int) -> N
     """Rename with flags; FileExistsError where NOREPLACE finds the name taken, EINVAL where a mount lacks them."""
     if _renameat2(src_fd, src, dst_fd, dst, flags):
         raise _error(dst if _get_errno() == errno.EEXIST else src)
+
+
+def rename_each(
+    src_fd: int, names: Sequence[bytes], dst_fd: int, others: Sequence[bytes], flags: int
+) -> tuple[int, OSError | None]:
+    """`renameat2` of names of one folder to others in one folder, in order; no line of Python is between the calls.
+
+    How many are made before the first that fails, and its error.
+    """
+    calls = map(_renameat2, repeat(src_fd), names, repeat(dst_fd), others, repeat(flags))
+    for made, failed in enumerate(calls):
+        if failed:
+            return made, _error((others if _get_errno() == errno.EEXIST else names)[made])
+    return len(names), None
 
 
 def openat2(dir_fd: int, path: bytes, flags: int, resolve: int) -> int:

@@ -156,12 +156,16 @@ class _Mutation(msgspec.Struct, omit_defaults=True):
     sha256: str = ""
 
 
+_decode_lines = msgspec.json.Decoder(_Line).decode_lines
+_EFFECT, _DONE = b'{"effect":', b'{"result":"done","effect":'  # how a plain line begins, and its mutation
+
+
 def mutations(core: Core, run: Run) -> Iterator[bytes]:
     """Every effect of a run with what became of it, a line each; nothing is held but the lines at hand."""
     yield _shaped(_head(core, run)).removesuffix(b"\n}") + b',\n  "mutations": ['
     between = b"\n"
-    for lot in _applied(core, run) if run.receipt_digest else _planned(core, run):
-        yield between + inert(_encode_lines(lot)).removesuffix(b"\n").replace(b"\n", b",\n")
+    for lines in _applied(core, run) if run.receipt_digest else _planned(core, run):
+        yield between + inert(lines).removesuffix(b"\n").replace(b"\n", b",\n")
         between = b",\n"
     yield b"\n  ]\n}\n"
 
@@ -188,16 +192,27 @@ def _head(core: Core, run: Run) -> dict[str, Any]:
     }
 
 
-def _applied(core: Core, run: Run) -> Iterator[list[_Mutation]]:
-    for lot in receipts.read_lots(_Line, core.state / "receipts" / f"{run.id}.lines"):
-        yield [_Mutation(line.result, line.effect, line.sha256) for line in lot]
+def _applied(core: Core, run: Run) -> Iterator[bytes]:
+    path = core.state / "receipts" / f"{run.id}.lines"
+    with receipts.of_run(path):
+        for lines in receipts.encoded_lots(path):
+            yield _as_done(lines) if receipts.are_plain(lines) else _as_told(lines)
 
 
-def _planned(core: Core, run: Run) -> Iterator[list[_Mutation]]:
+def _as_done(lines: bytes) -> bytes:
+    """Plain lines as mutations: they need not be decoded."""
+    return _DONE + lines.removeprefix(_EFFECT).replace(b"\n" + _EFFECT, b"\n" + _DONE)
+
+
+def _as_told(lines: bytes) -> bytes:
+    return _encode_lines([_Mutation(line.result, line.effect, line.sha256) for line in _decode_lines(lines)])
+
+
+def _planned(core: Core, run: Run) -> Iterator[bytes]:
     result = _RESULTS.get(run.state, run.state.value)
     for stored in core.store.previews(run.plan):
         if stored.seq == run.preview:
-            yield from ([_Mutation(result, msgspec.Raw(effect))] for effect in core.store.effects(stored))
+            yield from (_encode(_Mutation(result, msgspec.Raw(effect))) for effect in core.store.effects(stored))
 
 
 def _shaped(told: dict[str, Any]) -> bytes:
