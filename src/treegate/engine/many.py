@@ -61,7 +61,8 @@ def _arrived(moves: Sequence[Move]) -> tuple[int, OSError | None]:
     known = 0
     for folder, some in groupby(moves, key=itemgetter(2)):
         _, _, _, names, inodes = zip(*some, strict=True)
-        seen = tuple(map(_listed(folder, len(names)).get, map(os.fsdecode, names)))
+        decoded = os.fsdecode(b"\0".join(names)).split("\0")
+        seen = tuple(map(_listed(folder, len(names)).get, decoded))
         if seen == inodes:
             known += len(names)
             continue

@@ -9,7 +9,7 @@ import os
 import stat as st
 import struct
 from collections.abc import Sequence
-from itertools import groupby, repeat
+from itertools import chain, groupby, repeat
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -121,7 +121,7 @@ class PrePass:
         touched = many.look_each(list(zip(repeat(folder), names, facts)))
         for step in map(steps.__getitem__, touched):
             self.entry(step.entry, step.src, step.src_name, step.facts, step.level)
-        if self._sticky or any(attrs & _FIXED for (attrs,) in _attrs_in(b"".join(facts))):
+        if self._sticky or any(map(_FIXED.__and__, chain.from_iterable(_attrs_in(b"".join(facts))))):
             seen = set(touched)
             for number, step in enumerate(steps):
                 if number not in seen:

@@ -116,6 +116,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encode = msgspec.json.Encoder(order="sorted").encode
+_MOVED = b'{"effect":"moved",'
 
 
 def lines(
@@ -129,21 +130,16 @@ def lines(
         yield _encode(Line(effect, sha256=sha256, held=kept).with_facts(packed))
 
 
-def are_moves(effects: bytes) -> bool:
-    """Whether effects, a JSON array of them, are all moves, of which a run can tell nothing new."""
-    return effects.count(b'"effect":"') == effects.count(b'"effect":"moved"')
+def moves_as_lines(effects: bytes) -> bytes | None:
+    """The encoded lines of effects, a JSON array of them, if all are moves: of those a run can tell nothing new.
 
-
-def as_approved(effects: bytes) -> bytes:
-    """The encoded lines of effects, a JSON array of them, that were carried out just as they were previewed.
-
-    Nothing is decoded. Keys are in order, so an effect begins with `by` or `effect`; and where `},{"effect":` stands
-    one ends and the next begins, for within a string the quote would be escaped, and behind one comes no word.
+    Nothing is decoded. Keys are in order, so an effect begins with its kind (one of another kind may have `by` before
+    it); and where `},{"effect":` stands one ends and the next begins, for within a string the quote would be escaped.
     """
-    lines = effects[1:-1]
-    for key in (b'{"by":', b'{"effect":'):
-        lines = lines.replace(b"}," + key, b'}}\n{"effect":' + key)
-    return b'{"effect":' + lines + b"}"
+    each = effects[1:-1].split(b"}," + _MOVED)
+    if not effects.startswith(b"[" + _MOVED) or len(each) != effects.count(b'"effect":"'):
+        return None
+    return b'{"effect":' + (b'}}\n{"effect":' + _MOVED).join(each) + b"}"
 
 
 def write_lines(path: Path, encoded: Iterable[bytes]) -> tuple[int, str]:
@@ -190,7 +186,7 @@ def encoded_lots(path: Path) -> Iterator[bytes]:
 
 
 def are_plain(lines: bytes) -> bool:
-    """Whether encoded lines say nothing beside their effects: all was done, as `as_approved` has it.
+    """Whether encoded lines say nothing beside their effects: all was done, as `moves_as_lines` has it.
 
     What else a line may say is text, and comes after the effect: it would end in a quote and one bracket.
     """

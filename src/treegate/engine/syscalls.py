@@ -13,7 +13,8 @@ import platform
 import struct
 from collections.abc import Callable, Sequence
 from ctypes import c_char_p, c_int, c_long, c_size_t, c_uint, c_void_p
-from itertools import repeat
+from itertools import repeat, takewhile
+from operator import not_
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _get_errno = ctypes.get_errno
@@ -116,10 +117,10 @@ def rename_each(
     How many are made before the first that fails, and its error.
     """
     calls = map(_renameat2, repeat(src_fd), names, repeat(dst_fd), others, repeat(flags))
-    for made, failed in enumerate(calls):
-        if failed:
-            return made, _error((others if _get_errno() == errno.EEXIST else names)[made])
-    return len(names), None
+    made = len(list(takewhile(not_, calls)))
+    if made < len(names):
+        return made, _error((others if _get_errno() == errno.EEXIST else names)[made])
+    return made, None
 
 
 def openat2(dir_fd: int, path: bytes, flags: int, resolve: int) -> int:

@@ -141,10 +141,8 @@ class Account:
         for chunk in plans.chunks_of(self._core, self._plan):
             if b'"kind":"dir"' in chunk:
                 self._of_folders.append(chunk)
-            if receipts.are_moves(chunk):
-                yield receipts.as_approved(chunk)
-            else:
-                yield from receipts.lines(_some_effects(chunk), facts, hashes, held)
+            moves = receipts.moves_as_lines(chunk)
+            yield from receipts.lines(_some_effects(chunk), facts, hashes, held) if moves is None else [moves]
 
     def receipt(self, seconds: float, lines: int, lines_digest: str, sums: dict[str, str]) -> receipts.Receipt:
         """The receipt, unsigned; `sums` are those of the rollback scripts (engine.vault.write)."""
