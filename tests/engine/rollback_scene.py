@@ -14,7 +14,7 @@ from treegate.engine import handles, posix, tablefile, vault
 from treegate.engine.journal import Entry
 from treegate.engine.rollback import Ground, Reversal
 from treegate.model.table import EXCHANGE, FORMAT, RENAME, ROOT, Header, Place, Setting, Staged, Step
-from treegate.model.tree import pack
+from treegate.model.tree import Level, pack
 
 RUN = "run_t3st"
 TOOLS = ["mv", "mkdir", "sync", "date", "chmod", "touch", "stat", "ls", "rm", "rmdir", "cat", "tr"]
@@ -43,6 +43,8 @@ class Scene:
         self.settings: list[Setting] = []
         self.built: dict[int, Entry] = {}
         self.homes: dict[int, bytes] = {}  # facts of what was there before
+        self.taken: set[tuple[int, bytes]] = set()  # slots that were not free before
+        self.moved: set[int] = set()
         self.next = 10
 
     # -- the tree before
@@ -64,6 +66,7 @@ class Scene:
             self.homes[self.next] = self.facts(path)
             if os.path.isdir(self.real(path)) and not os.path.islink(self.real(path)):
                 self.places.append(Place(self.next, *self.slot(path), self.homes[self.next]))
+            self.taken.add(self.slot(path))
         self.before = self.picture()
 
     # -- the run
@@ -78,7 +81,14 @@ class Scene:
 
     def _go(self, number: int, src: tuple[int, bytes], dst: tuple[int, bytes]) -> None:
         facts = self.homes.get(number, b"")
-        self.steps.append(Step(RENAME, number, facts, 0, *src, *dst, False, False))
+        first = bool(facts) and number not in self.moved
+        free = dst not in self.taken and dst[0] not in {row.number for row in self.staged}
+        level = int(Level.CONTENT if first else Level.NONE)
+        self.steps.append(Step(RENAME, number, facts, level, *src, *dst, free, self._is_dir(number)))
+        self.moved.add(number)
+
+    def _is_dir(self, number: int) -> bool:
+        return number in {row.number for row in self.places}
 
     def _renamed(self, old: bytes, new: bytes) -> None:
         below = {p: n for p, n in self.numbers.items() if p == old or p.startswith(old + b"/")}
@@ -94,9 +104,9 @@ class Scene:
     def swap(self, one: bytes, other: bytes) -> None:
         a, b = self.numbers[one], self.numbers[other]
         slots = (*self.slot(one), *self.slot(other))
-        self.steps.append(
-            Step(EXCHANGE, a, self.homes.get(a, b""), 0, *slots, False, False, b, self.homes.get(b, b""))
-        )
+        self.moved |= {a, b}
+        facts, others = self.homes.get(a, b""), self.homes.get(b, b"")
+        self.steps.append(Step(EXCHANGE, a, facts, 0, *slots, False, self._is_dir(a), b, others, 0, self._is_dir(b)))
         for old, new in ((one, b"\1"), (other, one), (b"\1", other)):
             os.rename(self.real(old), self.real(new))
             self._renamed(old, new)

@@ -142,6 +142,24 @@ def test_any_name_survives(tmp_path, shell):
     assert not list(tmp_path.rglob("pwned"))
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_any_name_survives_where_files_go_straight(tmp_path, shell):
+    """Lines of files that go from one standing folder to another are made all at once, whatever their names."""
+    scene = NewScene(tmp_path)
+    for name in NAMES.values():
+        scene.file(name + b"/from/plain")
+        scene.file(name + b"/from/" + name)
+        os.makedirs(scene.real(b"to/" + name))
+    scene.begin()
+    for name in NAMES.values():
+        scene.move(name + b"/from/plain", b"to/" + name + b"/plainly")
+        scene.move(name + b"/from/" + name, b"to/" + name + b"/" + name)
+    scene.end()
+    done = scene.undo(shell)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert scene.picture() == scene.before
+
+
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_written_names_are_plain_and_read_back_by_printf(name):
     text = written(name)
