@@ -133,7 +133,10 @@ def _raw(text: str) -> bytes:
     algorithm, _, encoded = text.partition(":")
     if algorithm != _ALGORITHM:
         raise ValueError(f"unknown algorithm {algorithm!r}")
-    return _decode(encoded)
+    raw = _decode(encoded)
+    if _encode(raw) != encoded:  # the last letter may hold bits that say nothing (RFC 4648, section 3.5)
+        raise ValueError("not the one spelling of these bytes")
+    return raw
 
 
 def _encode(raw: bytes) -> str:
