@@ -531,10 +531,15 @@ def test_fsck_finds_what_nobody_put_into_a_vault(tidied):
     assert stranger.read_text() == "whose?"
 
 
-def test_a_damaged_record_leaves_the_report_that_was_made_of_it(tidied):
-    """What can no longer be told is not overwritten with nothing."""
+@pytest.mark.parametrize("damage", ["cut short", "a byte within", "something before", "zeros"])
+def test_a_damaged_record_leaves_the_report_that_was_made_of_it(tidied, damage):
+    """What can no longer be told is not overwritten with nothing, nor with what is no JSON."""
     lines = tidied.state / "receipts" / f"{tidied.run}.lines"
-    lines.write_bytes(b"{")
+    moved = b'{"effect":{"effect":"moved","entry":0,"files":1,"id":"e1","kind":"file","path":"Smith/a"}}\n'
+    lines.write_bytes({
+        "cut short": b"{", "a byte within": moved.replace(b'"files":', b'"files"?'), "something before": b"x" + moved,
+        "zeros": moved.replace(b"Smith/a", bytes(7)),
+    }[damage])  # fmt: skip
     before = audited(tidied, tidied.run)
     assert any("reports on run" in one.title for one in tidied.gate.fsck())
     assert audited(tidied, tidied.run) == before

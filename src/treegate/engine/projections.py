@@ -54,11 +54,16 @@ def bring(root: Path, projection: Projection, *, dry: bool = False) -> Iterator[
 
 
 class _Twin(NamedTuple):
-    """A file that has the content already, by which others get it: its folder, its name, and what it is."""
+    """A file that has the content already, by which others get it: its folder and its name."""
 
     folder: int
     name: str
-    seen: os.stat_result
+
+    def is_now(self, other: os.stat_result) -> bool:
+        """Whether it is this file; looked at anew, for it may be gone, and its inode used again."""
+        with suppress(OSError):
+            return os.path.samestat(os.lstat(handles.raw(self.name), dir_fd=self.folder), other)
+        return False
 
 
 class _Bringing:
@@ -85,8 +90,8 @@ class _Bringing:
             return "" if self._pieces is None else "it was missing"
 
     def _note_twin(self, where: int, name: str) -> None:
-        kept = self._held.enter_context(handles.closing(os.dup(where)))
-        self._twin = _Twin(kept, name, os.lstat(handles.raw(name), dir_fd=kept))
+        with suppress(OSError):  # no handle to be had: the next place is written by itself
+            self._twin = _Twin(self._held.enter_context(handles.closing(os.dup(where))), name)
 
     def _difference(self, folder: int, name: str) -> str:
         try:
@@ -95,7 +100,7 @@ class _Bringing:
                 return "it does not belong there any more"
             if not st.S_ISREG(now.st_mode):
                 return "it was a link" if st.S_ISLNK(now.st_mode) else "it was no file"
-            if self._twin is not None and os.path.samestat(self._twin.seen, now):
+            if self._twin is not None and self._twin.is_now(now):
                 return ""
             with handles.closing(handles.open_file(folder, name)) as fd:
                 return "" if _says(fd, self._pieces()) else "it did not say what the store says"

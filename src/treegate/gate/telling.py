@@ -157,6 +157,7 @@ class _Mutation(msgspec.Struct, omit_defaults=True):
 
 
 _decode_lines = msgspec.json.Decoder(_Line).decode_lines
+_must_be_json = msgspec.json.Decoder(msgspec.Raw).decode_lines
 _EFFECT, _DONE = b'{"effect":', b'{"result":"done","effect":'  # how a plain line begins, and its mutation
 
 
@@ -200,7 +201,8 @@ def _applied(core: Core, run: Run) -> Iterator[bytes]:
 
 
 def _as_done(lines: bytes) -> bytes:
-    """Plain lines as mutations: they need not be decoded."""
+    """Plain lines as mutations: that they are JSON is looked at, and nothing in them decoded."""
+    _must_be_json(lines)
     return _DONE + lines.removeprefix(_EFFECT).replace(b"\n" + _EFFECT, b"\n" + _DONE)
 
 
