@@ -139,6 +139,22 @@ def test_another_entry_swapped_in_is_put_back_and_the_run_halts(two, monkeypatch
     assert os.listdir(two.case / "to") == ["x"]
 
 
+def test_of_a_folder_that_is_another_now_each_file_that_was_to_move_is_told(tmp_path):
+    """Not the first alone: whoever reads it sees all that the run would have needed."""
+    s = Site(tmp_path)
+    for name in ("d/a", "d/b", "d/c", "to/x"):
+        s.file(name)
+    for name in ("a", "b", "c"):
+        s.move(f"d/{name}", (s.place("to"), name))
+    s.seal()
+    os.rename(s.case / "d", s.case / "aside")
+    (s.case / "d").mkdir()
+    with pytest.raises(Stale) as caught:
+        apply.run(s.context())
+    assert [name in caught.value.message for name in ("d/a:", "d/b:", "d/c:")] == [True] * 3
+    assert os.listdir(s.case / "to") == ["x"]
+
+
 def test_a_file_added_under_a_folder_to_be_deleted_is_stale(tmp_path):
     """26: after the deletion was approved."""
     s = Site(tmp_path)

@@ -66,6 +66,24 @@ def test_a_rename_keeps_the_entry(here, rename, kind):
     assert not os.path.lexists(folder / "a")
 
 
+@pytest.mark.parametrize(("names", "others", "failed"), [
+    ([b"1", b"2", b"3"], [b"x", b"taken", b"y"], ("EEXIST", "taken")),
+    ([b"1", b"gone", b"3"], [b"x", b"y", b"z"], ("ENOENT", "gone")),
+    ([b"1", b"2", b"3"], [b"x", b"y", b"z"], None),
+])  # fmt: skip
+def test_many_are_renamed_up_to_the_first_that_fails(here, names, others, failed):
+    """How many were made is told, and with which name it stopped; those behind it stay."""
+    folder, fd = here
+    for name in ("1", "2", "3", "taken"):
+        write(folder / name, name)
+    made, error = posix.rename_each(fd, names, fd, others)
+    assert made == (1 if failed else 3)
+    assert failed == (error and (errno.errorcode[error.errno], error.filename))
+    assert (folder / "x").read_text() == "1"
+    assert (folder / "taken").read_text() == "taken"
+    assert (folder / "3").exists() == bool(failed)
+
+
 def test_a_rename_onto_another_link_of_the_same_file_is_refused(here):
     """os.rename succeeds there and leaves both names (facts/faults.md)."""
     folder, fd = here

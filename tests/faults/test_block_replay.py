@@ -182,5 +182,6 @@ def test_every_part_of_the_writes_ends_before_or_after(kind, state, work, build,
         prefixes = replays.outcomes.copy()
         replays.outcomes.clear()
         replays.subsets(seen, range(40))
+    assert prefixes.total() > 0 < replays.outcomes.total()
     tally(f"power cut at a write of the disk in {work}, journal {STATES[state]}", kind, prefixes)
     tally(f"unsynced writes of {work} lost at random, journal {STATES[state]}", kind, replays.outcomes)

@@ -10,7 +10,6 @@ import stat as st
 import struct
 from collections.abc import Sequence
 from itertools import chain, groupby, repeat
-from operator import attrgetter
 from typing import NamedTuple
 
 from treegate.engine import handles, many, posix
@@ -18,7 +17,7 @@ from treegate.engine.context import RunContext
 from treegate.engine.places import Places, Slot
 from treegate.engine.staging import stop_if_cancelled
 from treegate.errors import Denied, Stale
-from treegate.model.table import EXCHANGE, Check, Step
+from treegate.model.table import EXCHANGE, Check, Step, between
 from treegate.model.tree import APPEND, IMMUTABLE, Facts, Kind, Level, same, unpack
 
 SHOWN = 20  # findings named in an error's message
@@ -26,7 +25,6 @@ _LISTED = 200_000  # names of destination folders kept at once
 _FIXED = IMMUTABLE | APPEND
 _ANEW = "refresh the plan: it is previewed on the tree as it is now, and decided on again"
 _attrs_in = struct.Struct("<16xI40x").iter_unpack  # of packed facts
-_between = attrgetter("src", "dst")
 
 
 class Finding(NamedTuple):
@@ -96,23 +94,17 @@ class PrePass:
 
     def _sources(self, steps: Sequence[Step]) -> None:
         """Whether what is moved is as it was; looked at together, as far as it is between the same two folders."""
-        for _, some in groupby(steps, key=_between):
+        for (src, _), some in groupby(steps, key=between):
             same = list(some)
+            self._folders(same[0])
             known = [step for step in same if step.level]
-            folder = self._opened(same[0], known)
-            if known and folder is not None:
+            try:
+                folder = self._places.handle(src)
+            except (OSError, Stale) as error:
+                for step in known:
+                    self._find(src, step.src_name, f"cannot be looked at: {error}", step.entry)
+            else:
                 self._look(folder, known)
-
-    def _opened(self, step: Step, known: Sequence[Step]) -> int | None:
-        """The folder that a step's entry is in, once both its folders are looked at; None, and told of what is known
-        in it, where it cannot be opened."""
-        self._folders(step)
-        try:
-            return self._places.handle(step.src)
-        except (OSError, Stale) as error:
-            for one in known:
-                self._find(one.src, one.src_name, f"cannot be looked at: {error}", one.entry)
-            return None
 
     def _look(self, folder: int, steps: Sequence[Step]) -> None:
         """Look at what these steps move out of one folder."""

@@ -54,16 +54,22 @@ def bring(root: Path, projection: Projection, *, dry: bool = False) -> Iterator[
 
 
 class _Twin(NamedTuple):
-    """A file that has the content already, by which others get it: its folder and its name."""
+    """A file that has the content already, by which others get it: its folder, its name, and what it is."""
 
     folder: int
     name: str
+    seen: os.stat_result
 
-    def is_now(self, other: os.stat_result) -> bool:
-        """Whether it is this file; looked at anew, for it may be gone, and its inode used again."""
+    def stands(self) -> bool:
+        """Whether it is still there; somebody may have taken it away, or put another in its place."""
         with suppress(OSError):
-            return os.path.samestat(os.lstat(handles.raw(self.name), dir_fd=self.folder), other)
+            return _same(os.lstat(handles.raw(self.name), dir_fd=self.folder), self.seen)
         return False
+
+
+def _same(one: os.stat_result, two: os.stat_result) -> bool:
+    """Whether two looks were at one file; once it is gone its inode may be used again, so size and time count too."""
+    return os.path.samestat(one, two) and (one.st_size, one.st_mtime_ns) == (two.st_size, two.st_mtime_ns)
 
 
 class _Bringing:
@@ -91,7 +97,8 @@ class _Bringing:
 
     def _note_twin(self, where: int, name: str) -> None:
         with suppress(OSError):  # no handle to be had: the next place is written by itself
-            self._twin = _Twin(self._held.enter_context(handles.closing(os.dup(where))), name)
+            kept = self._held.enter_context(handles.closing(os.dup(where)))
+            self._twin = _Twin(kept, name, os.lstat(handles.raw(name), dir_fd=kept))
 
     def _difference(self, folder: int, name: str) -> str:
         try:
@@ -100,7 +107,7 @@ class _Bringing:
                 return "it does not belong there any more"
             if not st.S_ISREG(now.st_mode):
                 return "it was a link" if st.S_ISLNK(now.st_mode) else "it was no file"
-            if self._twin is not None and self._twin.is_now(now):
+            if self._twin is not None and _same(self._twin.seen, now):
                 return ""
             with handles.closing(handles.open_file(folder, name)) as fd:
                 return "" if _says(fd, self._pieces()) else "it did not say what the store says"
@@ -118,7 +125,7 @@ class _Bringing:
         with suppress(FileNotFoundError):
             posix.unlink(folder, aside)  # left by a crash
         try:
-            if self._twin is None or not _linked(self._twin, folder, aside):
+            if self._twin is None or not self._twin.stands() or not _linked(self._twin, folder, aside):
                 _write(folder, aside, self._pieces())
             _rename(folder, aside, name)
         except BaseException:

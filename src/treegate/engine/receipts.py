@@ -179,8 +179,8 @@ def read_lots(kind: type[L], path: Path) -> Iterator[list[L]]:
 
 
 def encoded_lots(path: Path) -> Iterator[bytes]:
-    """The lines of a run as they are encoded, some hundreds at a time; NotFound where there are none."""
-    with of_run(path), open(path, "rb") as file:
+    """The lines of a run as they are encoded, some hundreds at a time; whoever reads them is within `of_run`."""
+    with open(path, "rb") as file:
         while lot := file.read(_LOT):
             yield lot + file.readline()
 

@@ -22,13 +22,12 @@ import stat as st
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
-from operator import attrgetter
 from typing import NamedTuple
 
 from treegate.engine.journal import Entry
 from treegate.engine.straight import Straight
 from treegate.engine.tablefile import Table
-from treegate.model.table import EXCHANGE, ROOT, Setting, Step
+from treegate.model.table import EXCHANGE, ROOT, Setting, Step, between
 from treegate.model.tree import Kind, unpack
 
 FORMAT = 1
@@ -39,7 +38,6 @@ _KINDS, _LETTERS = 0o170000, {st.S_IFREG: b"f", st.S_IFDIR: b"d", st.S_IFLNK: b"
 _SECOND = 1_000_000_000
 _TOLD = struct.Struct("<I16xQQ24x")  # of packed facts: mode, inode, size
 _told, _all_told = _TOLD.unpack, _TOLD.iter_unpack
-_between = attrgetter("src", "dst")
 
 
 class Ground(NamedTuple):
@@ -222,7 +220,7 @@ class Reversal:
         known = self._home
         for steps in self._table.chunks() if self._entered else ():
             straight = [step for step in steps if step.entry not in known] if known else steps
-            for (src, dst), some in groupby(straight, key=_between):
+            for (src, dst), some in groupby(straight, key=between):
                 where, here = self._after.place(dst)
                 if where == volume:
                     yield _straight_lines(list(some), here, self._before.place(src)[1], stable)

@@ -22,9 +22,7 @@ class Straight:
         self._vacated: set[Slot] = set()  # slots that one entry has before, and another after the run
         self._stands = {ROOT: True}
         for steps in chunks:
-            # As `_is_more` has it, but for its call, of which there are many.
-            odd = [s for s in steps if not (s.free and s.level and s.facts) or s.is_dir or s.kind == EXCHANGE]
-            for step in odd:
+            for step in [step for step in steps if not step.free or _is_more(step)]:
                 follows = not step.free and step.dst not in new
                 if follows or _is_more(step):
                     self._note(step, follows)

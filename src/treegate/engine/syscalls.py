@@ -106,7 +106,7 @@ def statx_mount(fd: int) -> int:
 def renameat2(src_fd: int, src: bytes, dst_fd: int, dst: bytes, flags: int) -> None:
     """Rename with flags; FileExistsError where NOREPLACE finds the name taken, EINVAL where a mount lacks them."""
     if _renameat2(src_fd, src, dst_fd, dst, flags):
-        raise _error(dst if _get_errno() == errno.EEXIST else src)
+        raise _not_renamed(src, dst)
 
 
 def rename_each(
@@ -119,8 +119,12 @@ def rename_each(
     calls = map(_renameat2, repeat(src_fd), names, repeat(dst_fd), others, repeat(flags))
     made = len(list(takewhile(not_, calls)))
     if made < len(names):
-        return made, _error((others if _get_errno() == errno.EEXIST else names)[made])
+        return made, _not_renamed(names[made], others[made])
     return made, None
+
+
+def _not_renamed(src: bytes, dst: bytes) -> OSError:
+    return _error(dst if _get_errno() == errno.EEXIST else src)
 
 
 def openat2(dir_fd: int, path: bytes, flags: int, resolve: int) -> int:

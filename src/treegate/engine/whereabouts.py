@@ -10,17 +10,15 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from itertools import compress, groupby, islice
-from operator import attrgetter
 
 from treegate.engine import many, posix
-from treegate.model.table import Step
+from treegate.model.table import Step, between
 
 STRETCH = 1000  # files looked at in one call
 PER_NAME = 256  # bytes of a folder that are read rather than a name in it is looked for by itself
 _LISTED = 200_000  # names kept at once
 
 Opened = Callable[[int], int | None]  # a place's number -> a handle, None where it cannot be opened
-_between = attrgetter("src", "dst")
 
 
 class Listings:
@@ -50,7 +48,7 @@ class Listings:
 def stretches(steps: Sequence[Step], numbers: Sequence[int]) -> Iterator[tuple[list[int], list[Step]]]:
     """These of the steps, by number, in lists of which each is of one folder and into one folder."""
     rest = iter(numbers)
-    for _, same in groupby(map(steps.__getitem__, numbers), _between):
+    for _, same in groupby(map(steps.__getitem__, numbers), between):
         while some := list(islice(same, STRETCH)):
             yield list(islice(rest, len(some))), some
 

@@ -142,7 +142,10 @@ class Account:
             if b'"kind":"dir"' in chunk:
                 self._of_folders.append(chunk)
             moves = receipts.moves_as_lines(chunk)
-            yield from receipts.lines(_some_effects(chunk), facts, hashes, held) if moves is None else [moves]
+            if moves is not None:
+                yield moves
+            else:
+                yield from receipts.lines(_some_effects(chunk), facts, hashes, held)
 
     def receipt(self, seconds: float, lines: int, lines_digest: str, sums: dict[str, str]) -> receipts.Receipt:
         """The receipt, unsigned; `sums` are those of the rollback scripts (engine.vault.write)."""

@@ -10,6 +10,8 @@ Order of rows in a table: Header, Place*, Check*, Staged*, Step*, Setting*.
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import msgspec
 
 FORMAT = 1
@@ -118,6 +120,9 @@ class Step(msgspec.Struct, array_like=True, frozen=True, tag="step", gc=False):
     other_facts: bytes = b""
     other_level: int = 0
     other_is_dir: bool = False
+
+
+between = attrgetter("src", "dst")  # the two folders of a step, by which those of the same two are put together
 
 
 class Setting(msgspec.Struct, array_like=True, frozen=True, tag="setting", gc=False):

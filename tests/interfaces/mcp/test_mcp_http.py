@@ -163,11 +163,11 @@ def test_a_client_does_not_notice_that_the_server_began_again(office: Office, mo
 
     async def live() -> None:
         async with connected(address, token, mode) as client:
-            said(await client.call_tool("list_files", {}))
+            before = said(await client.call_tool("list_files", {}))
             office.servers[-1].send_signal(signal.SIGKILL)
             office.servers[-1].wait(20)
             await asyncio.to_thread(office.listening, "--port", port)
-            said(await client.call_tool("list_files", {}))
+            assert said(await client.call_tool("list_files", {})) == before
 
     asyncio.run(live())
 
