@@ -7,6 +7,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -143,6 +144,14 @@ def leftovers(place: Path) -> list[str]:
     loops = subprocess.run(["losetup", "-a"], capture_output=True, text=True).stdout if os.geteuid() == 0 else ""
     found += [line for line in loops.splitlines() if str(place) in line]
     return found
+
+
+def poll(true: Callable[[], Any], seconds: float = 40) -> None:
+    """Waits until something is so. The kernel lets go of mounts and loop devices a moment after their last user."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.02)
 
 
 TAG = "treegate-test-host:latest"

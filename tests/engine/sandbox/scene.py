@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.engine.sandbox import escapes
-from tests.engine.sandbox.conftest import Bench, Ran, leftovers
+from tests.engine.sandbox.conftest import Bench, Ran, leftovers, poll
 
 from treegate.engine.sandbox.order import SANDBOX_USER, EngineName, Limits
 
@@ -94,7 +94,7 @@ def scene_fixture(
     yield made
     assert made.victim.poll() is None, "a process of the machine was ended from inside"
     made.close()
-    assert leftovers(bench.place) == []
+    poll(lambda: leftovers(bench.place) == [])
 
 
 def running(mark: str) -> list[str]:

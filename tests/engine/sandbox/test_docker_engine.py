@@ -10,23 +10,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.engine.sandbox.conftest import Box, Ended
+from tests.engine.sandbox.conftest import Box, Ended, poll
 
 from treegate.engine.sandbox import docker, images
 from treegate.engine.sandbox.order import SANDBOX_USER, Limits
 from treegate.errors import UsageError
 
 Python = Callable[..., Ended]
-
-
-def poll(true: Callable[[], Any], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.05)
 
 
 def test_both_streams_and_the_status_come_through(python: Python, box: Box):

@@ -5,25 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engine.sandbox.conftest import TAG, Bench
+from tests.engine.sandbox.conftest import TAG, Bench, poll
 
 from treegate.engine.sandbox import leftovers, session
 from treegate.engine.sandbox.order import Failed, Output
 
 pytestmark = pytest.mark.timeout(300)
-
-
-def poll(true: Callable[[], Any], seconds: float = 40) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.1)
 
 
 class Engine:

@@ -10,14 +10,13 @@ import stat as st
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import structs
-from tests.engine.sandbox.conftest import TAG, containers
+from tests.engine.sandbox.conftest import TAG, containers, poll
 
 from treegate.engine.sandbox import docker, session
 from treegate.engine.sandbox.order import Case, Failed, Frame, Limits, Order, Output, Started
@@ -227,10 +226,3 @@ def test_a_helper_that_is_killed_takes_its_containers_along(image: str, tmp_path
     service.helper = service.start()
     assert service.run("sh", "-c", "echo again")["stdout"] == "again\n"
     service.stop()
-
-
-def poll(true: Any, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.05)

@@ -6,26 +6,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.engine.sandbox.conftest import Bench, containers
+from tests.engine.sandbox.conftest import Bench, containers, poll
 
 from treegate.engine.sandbox import docker, leftovers, session
 from treegate.engine.sandbox.order import EngineName, Output, Started
 from treegate.engine.sandbox.session import Session
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who mounts")
-
-
-def poll(true: Callable[[], Any], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.05)
 
 
 def begun(bench: Bench, engine: EngineName, image: str = "", script: str = "echo begun; sleep 300") -> Session:

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.engine.sandbox.conftest import Bench, leftovers
+from tests.engine.sandbox.conftest import Bench, leftovers, poll
 
 from treegate.engine.sandbox import session
 from treegate.engine.sandbox.order import (
@@ -229,7 +230,31 @@ def test_nothing_stays_when_a_runner_is_killed(bench: Bench):
             if isinstance(frame, Output):
                 os.kill(under_way.runner, signal.SIGKILL)
     assert frame.code == "sandbox-lost"
-    _eventually(lambda: leftovers(bench.place) == [] and not _running("123.456"))
+    poll(lambda: leftovers(bench.place) == [] and not _running("123.456"))
+
+
+@root_only
+def test_a_sandbox_does_not_hold_the_room_of_one_that_ended_before_it(bench: Bench, image: str):
+    """A namespace of mounts begins as a copy of another; what is mounted for a container is to go with it."""
+    lasting = ("sh", "-c", "echo begun; sleep 600")
+    with session.start(bench.order(*lasting, engine="docker", image=image)) as first:
+        told = _begun(first)
+        held = leftovers(bench.place)
+        with session.start(bench.order(*lasting)) as second:
+            _begun(second)
+            first.cancel()
+            assert any(isinstance(frame, Captured) for frame in told)
+            first.close()
+            assert held != []
+            poll(lambda: not set(held) & set(leftovers(bench.place)))
+            second.cancel()
+
+
+def _begun(under_way: session.Session) -> Iterator[Frame]:
+    """What a command tells after its first output."""
+    told = iter(under_way)
+    assert any(isinstance(frame, Output) for frame in told)
+    return told
 
 
 ALONE = """
@@ -251,9 +276,9 @@ def test_nothing_stays_when_treegate_is_killed(bench: Bench):
     ) as process:
         assert process.stdout is not None
         assert [process.stdout.readline().strip() for _ in range(2)] == ["Started", "Output"]
-        _eventually(lambda: _running("234.567"))
+        poll(lambda: _running("234.567"))
         process.kill()
-    _eventually(lambda: leftovers(bench.place) == [] and not _running("234.567"))
+    poll(lambda: leftovers(bench.place) == [] and not _running("234.567"))
 
 
 def test_what_cannot_be_run_is_told_as_an_error(bench: Bench):
@@ -271,13 +296,6 @@ def _running(mark: str) -> bool:
         if mark.encode() in words:
             return True
     return False
-
-
-def _eventually(holds) -> None:
-    until = time.monotonic() + 15
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.05)
 
 
 def test_a_runner_made_ready_begins_sooner(bench: Bench):
