@@ -80,7 +80,7 @@ class Stale(TreegateError):
 
 
 class RolledBack(TreegateError):
-    """The run failed midway and everything it had done was taken back."""
+    """The run could not begin, or failed midway and everything it had done was taken back."""
 
     code, exit_status, http_status = "rolled-back", 6, 500
 

@@ -131,6 +131,30 @@ def test_a_crash_amid_the_steps_goes_forward_or_back_as_asked(office, monkeypatc
         assert office.tree() == before
 
 
+@pytest.mark.parametrize(
+    ("meanwhile", "reason"),
+    [
+        ("", "it was asked to go back"),
+        ("changed", "it could not go on: Smith/3: was changed"),
+        ("going back", "it was on its way back when it was interrupted"),
+    ],
+)
+def test_a_recovery_that_goes_back_says_why(office, monkeypatch, meanwhile, reason):
+    """Who asked for it, or which entry is not as it was approved."""
+    small_steps(monkeypatch)
+    for name in "0123":
+        office.put(f"Smith/{name}", name)
+    id = office.approved(*(move(name, f"to/{name}") for name in "0123"))
+    office.crash(lambda gate: gate.apply(id), (Course, "append", dies_after(Course.append, 4)))
+    if meanwhile == "changed":
+        office.put("Smith/3", "changed since")
+    if meanwhile == "going back":
+        office.crash(lambda gate: gate.recover(back=True), (Course, "end", die))
+    (done,) = office.reopen().recover(back=not meanwhile)
+    assert (done.state, done.reason) == ("rolled-back", reason)
+    assert sorted(path.name for path in office.path("Smith").iterdir()) == list("0123")
+
+
 def test_a_command_that_writes_recovers_first(office):
     """The next apply on the case brings the unfinished run to its end before anything else."""
     filled(office)
@@ -421,6 +445,23 @@ def test_08_a_sync_that_fails_before_the_journal_began_gives_the_approval_back(o
     assert office.tree() == before
     assert office.gate.apply(id).state == "applied"
     office.sound()
+
+
+def test_a_run_that_cannot_begin_says_so_and_its_approval_stands(office, monkeypatch):
+    """Not that it was taken back: nothing had been done."""
+    before = filled(office).tree()
+    id = office.approved(*MIXED)
+
+    def fails(*given):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runs, "_begun", fails)
+        with pytest.raises(RolledBack, match=r"could not begin.*Read-only") as refused:
+            office.gate.apply(id)
+    assert (refused.value.code, refused.value.exit_status) == ("not-begun", 6)
+    assert (office.tree(), office.gate.show(id).plan.state) == (before, "approved")
+    assert office.gate.apply(id).state == "applied"
 
 
 @pytest.mark.parametrize("seen", [True, False], ids=["seen beforehand", "midway"])

@@ -22,7 +22,7 @@ from treegate.engine.places import Places, Slot
 from treegate.engine.prepass import SHOWN, Finding, PrePass
 from treegate.engine.staging import clear
 from treegate.engine.unhurried import unhurried_gc
-from treegate.errors import NeedsRecovery, NotVerified
+from treegate.errors import NeedsRecovery, NotVerified, RolledBack
 from treegate.model.table import EXCHANGE, Step
 from treegate.model.tree import Kind, Level, same, unpack
 
@@ -106,7 +106,8 @@ class _Recovery:
         behind = survey.obstacles(survey.made(), back=True) if way is Way.BACK else []
         if behind or way is Way.REFUSE:
             raise misplaced(behind if story.back or wish or not built else ahead)
-        return self._go(survey, forward=way is Way.FORWARD)
+        reason = _why_back(story, wish, built, ahead) if way is Way.BACK else None
+        return self._go(survey, reason)
 
     def _mounted_anew(self) -> Iterator[int]:
         """The roots that are not on the mounts on which the run began: the power may have been cut since."""
@@ -198,21 +199,21 @@ class _Recovery:
 
     # -- going
 
-    def _go(self, survey: Survey, forward: bool) -> Result:
+    def _go(self, survey: Survey, reason: Exception | None) -> Result:
+        """Forward, or with a reason back."""
         log = Journal.resume(self.ctx.directory, self.ctx.run, self.story)
         course = Course(self.ctx, self.places, log, self.story.built)
-        reason = None
         try:
             self._undouble(survey)
-            if forward:
+            if reason is None:
                 reason = self._forward(course, survey)
             elif not self.story.back:
                 course.turn(None)
-            if reason or not forward:
+            if reason is not None:
                 self._back(course, survey, survey.made())
         finally:
             course.log.close()
-        return self._result(ROLLED_BACK if reason or not forward else APPLIED, reason, len(survey.steps))
+        return self._result(APPLIED if reason is None else ROLLED_BACK, reason, len(survey.steps))
 
     def _undouble(self, survey: Survey) -> None:
         """Finish a rename that left both its names: the first is one too many, if it still is that."""
@@ -260,13 +261,26 @@ class _Recovery:
             raise stuck(error) from error
 
 
+def _why_back(story: Story, wish: bool | None, built: bool, ahead: list[Finding]) -> Exception:
+    """Why an interrupted run goes back."""
+    if story.back:
+        return RolledBack("it was on its way back when it was interrupted")
+    if wish:
+        return RolledBack("it was asked to go back")
+    if not built:
+        return RolledBack("it was interrupted before all that it was to create was there")
+    return RolledBack("it could not go on: " + "; ".join(_named(ahead)))
+
+
+def _named(found: list[Finding]) -> list[str]:
+    lines = [f"{f.path}: {f.text}" for f in found[:SHOWN]]
+    return [*lines, f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else lines
+
+
 def misplaced(found: list[Finding]) -> NeedsRecovery:
     """The error for a tree that fits neither state, naming what does not fit."""
-    lines = [f"{f.path}: {f.text}" for f in found[:SHOWN]]
-    if len(found) > SHOWN:
-        lines.append(f"and {len(found) - SHOWN} more")
     return NeedsRecovery(
-        "\n  ".join(["the run cannot be ended, and nothing was touched, because", *lines]),
+        "\n  ".join(["the run cannot be ended, and nothing was touched, because", *_named(found)]),
         code="misplaced",
         hint="put these entries where they were before the run, or where it was to bring them, then recover again",
         next="treegate recover",

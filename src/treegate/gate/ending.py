@@ -25,7 +25,10 @@ from treegate.model.lifecycle import State
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
-    """What `apply` and `recover` answer. `seconds` goes from the lock to the durable end."""
+    """What `apply` and `recover` answer. `seconds` goes from the lock to the durable end.
+
+    `reason` is why a recovery took the run back; who asks later is not told.
+    """
 
     id: str
     run: str
@@ -33,6 +36,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     receipt: receipts.Receipt | None
     kept: int = 0  # entries of its vault that are still there
+    reason: str = ""
 
 
 def answer(core: Core, run: Run) -> Applied:
@@ -104,23 +108,26 @@ def not_begun(error: Exception) -> Exception:
     if isinstance(error, TreegateError):
         return error
     text = f"the run could not begin: {error}"
-    return RolledBack(text, hint="nothing was done, and the approval stands; see to the cause and apply again")
+    hint = "nothing was done, and the approval stands; see to the cause and apply again"
+    return RolledBack(text, code="not-begun", hint=hint)
 
 
 def rolled_back(run: Run, reason: Exception | None) -> RolledBack:
     """What to say of a run that was taken back."""
-    why = _told(reason) if isinstance(reason, OSError) else str(reason or "it was asked to stop")
     return RolledBack(
-        f"run {run.id} failed ({why}) and everything it had done was taken back",
+        f"run {run.id} failed ({why(reason)}) and everything it had done was taken back",
         code=reason.code if isinstance(reason, RolledBack) else "disk-full" if _is_full(reason) else None,
         hint="see to the cause, then refresh the plan: its approval is used up",
         next=f"treegate refresh {run.plan}",
     )
 
 
-def _told(error: OSError) -> str:
-    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-    return f"{where}{error.strerror or error}"
+def why(reason: Exception | None) -> str:
+    """Why a run was taken back, in words."""
+    if not isinstance(reason, OSError):
+        return str(reason or "it was asked to stop")
+    where = f"{os.fsdecode(reason.filename)}: " if isinstance(reason.filename, str | bytes) else ""
+    return f"{where}{reason.strerror or reason}"
 
 
 def _is_full(reason: Exception | None) -> bool:

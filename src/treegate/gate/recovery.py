@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from msgspec import structs
+
 from treegate.engine import journal, recover, tablefile
 from treegate.engine.caselist import Away, Unreadable
 from treegate.engine.context import NOTHING
@@ -92,4 +94,4 @@ def _brought_to_an_end(core: Core, plan: StoredPlan, run: Run, table: Table, bac
     try:
         return ending.conclude(core, plan, run, context, result)
     except RolledBack:
-        return ending.answer(core, core.store.run(run.id))
+        return structs.replace(ending.answer(core, core.store.run(run.id)), reason=ending.why(result.reason))

@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from treegate.interfaces.cli import common
+from treegate.model.names import restated
 from treegate.render import terminal
 
 
@@ -69,7 +70,9 @@ def tell(done: Any, as_json: bool) -> None:
     if as_json:
         common.emit(done)
     elif done.receipt is None:
-        common.say(f"{done.run}: {done.state} (plan {done.id})")
+        common.say(
+            f"{done.run}: {done.state} (plan {done.id})" + (f": {restated(done.reason)}" if done.reason else "")
+        )
     else:
         common.say(terminal.receipt(readable(done), width=common.width(), color=common.color()))
 
