@@ -181,6 +181,22 @@ def test_a_preview_is_refused_while_a_run_is_unfinished(office):
     assert any("unfinished" in found.title for found in gate.doctor())
 
 
+def test_undo_without_a_name_does_not_pass_over_a_run_that_is_unfinished(office):
+    """Who asks for the last run to be undone means that one, and is told the command that takes it back."""
+    filled(office)
+    office.put("Jones/j", "j")
+    older = office.carried_out(move("j", "k"), case="Jones").run
+    id = office.approved(*MIXED)
+    office.crash(lambda gate: gate.apply(id), (Course, "end", die))
+    gate = office.reopen()
+    (unfinished,) = (run.id for run in gate.list_runs() if run.id != older)
+    with pytest.raises(NeedsRecovery) as refused:
+        gate.undo()
+    assert (refused.value.exit_status, refused.value.next) == (7, f"treegate recover {unfinished} --back")
+    gate.recover(unfinished, back=True)
+    assert gate.undo().run == older
+
+
 def test_13_a_crash_during_undo_is_finished_or_taken_back(office):
     """An undo is a run like any other: recovered forward it has undone, recovered back it has not begun."""
     before = filled(office).tree()

@@ -13,14 +13,14 @@ from treegate.engine.receipts import Line
 from treegate.engine.store.records import Kept, Run, VaultState
 from treegate.engine.workspace import replace_file
 from treegate.engine.world import DiskWorld
-from treegate.errors import Denied, NotFound, NotVerified, Stale
+from treegate.errors import Denied, NeedsRecovery, NotFound, NotVerified, Stale
 from treegate.gate import intact, plans
 from treegate.gate.core import Core
 from treegate.gate.plans import Submitted
 from treegate.model import inverse
 from treegate.model.actors import Action
 from treegate.model.effects import Effect, untagged
-from treegate.model.lifecycle import State
+from treegate.model.lifecycle import UNFINISHED, State
 from treegate.model.operations import Operation
 from treegate.model.paths import is_utf8, joined, split
 from treegate.model.plan import Plan
@@ -102,8 +102,15 @@ def _target(core: Core, prefix: str) -> Run:
 
 
 def _last(core: Core) -> Run | None:
-    """The newest run that the actor sees and that changed something and was not undone; else the newest."""
-    for run in core.store.runs([State.APPLIED], within=core.actor.cases):
+    """The newest run that the actor sees and that changed something and was not undone; else the newest.
+
+    Raises NeedsRecovery where one that is not finished is newer: who names none may well mean that one.
+    """
+    for run in core.store.runs([State.APPLIED, *UNFINISHED], within=core.actor.cases):
+        if run.state in UNFINISHED:
+            text = f"the last run, {run.id}, is not finished: it is under way, or was interrupted"
+            hint = "with --back recover takes it back, without it is finished where the tree lets it be"
+            raise NeedsRecovery(text, hint=hint, next=f"treegate recover {run.id} --back")
         if next(receipts.read_lines(core.state / "receipts" / f"{run.id}.lines"), None) is not None:
             return run
     return next(iter(core.store.runs(limit=1, within=core.actor.cases)), None)
