@@ -39,11 +39,11 @@ def test_docker_tells_what_scripts_did(view: str, tmp_path: Path, image: str):
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("view", VIEWS)
 def test_bubblewrap_tells_what_any_script_did(view: str, tmp_path: Path):
-    told("bwrap", view, 30_000, 5_000, tmp_path)
+    told("bwrap", view, 30_000, 1_000, tmp_path)
 
 
 @pytest.mark.faults
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("view", VIEWS)
 def test_docker_tells_what_any_script_did(view: str, tmp_path: Path, image: str):
-    told("docker", view, 40_000, 5_000, tmp_path, image)
+    told("docker", view, 40_000, 1_000, tmp_path, image)
