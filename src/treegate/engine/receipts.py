@@ -135,11 +135,12 @@ def moves_as_lines(effects: bytes) -> bytes | None:
 
     Nothing is decoded. Keys are in order, so an effect begins with its kind (one of another kind may have `by` before
     it); and where `},{"effect":` stands one ends and the next begins, for within a string the quote would be escaped.
+    No line feed is in it, for the same reason.
     """
-    each = effects[1:-1].split(b"}," + _MOVED)
-    if not effects.startswith(b"[" + _MOVED) or len(each) != effects.count(b'"effect":"'):
+    joined = effects[1:-1].replace(b"}," + _MOVED, b'}}\n{"effect":' + _MOVED)
+    if not effects.startswith(b"[" + _MOVED) or joined.count(b"\n") + 1 != effects.count(b'"effect":"'):
         return None
-    return b'{"effect":' + (b'}}\n{"effect":' + _MOVED).join(each) + b"}"
+    return b'{"effect":' + joined + b"}"
 
 
 def write_lines(path: Path, encoded: Iterable[bytes]) -> tuple[int, str]:

@@ -312,6 +312,55 @@ def test_a_runner_made_ready_begins_sooner(bench: Bench):
     assert leftovers(bench.place) == []
 
 
+@root_only
+def test_a_runner_made_ready_holds_no_disk_and_sees_the_workspace_that_is_mounted_anew(bench: Bench, tmp_path: Path):
+    """It may wait for hours: what the machine unmounts meanwhile is unmounted, and what it mounts is there."""
+    shared = tmp_path / "shared"
+    case, disk = shared / "projects/Case", ["mount", "-t", "tmpfs", "-o", "size=1m", "disk-of-this-test"]
+    case.mkdir(parents=True)
+    subprocess.run(["mount", "--bind", shared, shared], check=True)
+    try:
+        subprocess.run(["mount", "--make-shared", shared], check=True)  # as systemd has all mounts of a machine
+        subprocess.run([*disk, case], check=True)
+        order = bench.order("cat", "new", cases=(Case(name="Case", folder=str(case)),))
+        ready = session.make_ready("bwrap", str(bench.place / "scratch/ready"), order.limits)
+        held = Path(f"/proc/{ready.process.pid}/mountinfo")
+        poll(lambda: str(bench.place / "scratch/ready/fs") in held.read_text())
+        assert "disk-of-this-test" in held.read_text()
+        subprocess.run(["umount", case], check=True)
+        assert "disk-of-this-test" not in held.read_text()
+        subprocess.run([*disk, case], check=True)
+        (case / "new").write_text("what is there now")
+        with session.start(order, ready) as under_way:
+            told = list(under_way)
+            assert under_way.runner == ready.process.pid
+        assert any(isinstance(frame, Output) and frame.data == b"what is there now" for frame in told)
+    finally:
+        subprocess.run(["umount", "--recursive", shared], check=True)
+
+
+@root_only
+def test_what_is_mounted_in_a_case_while_its_command_runs_is_not_seen_by_it(bench: Bench, tmp_path: Path):
+    """A view is of the case as it was, and so is what the runner looks at in the end."""
+    shared = tmp_path / "shared"
+    inner = shared / "projects/Case/inner"
+    inner.mkdir(parents=True)
+    (inner / "a").write_text("a")
+    subprocess.run(["mount", "--bind", shared, shared], check=True)
+    try:
+        subprocess.run(["mount", "--make-shared", shared], check=True)
+        order = bench.order("sh", "-c", "echo begun; sleep 600", cases=(Case(name="Case", folder=str(inner.parent)),))
+        with session.start(order) as under_way:
+            told = _begun(under_way)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "other", inner], check=True)
+            for view in ("low", "seen"):
+                assert os.listdir(f"/proc/{under_way.runner}/root{order.scratch}/{view}/0/inner") == ["a"]
+            under_way.cancel()
+            assert any(isinstance(frame, Captured) for frame in told)
+    finally:
+        subprocess.run(["umount", "--recursive", shared], check=True)
+
+
 def test_a_runner_made_ready_for_something_else_is_not_used(bench: Bench):
     order = bench.order("sh", "-c", "echo x")
     ready = session.make_ready("bwrap", str(bench.place / "scratch/ready"), Limits(written=32 << 20, entries=100))

@@ -24,7 +24,7 @@ _mount_setattr.argtypes = (c_long, c_int, c_char_p, c_uint, c_void_p, c_size_t)
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 
 NEW_MOUNTS, NEW_USER = 0x00020000, 0x10000000  # CLONE_NEWNS, CLONE_NEWUSER
-_BIND, _RECURSIVE, _PRIVATE = 0x1000, 0x4000, 0x40000
+_BIND, _RECURSIVE, _PRIVATE, _SLAVE = 0x1000, 0x4000, 0x40000, 0x80000
 NODEV, NOSUID, NOATIME = 4, 2, 1024
 _PDEATHSIG = 1
 _DETACH = 2  # MNT_DETACH
@@ -52,9 +52,13 @@ def die_with_parent() -> None:
     _checked(_libc.prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
 
 
-def make_private() -> None:
-    """Keeps what is mounted from here on in this process's mount namespace."""
-    _checked(_libc.mount(None, b"/", None, _RECURSIVE | _PRIVATE, None))
+def make_slave() -> None:
+    """Keeps what is mounted from here on in this process's mount namespace.
+
+    What the machine mounts and unmounts comes here, too (mount_namespaces(7)): a disk that somebody unmounts is not
+    held by who does not use it, and a workspace that is mounted anew is seen.
+    """
+    _checked(_libc.mount(None, b"/", None, _RECURSIVE | _SLAVE, None))
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, options: str = "") -> None:
@@ -79,8 +83,8 @@ def map_owners(mounted: int, namespace: int) -> None:
 
 
 def make_read_only(mounted: int) -> None:
-    """Has nobody change anything by way of a cloned mount."""
-    _set_attributes(mounted, _ATTR.pack(_ATTR_RDONLY, 0, 0, 0))
+    """Has nobody change anything by way of a cloned mount; nothing that is mounted elsewhere comes into it."""
+    _set_attributes(mounted, _ATTR.pack(_ATTR_RDONLY, 0, _PRIVATE, 0))
 
 
 def _set_attributes(mounted: int, attr: bytes) -> None:

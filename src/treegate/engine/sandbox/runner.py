@@ -50,7 +50,7 @@ class Runner:
         if os.geteuid() == 0 and not prepare.elsewhere:
             if prepare.engine == "bwrap":
                 mounting.unshare(mounting.NEW_MOUNTS)
-                mounting.make_private()
+                mounting.make_slave()
             scratch.make(self._below, prepare.limits)
             self._held.callback(mounting.unmount, self._below, lazily=True)
             make_folders(self._area, self._below)

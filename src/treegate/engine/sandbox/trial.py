@@ -70,7 +70,7 @@ def _why(trial: Callable[[], None]) -> str:
 
 def _leave() -> None:
     mounting.unshare(mounting.NEW_MOUNTS)
-    mounting.make_private()
+    mounting.make_slave()
 
 
 def _swap_owners(case: str, target: str) -> None:

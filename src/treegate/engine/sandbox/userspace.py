@@ -22,6 +22,6 @@ def enter(folder: str, limits: Limits) -> None:
     for name, text in (("uid_map", f"{user} {user} 1"), ("setgroups", "deny"), ("gid_map", f"{group} {group} 1")):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
-    mounting.make_private()
+    mounting.make_slave()
     room = f"size={limits.copied + limits.written},nr_inodes={2 * limits.entries},mode=0700"
     mounting.mount("tmpfs", folder, "tmpfs", mounting.NODEV | mounting.NOSUID, room)
