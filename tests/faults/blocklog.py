@@ -85,6 +85,8 @@ def needed() -> None:
 @contextlib.contextmanager
 def recording(images: Path, point: Path, log: Path) -> Iterator[None]:
     """The files of a folder, served at another, what is done to them written down."""
+    from tests.faults.loops import everywhere  # not at the top: a script does not find it
+
     point.mkdir(exist_ok=True)
     (log.parent / FAILING).write_text("")
     command = [sys.executable, __file__, str(images), str(point), str(log)]
@@ -95,6 +97,7 @@ def recording(images: Path, point: Path, log: Path) -> Iterator[None]:
             yield
         finally:
             subprocess.run(["fusermount3", "-u", "-z", str(point)], check=False, capture_output=True)
+            everywhere(point)
             server.wait(10)
 
 

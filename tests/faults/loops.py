@@ -92,6 +92,14 @@ def needed(kind: str) -> None:
         pytest.skip(f"needs loop devices and mkfs.{kind}")
 
 
+def everywhere(point: Path) -> None:
+    """What was unmounted goes in other namespaces of mounts, too, that began as copies of this one: else a sandbox of
+    a test beside this one holds it. A folder takes along what is mounted on it elsewhere (mount_namespaces(7))."""
+    with contextlib.suppress(OSError):
+        point.rmdir()
+        point.mkdir()
+
+
 class Disk:
     """One image file with a filesystem in it and the folder where it is mounted."""
 
@@ -148,6 +156,7 @@ class Disk:
         """Unmount it; after a cut the image is what that left."""
         if self._mounted:
             _checked(_libc.umount2(os.fsencode(self.point), 0), self.point)
+            everywhere(self.point)
             self._mounted = False
         cut = self.image.with_suffix(".cut")
         if cut.exists():
@@ -164,6 +173,7 @@ class Disk:
         """Give everything back, in whatever state it is."""
         if self._mounted:
             _libc.umount2(os.fsencode(self.point), _DETACH)
+            everywhere(self.point)
             self._mounted = False
         self._release()
 
