@@ -27,6 +27,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1] / "gate"))
 
 from gatework import Office
+from tests.faults.loops import everywhere
 
 from treegate.engine import mounts
 
@@ -185,6 +186,7 @@ class Mount:
     def unmount(self) -> None:
         """Unmount in good order, what was written being sent first; afterwards only the empty folder is there."""
         subprocess.run(["fusermount3", "-u", str(self.root)], check=True, timeout=PATIENCE, capture_output=True)
+        everywhere(self.root)
         self.ended()
 
     def detach(self) -> None:
