@@ -177,6 +177,10 @@ def test_a_preview_is_refused_while_a_run_is_unfinished(office):
         gate.check(office.document(move("notes.md", "x")))
     assert (refused.value.exit_status, refused.value.next) == (7, "treegate recover")
     assert gate.check(office.document(move("j", "k"), case="Jones")).valid
+    assert gate.check(office.document(move("Jones/j", "Jones/k"), case=None)).valid
+    for of_both in (move("Jones/j", "Smith/j"), {"op": "move", "match": "*/j", "to": "Jones/{name}"}):
+        with pytest.raises(NeedsRecovery):
+            gate.check(office.document(of_both, case=None))
     assert any("unfinished" in found.title for found in gate.fsck())
     assert any("unfinished" in found.title for found in gate.doctor())
 
@@ -193,6 +197,7 @@ def test_undo_without_a_name_does_not_pass_over_a_run_that_is_unfinished(office)
     with pytest.raises(NeedsRecovery) as refused:
         gate.undo()
     assert (refused.value.exit_status, refused.value.next) == (7, f"treegate recover {unfinished} --back")
+    assert gate.undo(older).run == older
     gate.recover(unfinished, back=True)
     assert gate.undo().run == older
 

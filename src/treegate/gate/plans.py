@@ -90,16 +90,22 @@ def require_reach(core: Core, plan: Plan, action: Action) -> None:
 
 @contextlib.contextmanager
 def looking(core: Core, plan: Plan) -> Iterator[None]:
-    """The shared locks of the cases that a plan names, refused while a run on one of them is unfinished."""
+    """The shared locks of the cases that a plan names, refused while a run on one it speaks of is unfinished."""
     cases = named_cases(core, plan)
     with core.locked(cases, shared=True):
-        for run in core.store.unfinished(cases):
+        if unfinished := core.store.unfinished(cases):
+            _refuse_between(unfinished, reach.of(core, plan))
+        yield
+
+
+def _refuse_between(unfinished: list[Run], cases: list[str]) -> None:
+    for run in unfinished:
+        if not set(run.cases).isdisjoint(cases):
             raise NeedsRecovery(
                 f"the run {run.id} on {', '.join(run.cases)} is unfinished",
                 hint="the tree is between two states until it is recovered",
                 next="treegate recover",
             )
-        yield
 
 
 def named_cases(core: Core, plan: Plan) -> list[str]:
