@@ -1,4 +1,4 @@
-"""What makes tests quick: folders whose syncs cost nothing, and databases that are ready-made.
+"""What makes tests quick: folders whose syncs cost nothing, databases that are ready-made, and couriers in a hurry.
 
 A pytest plugin. Migrations take an eighth of a second of every workspace, and tests make thousands: so an empty
 database is brought to its newest version once, and copied. Tests of the engine, and commands in processes of their
@@ -34,6 +34,15 @@ def fast(tmp_path: Path) -> Iterator[Path]:
     # What a test left running may still write there: that is no failure of the test.
     with tempfile.TemporaryDirectory(dir=SHM, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever tells others what happens, in this process, looks often, and soon tries again."""
+    from treegate.interfaces.notify import courier
+
+    monkeypatch.setattr(courier, "LOOK", 0.05)
+    monkeypatch.setattr(courier, "FIRST", 0.1)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,6 +14,7 @@ import signal
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).parent
@@ -95,6 +96,7 @@ def named(test: ast.FunctionDef | ast.AsyncFunctionDef) -> list[int]:
     return sorted({int(number) for number in found})
 
 
+@cache
 def by_item() -> dict[int, list[str]]:
     """The tests of every item."""
     found: dict[int, list[str]] = defaultdict(list)

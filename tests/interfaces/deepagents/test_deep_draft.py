@@ -372,7 +372,7 @@ def test_what_is_changed_while_a_plan_waits_is_shown_before_and_after_it(office:
 
 def test_a_refused_change_changes_nothing(backend: TreegateBackend):
     chance = random.Random(7)
-    for _ in range(150):
+    for _ in range(75):
         before = operations_of(backend)
         shown = tree(backend)
         if not some_change(backend, chance):

@@ -62,27 +62,26 @@ def test_each_token_sees_its_own_cases(office: Office, mode: str):
     assert asyncio.run(live()) == [["Smith"], ["Jones"]]
 
 
-@pytest.mark.parametrize(
-    ("headers", "status", "expected"),
-    [
-        ({}, 401, "token-needed"),
-        ({"Authorization": "Bearer"}, 401, "token-needed"),
-        ({"Authorization": "Basic dXNlcjpwYXNz"}, 401, "token-needed"),
-        ({"Authorization": "Bearer tg_unknown"}, 401, "token-unknown"),
-    ],
-)
-def test_without_a_token_nobody_comes_in(office: Office, headers: dict[str, str], status: int, expected: str):
+def test_without_a_token_nobody_comes_in(office: Office):
     """The answer says how to show one, and what is wrong."""
-    answer = asked(office.listening(), headers)
-    assert (answer.status_code, answer.json()["code"]) == (status, expected)
-    assert answer.headers["www-authenticate"] == "Bearer"
+    address = office.listening()
+    for shown, expected in (
+        ({}, "token-needed"),
+        ({"Authorization": "Bearer"}, "token-needed"),
+        ({"Authorization": "Basic dXNlcjpwYXNz"}, "token-needed"),
+        ({"Authorization": "Bearer tg_unknown"}, "token-unknown"),
+    ):
+        answer = asked(address, shown)
+        assert (answer.status_code, answer.json()["code"]) == (401, expected)
+        assert answer.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("role", ["reviewer", "operator", "admin"])
-def test_only_authors_come_in(office: Office, role: str):
+def test_only_authors_come_in(office: Office):
     """A token that can do more than propose is none for an agent."""
-    answer = asked(office.listening(), bearer(office.token("rita", role)))
-    assert (answer.status_code, answer.json()["code"]) == (403, "agent-not-author")
+    address = office.listening()
+    for role in ("reviewer", "operator", "admin"):
+        answer = asked(address, bearer(office.token(f"rita-{role}", role)))
+        assert (answer.status_code, answer.json()["code"]) == (403, "agent-not-author")
 
 
 def test_the_token_of_whoever_began_it_is_nobodys(office: Office):
@@ -103,17 +102,15 @@ def test_a_revoked_token_is_out_at_once(office: Office):
     assert (answer.status_code, answer.json()["code"]) == (401, "token-revoked")
 
 
-@pytest.mark.parametrize(
-    ("header", "status"),
-    [
+def test_requests_for_other_names_are_refused(office: Office):
+    """DNS rebinding makes a browser believe that any name is this machine."""
+    address, shown = office.listening(), bearer(office.token("ada"))
+    for header, status in (
         ({"Host": "evil.example"}, 421),
         ({"Host": "127.0.0.1.evil.example"}, 421),
         ({"Origin": "http://evil.example"}, 403),
-    ],
-)
-def test_requests_for_other_names_are_refused(office: Office, header: dict[str, str], status: int):
-    """DNS rebinding makes a browser believe that any name is this machine."""
-    assert asked(office.listening(), bearer(office.token("ada")) | header).status_code == status
+    ):
+        assert asked(address, shown | header).status_code == status
 
 
 def test_a_body_is_bounded(office: Office):
@@ -123,11 +120,12 @@ def test_a_body_is_bounded(office: Office):
     assert answer.status_code == 413
 
 
-@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT"])
-def test_no_session_is_kept(office: Office, method: str):
+def test_no_session_is_kept(office: Office):
     """So there is nothing to listen to, and nothing to end."""
-    answer = httpx2.request(method, office.listening(), headers=bearer(office.token("ada")), timeout=60)
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    address, shown = office.listening(), bearer(office.token("ada"))
+    for method in ("GET", "DELETE", "PUT"):
+        answer = httpx2.request(method, address, headers=shown, timeout=60)
+        assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
 def test_there_is_nothing_at_other_paths(office: Office):

@@ -124,7 +124,7 @@ def firm(tmp_path: Path, receiver: Receiver) -> Firm:
 
 
 @pytest.fixture
-def serving(firm: Firm) -> Iterator[TestClient]:
+def serving(firm: Firm, hurried: None) -> Iterator[TestClient]:
     with TestClient(create_app(firm.root, firm.environ), "http://127.0.0.1") as client:
         until(lambda: outbox.place(firm.gate.core.store, "office"))
         yield client

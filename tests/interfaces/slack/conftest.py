@@ -40,7 +40,7 @@ def environ(fast: Path, slack: FakeSlack) -> dict[str, str]:
 
 
 @pytest.fixture
-def chambers(fast: Path, environ: dict[str, str], slack: FakeSlack) -> Iterator[Chambers]:
+def chambers(fast: Path, environ: dict[str, str], slack: FakeSlack, hurried: None) -> Iterator[Chambers]:
     """The office, with the service running."""
     made = Chambers(fast / "office", environ, slack)
     with made.serving():
