@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -83,6 +84,9 @@ class Office:
             if server.poll() is None:
                 server.send_signal(signal.SIGTERM)
             server.communicate(timeout=60)
+        for thread in threading.enumerate():  # commands that a server in this process was asked for end here, too
+            if thread.name.startswith("listening to "):
+                thread.join(60)
         self.gate.close()
 
 
