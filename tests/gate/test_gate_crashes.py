@@ -137,6 +137,7 @@ def test_a_crash_amid_the_steps_goes_forward_or_back_as_asked(office, monkeypatc
         ("", "it was asked to go back"),
         ("changed", "it could not go on: Smith/3: was changed"),
         ("going back", "it was on its way back when it was interrupted"),
+        ("back", "it had gone back when it was interrupted"),
     ],
 )
 def test_a_recovery_that_goes_back_says_why(office, monkeypatch, meanwhile, reason):
@@ -148,8 +149,9 @@ def test_a_recovery_that_goes_back_says_why(office, monkeypatch, meanwhile, reas
     office.crash(lambda gate: gate.apply(id), (Course, "append", dies_after(Course.append, 4)))
     if meanwhile == "changed":
         office.put("Smith/3", "changed since")
-    if meanwhile == "going back":
-        office.crash(lambda gate: gate.recover(back=True), (Course, "end", die))
+    if meanwhile in ("going back", "back"):
+        at = die if meanwhile == "going back" else dies_after(Course.end)
+        office.crash(lambda gate: gate.recover(back=True), (Course, "end", at))
     (done,) = office.reopen().recover(back=not meanwhile)
     assert (done.state, done.reason) == ("rolled-back", reason)
     assert sorted(path.name for path in office.path("Smith").iterdir()) == list("0123")
@@ -178,9 +180,14 @@ def test_a_preview_is_refused_while_a_run_is_unfinished(office):
     assert (refused.value.exit_status, refused.value.next) == (7, "treegate recover")
     assert gate.check(office.document(move("j", "k"), case="Jones")).valid
     assert gate.check(office.document(move("Jones/j", "Jones/k"), case=None)).valid
-    for of_both in (move("Jones/j", "Smith/j"), {"op": "move", "match": "*/j", "to": "Jones/{name}"}):
+    for of_both in (
+        move("Jones/j", "Smith/j"),
+        {"op": "move", "match": "*/j", "to": "Jones/{name}"},
+        {"op": "copy", "from": "Smith%2Fin", "to": "Jones/in", "raw": True},
+        {"op": "move", "match": "smith/*", "to": "Jones/k/"},  # what is meant is looked for in Smith
+    ):
         with pytest.raises(NeedsRecovery):
-            gate.check(office.document(of_both, case=None))
+            gate.check(office.document(of_both, move("Jones/j", "Jones/k"), case=None))
     assert any("unfinished" in found.title for found in gate.fsck())
     assert any("unfinished" in found.title for found in gate.doctor())
 

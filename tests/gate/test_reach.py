@@ -26,6 +26,7 @@ def people(firm: Office) -> tuple[Gate, Gate, Gate]:
 
 ELSEWHERE = {
     "a copy out of another case": [copy("Jones/secret.txt", "Smith/mine.txt")],
+    "a raw copy out of it": [{**copy("Jones%2Fsecret.txt", "Smith/mine.txt"), "raw": True}, create("Smith/b")],
     "a pattern there": [{"op": "copy", "match": "Jones/*", "to": "Smith/"}],
     "a pattern of all cases": [{"op": "copy", "match": "*/secret.txt", "to": "Smith/"}],
     "a move within it": [move("Jones/secret.txt", "Jones/x.txt")],
@@ -45,6 +46,16 @@ def test_what_speaks_of_another_case_is_refused_before_it_is_looked_at(people, o
         assert refused.value.code == "case-not-allowed"
         assert "secret" not in f"{refused.value.message}{refused.value.hint}"
     assert ann.list_plans()[0] == []
+
+
+def test_a_raw_name_leads_to_the_case_that_it_spells(people):
+    """Also where the slash behind it is escaped: who decides for Smith alone does not decide on what Jones has."""
+    _, sam, bob = people
+    made = bob.submit(plan({**copy("Jones%2Fsecret.txt", "Smith/mine.txt"), "raw": True}, case=None))
+    assert (made.state, bob.plan(made.id).cases) == ("pending", ("Jones", "Smith"))
+    assert sam.list_plans()[0] == []
+    with pytest.raises((Denied, NotFound)):
+        sam.approve(made.id, made.digest)
 
 
 def test_out_of_another_cases_vault_nothing_is_taken(firm, people):

@@ -118,9 +118,11 @@ class _Recovery:
                 yield root
 
     def _ended(self) -> Result:
+        reason = None
         if self.story.outcome == ROLLED_BACK:
             clear(self.ctx, self.places, self.story.built)
-        return self._result(self.story.outcome, None, self.ctx.table.header.steps)
+            reason = RolledBack("it had gone back when it was interrupted")
+        return self._result(self.story.outcome, reason, self.ctx.table.header.steps)
 
     def _result(self, outcome: str, reason: Exception | None, steps: int) -> Result:
         made = steps if outcome == APPLIED else 0

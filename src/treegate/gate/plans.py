@@ -91,16 +91,18 @@ def require_reach(core: Core, plan: Plan, action: Action) -> None:
 @contextlib.contextmanager
 def looking(core: Core, plan: Plan) -> Iterator[None]:
     """The shared locks of the cases that a plan names, refused while a run on one it speaks of is unfinished."""
-    cases = named_cases(core, plan)
-    with core.locked(cases, shared=True):
-        if unfinished := core.store.unfinished(cases):
-            _refuse_between(unfinished, reach.of(core, plan))
+    with core.locked(named_cases(core, plan), shared=True):
+        if unfinished := core.store.unfinished():
+            _refuse_between(core, plan, unfinished)
         yield
 
 
-def _refuse_between(unfinished: list[Run], cases: list[str]) -> None:
+def _refuse_between(core: Core, plan: Plan, unfinished: list[Run]) -> None:
+    """Raises NeedsRecovery where one of these runs is on a case that a plan speaks of, or perhaps means."""
+    spoken, known = reach.spoken_of(core, plan), core.workspace.cases()
+    means_another = any(case not in known for case in spoken)
     for run in unfinished:
-        if not set(run.cases).isdisjoint(cases):
+        if means_another or not spoken.isdisjoint(run.cases):
             raise NeedsRecovery(
                 f"the run {run.id} on {', '.join(run.cases)} is unfinished",
                 hint="the tree is between two states until it is recovered",

@@ -48,5 +48,6 @@ _PATHS = {kind: [name for name in kind.__struct_fields__ if name in ("path", "so
 def _first(operation: Operation) -> list[str]:
     """The first component of every path of an operation: in a plan that names no case, a case."""
     texts = [getattr(operation, member) for member in _PATHS[type(operation)]]
-    firsts = [text.strip("/").partition("/")[0] for text in texts if text is not UNSET]
-    return firsts if operation.raw is not True else [untagged(Raw(first)) for first in firsts]
+    known = [text for text in texts if text is not UNSET]
+    whole = [untagged(Raw(text)) for text in known] if operation.raw is True else known  # a slash may be escaped
+    return [text.strip("/").partition("/")[0] for text in whole]
