@@ -94,7 +94,7 @@ def scene_fixture(
     yield made
     assert made.victim.poll() is None, "a process of the machine was ended from inside"
     made.close()
-    poll(lambda: leftovers(bench.place) == [])
+    poll(lambda: leftovers(bench.place) == [], 10)
 
 
 def running(mark: str) -> list[str]:

@@ -261,7 +261,7 @@ def main() -> None:
     way, first, count, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
     if os.geteuid() == 0:
         mounting.unshare(mounting.NEW_MOUNTS)
-        mounting.make_slave()
+        mounting.make_private()
     folder.mkdir()
     stage = Stage(folder, way)
     began, done, steps = time.monotonic(), 0, 0

@@ -340,6 +340,27 @@ def test_a_runner_made_ready_holds_no_disk_and_sees_the_workspace_that_is_mounte
 
 
 @root_only
+def test_what_is_mounted_in_a_folder_of_the_machine_while_a_command_runs_is_not_seen_by_it(bench: Bench):
+    """A disk that somebody mounts would be there as the machine has it: to be read, and written."""
+    inner = bench.tools / "inner"
+    inner.mkdir()
+    subprocess.run(["mount", "--bind", bench.tools, bench.tools], check=True)
+    try:
+        subprocess.run(["mount", "--make-shared", bench.tools], check=True)
+
+        def mounts(frame: Frame) -> None:
+            if isinstance(frame, Output) and b"begun" in frame.data:
+                subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "other", inner], check=True)
+                (inner / "secret").write_text("secret")
+
+        look = "cat /tools/inner/secret; touch /tools/inner/mine; sleep 0.2"
+        ran = bench.sh(f"echo begun; for n in $(seq 8); do {look}; done", meanwhile=mounts)
+        assert (ran.out, sorted(os.listdir(inner))) == ("begun\n", ["secret"])
+    finally:
+        subprocess.run(["umount", "--recursive", bench.tools], check=True)
+
+
+@root_only
 def test_what_is_mounted_in_a_case_while_its_command_runs_is_not_seen_by_it(bench: Bench, tmp_path: Path):
     """A view is of the case as it was, and so is what the runner looks at in the end."""
     shared = tmp_path / "shared"

@@ -53,12 +53,17 @@ def die_with_parent() -> None:
 
 
 def make_slave() -> None:
-    """Keeps what is mounted from here on in this process's mount namespace.
+    """Keeps what is mounted from here on in this process's mount namespace (mount_namespaces(7)).
 
-    What the machine mounts and unmounts comes here, too (mount_namespaces(7)): a disk that somebody unmounts is not
-    held by who does not use it, and a workspace that is mounted anew is seen.
+    What the machine mounts and unmounts comes here, too: a disk that somebody unmounts is not held by who does not
+    use it, and a workspace that is mounted anew is seen.
     """
     _checked(_libc.mount(None, b"/", None, _RECURSIVE | _SLAVE, None))
+
+
+def make_private() -> None:
+    """As `make_slave`, and from here on nothing comes from the machine either."""
+    _checked(_libc.mount(None, b"/", None, _RECURSIVE | _PRIVATE, None))
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, options: str = "") -> None:
@@ -83,8 +88,8 @@ def map_owners(mounted: int, namespace: int) -> None:
 
 
 def make_read_only(mounted: int) -> None:
-    """Has nobody change anything by way of a cloned mount; nothing that is mounted elsewhere comes into it."""
-    _set_attributes(mounted, _ATTR.pack(_ATTR_RDONLY, 0, _PRIVATE, 0))
+    """Has nobody change anything by way of a cloned mount."""
+    _set_attributes(mounted, _ATTR.pack(_ATTR_RDONLY, 0, 0, 0))
 
 
 def _set_attributes(mounted: int, attr: bytes) -> None:

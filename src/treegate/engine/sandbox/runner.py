@@ -60,6 +60,8 @@ class Runner:
     def run(self, order: Order) -> None:
         """Runs the command, and tells what it did. Raises EOFError once nobody listens."""
         engine, came = self._engine, time.time_ns()
+        if order.engine == "bwrap":
+            mounting.make_private()  # a disk that is mounted while the command runs is none of what it was to see
         view = self._held.enter_context(closing(self._view(order)))
         since = dating.after(came)
         began = time.monotonic()

@@ -70,7 +70,7 @@ def _why(trial: Callable[[], None]) -> str:
 
 def _leave() -> None:
     mounting.unshare(mounting.NEW_MOUNTS)
-    mounting.make_slave()
+    mounting.make_private()
 
 
 def _swap_owners(case: str, target: str) -> None:
