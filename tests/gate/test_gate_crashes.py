@@ -192,6 +192,19 @@ def test_a_preview_is_refused_while_a_run_is_unfinished(office):
     assert any("unfinished" in found.title for found in gate.doctor())
 
 
+def test_out_of_the_vault_of_a_case_whose_run_is_unfinished_nothing_is_previewed(office):
+    """That run may be about to take the same out of it."""
+    filled(office)
+    office.put("Jones/j", "j")
+    emptied = office.carried_out(delete("tmp", recursive=True)).run
+    restored = office.document({"op": "restore", "run": emptied, "entry": 0, "to": "tmp"}, case="Jones")
+    assert office.gate.check(restored).valid
+    id = office.approved(move("notes.md", "x"))
+    office.crash(lambda gate: gate.apply(id), (Course, "end", die))
+    with pytest.raises(NeedsRecovery):
+        office.reopen().check(restored)
+
+
 def test_undo_without_a_name_does_not_pass_over_a_run_that_is_unfinished(office):
     """Who asks for the last run to be undone means that one, and is told the command that takes it back."""
     filled(office)
