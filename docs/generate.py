@@ -211,7 +211,9 @@ def states() -> str:
 def proof() -> str:
     """What the fault harnesses tried, and how it ended; `make test-faults` writes it down in proof.json."""
     rows = json.loads((DOCS / "proof.json").read_text())
-    lines = ["| what was done | on | points | how it ended | when | version |", "|---|---|---|---|---|---|"]
+    points = sum(row["points"] for row in rows)
+    lines = [f"{points:,} points in {len(rows)} rows.", ""]
+    lines += ["| what was done | on | points | how it ended | when | version |", "|---|---|---|---|---|---|"]
     for row in rows:
         ended = ", ".join(f"{outcome} {count:,}" for outcome, count in row["outcomes"].items())
         shown = (row["method"], row["filesystem"], f"{row['points']:,}", ended, row["date"], row["version"])
