@@ -100,7 +100,7 @@ def looking(core: Core, plan: Plan) -> Iterator[None]:
 def _refuse_between(core: Core, plan: Plan, unfinished: list[Run]) -> None:
     """Raises NeedsRecovery where one of these runs is on a case that a plan speaks of, or perhaps means."""
     spoken, known = reach.spoken_of(core, plan), core.workspace.cases()
-    means_another = any(case not in known for case in spoken)
+    means_another = not plan.case and any(case not in known for case in spoken)
     for run in unfinished:
         if means_another or not spoken.isdisjoint(run.cases):
             raise NeedsRecovery(

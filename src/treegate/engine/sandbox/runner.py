@@ -36,6 +36,7 @@ class Runner:
         self._line = line
         self._area = prepare.scratch
         self._below = os.path.join(self._area, "fs")
+        self._apart = prepare.engine == "bwrap"  # in a namespace of mounts of its own
         self._held = ExitStack()
         self.exited = False
         os.makedirs(self._below, mode=0o711, exist_ok=True)
@@ -48,19 +49,19 @@ class Runner:
     def _make_room(self, prepare: Prepare) -> None:
         """A place of limited size for what the command writes, in namespaces of our own where the engine lets us."""
         if os.geteuid() == 0 and not prepare.elsewhere:
-            if prepare.engine == "bwrap":
+            if self._apart:
                 mounting.unshare(mounting.NEW_MOUNTS)
                 mounting.make_slave()
             scratch.make(self._below, prepare.limits)
             self._held.callback(mounting.unmount, self._below, lazily=True)
             make_folders(self._area, self._below)
-        elif prepare.engine == "bwrap":
+        elif self._apart:
             userspace.enter(self._below, prepare.limits)
 
     def run(self, order: Order) -> None:
         """Runs the command, and tells what it did. Raises EOFError once nobody listens."""
         engine, came = self._engine, time.time_ns()
-        if order.engine == "bwrap":
+        if self._apart:
             mounting.make_private()  # a disk that is mounted while the command runs is none of what it was to see
         view = self._held.enter_context(closing(self._view(order)))
         since = dating.after(came)

@@ -70,9 +70,8 @@ def tell(done: Any, as_json: bool) -> None:
     if as_json:
         common.emit(done)
     elif done.receipt is None:
-        common.say(
-            f"{done.run}: {done.state} (plan {done.id})" + (f": {restated(done.reason)}" if done.reason else "")
-        )
+        why = f": {restated(done.reason)}" if done.reason else ""
+        common.say(f"{done.run}: {done.state} (plan {done.id}){why}")
     else:
         common.say(terminal.receipt(readable(done), width=common.width(), color=common.color()))
 
