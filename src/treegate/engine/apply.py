@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from treegate.engine import handles, journal, posix, tablefile
-from treegate.engine.context import APPLIED, NOTHING, ROLLED_BACK, Result, RunContext, stuck
-from treegate.engine.course import Course, Numbered, batches, halted
+from treegate.engine.context import APPLIED, NOTHING, ROLLED_BACK, Result, RunContext
+from treegate.engine.course import Course, Numbered, batches
 from treegate.engine.durable import SyncFailed
+from treegate.engine.halting import halted, stuck
 from treegate.engine.journal import Begin, Built, Entry, Journal
 from treegate.engine.places import Places
 from treegate.engine.prepass import PrePass, raise_found
@@ -33,7 +34,7 @@ def run(ctx: RunContext) -> Result:
         with ctx.places() as places:
             return _run(ctx, places, start)
     except SyncFailed as failed:
-        raise halted(ctx, failed) from failed
+        raise halted(ctx.directory, failed) from failed
 
 
 def _run(ctx: RunContext, places: Places, start: float) -> Result:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from treegate.engine import posix
+from treegate.engine.aide import ALONE, Aide
 from treegate.engine.contents import OpenBlob, sha256
 from treegate.engine.journal import Entry
 from treegate.engine.places import OpenRoot, Places, volume_of
 from treegate.engine.tablefile import Table
-from treegate.errors import NeedsRecovery
 from treegate.model.capabilities import Capabilities
 from treegate.model.tree import Totals
 
@@ -38,7 +38,8 @@ class RunContext:
 
     `open_root` opens the folder that a root key of the table names, for this run; the run's areas (new, park,
     vault) exist durably by then. `totals` counts and digests what a folder's handle holds (engine.scan).
-    `cancelled` is asked between batches; `progress` is told (steps made, steps there are); `pace` holds a batch up.
+    `cancelled` is asked between batches; `progress` is told (steps made, steps there are); `pace` holds a batch up;
+    `aide` does what it can beside it.
     """
 
     run: str
@@ -53,6 +54,7 @@ class RunContext:
     progress: Callable[[int, int], None] = _silent
     pace: Callable[[int, Callable[[], None]], None] = _at_once
     sha256: Callable[[int, bytes], str] = sha256
+    aide: Aide = ALONE
 
     @property
     def lasting(self) -> bool:
@@ -98,13 +100,3 @@ class Result(NamedTuple):
     built: dict[int, Entry]
     seconds: float
     steps: int
-
-
-def stuck(error: Exception) -> NeedsRecovery:
-    """The error of a run that could be taken back only in part."""
-    return NeedsRecovery(
-        f"the run could not be brought to an end: {error}",
-        code="unfinished",
-        hint="put right what the message names, then recover",
-        next="treegate recover",
-    )

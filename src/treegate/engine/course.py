@@ -9,9 +9,10 @@ import errno
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
-from treegate.engine import durable, journal, settings, staging
+from treegate.engine import journal, settings, staging
 from treegate.engine.carry import Carrier, flipped
-from treegate.engine.context import ROLLED_BACK, RunContext, stuck
+from treegate.engine.context import ROLLED_BACK, RunContext
+from treegate.engine.halting import stuck
 from treegate.engine.journal import Entry, Journal
 from treegate.engine.piecemeal import GONE
 from treegate.engine.places import Places
@@ -64,6 +65,7 @@ class Course:
 
     def forward(self, work: Iterable[Numbered], total: int) -> None:
         """Make these steps, batch by batch: announced, made, durable."""
+        self.ctx.aide.begin()
         for upto, steps in work:
             staging.stop_if_cancelled(self.ctx)
             self.ctx.pace(len(steps), partial(staging.stop_if_cancelled, self.ctx))
@@ -139,14 +141,3 @@ class Course:
         self.places.forget()
         if outcome == ROLLED_BACK:
             staging.clear(self.ctx, self.places, self.built)
-
-
-def halted(ctx: RunContext, failed: durable.SyncFailed) -> NeedsRecovery:
-    """The error of a run that stops where it is, for what was written may not be on the disk."""
-    durable.note(ctx.directory, failed)
-    return NeedsRecovery(
-        f"{failed}; the run stopped where it was",
-        code="sync-failed",
-        hint="check the disk, unmount and mount the filesystem again (or restart the machine), then recover",
-        next="treegate recover",
-    )

@@ -14,6 +14,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from treegate.engine import posix
+from treegate.engine.aide import ALONE, Aide
 from treegate.engine.journal import Entry
 from treegate.engine.places import Places, Slot
 from treegate.engine.prepass import Finding
@@ -87,7 +88,9 @@ class Survey:
     that are `plain` nothing more is kept: the file waits untouched for a free place (WAITING), or is there (ARRIVED).
     """
 
-    def __init__(self, places: Places, steps: Sequence[Step], built: dict[int, Entry], told: int = 0) -> None:
+    def __init__(
+        self, places: Places, steps: Sequence[Step], built: dict[int, Entry], told: int = 0, aide: Aide = ALONE
+    ) -> None:
         self.steps = steps
         self.done = [False] * len(steps)
         self.plain = bytearray(len(steps))
@@ -96,6 +99,7 @@ class Survey:
         self.facts: dict[Slot, bytes] = {}
         self.doubled: list[Slot] = []
         self._places = places
+        self._aide = aide
         self._home = {number: places.slot(number) for number in places.numbers()}
         self._was: dict[int, Facts] = {}
         self._candidates: dict[Slot, list[int]] = defaultdict(list)
@@ -211,7 +215,7 @@ class Survey:
 
     def _find_straight(self) -> None:
         """Where the files are that go straight: at one of two places."""
-        self._seen_straight = Whereabouts(self.steps, self._straight, self._opened)
+        self._seen_straight = Whereabouts(self.steps, self._straight, self._opened, self._aide)
         for number in self._seen_straight.waiting:
             self.plain[number] = WAITING
         for number in self._seen_straight.arrived:

@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from treegate.engine import native, posix
-from treegate.engine.context import stuck
+from treegate.engine.halting import stuck
 from treegate.engine.native import Look, Move
 
 _folders = itemgetter(0, 2)

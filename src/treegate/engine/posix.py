@@ -32,6 +32,7 @@ MUTATING = (
     "link",
     "mkdir",
     "make_file",
+    "give_name",
     "symlink",
     "unlink",
     "rmdir",
@@ -278,6 +279,19 @@ def mkdir(dir_fd: int, name: Name, mode: int = 0o777) -> None:
 def make_file(dir_fd: int, name: Name, mode: int = 0o666) -> int:
     """Make a file and give a handle for writing; FileExistsError if the name is taken, even by a dangling link."""
     return os.open(raw(name), _NEW, mode, dir_fd=dir_fd)
+
+
+def make_nameless(dir_fd: int) -> int:
+    """Make a file without a name on a folder's filesystem, and give a handle; it goes with its last handle.
+
+    OSError where the filesystem has no such files (open(2), O_TMPFILE).
+    """
+    return os.open(".", os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600, dir_fd=dir_fd)
+
+
+def give_name(fd: int, dir_fd: int, name: Name) -> None:
+    """Give a nameless file its name; FileExistsError if it is taken."""
+    os.link(f"/proc/self/fd/{fd}".encode(), raw(name), dst_dir_fd=dir_fd, follow_symlinks=True)
 
 
 def symlink(target: bytes, dir_fd: int, name: Name) -> None:

@@ -9,10 +9,10 @@ import os
 import stat as st
 import struct
 from collections.abc import Sequence
-from itertools import chain, groupby, repeat
+from itertools import chain, groupby
 from typing import NamedTuple
 
-from treegate.engine import handles, many, posix
+from treegate.engine import handles, posix
 from treegate.engine.context import RunContext
 from treegate.engine.places import Places, Slot
 from treegate.engine.staging import stop_if_cancelled
@@ -110,7 +110,7 @@ class PrePass:
         """Look at what these steps move out of one folder."""
         facts = [step.facts for step in steps]
         names = [step.src_name for step in steps]
-        touched = many.look_each(list(zip(repeat(folder), names, facts)))
+        touched = self._ctx.aide.look_each(folder, names, facts)
         for step in map(steps.__getitem__, touched):
             self.entry(step.entry, step.src, step.src_name, step.facts, step.level)
         if self._sticky or any(map(_FIXED.__and__, chain.from_iterable(_attrs_in(b"".join(facts))))):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from treegate.engine import handles, posix
-from treegate.engine.vault import blocks
+from treegate.engine.pieces import blocks
 
 Where = tuple[str, ...]  # a path from the workspace's root, by components
 

@@ -18,7 +18,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from treegate.engine import keys, posix
+from treegate.engine import handles, keys, posix
+from treegate.engine.aide import File
+from treegate.engine.pieces import put
 from treegate.engine.workspace import replace_file
 from treegate.errors import NotFound, NotVerified
 from treegate.model.document import UNREADABLE
@@ -117,6 +119,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 _MOVED = b'{"effect":"moved",'
+OF_FOLDERS = b'"kind":"dir"'  # what stands in the encoded effects of folders
 
 
 def lines(
@@ -148,18 +151,23 @@ def write_lines(path: Path, encoded: Iterable[bytes]) -> tuple[int, str]:
 
     Durable once the receipt is written beside them, which makes both names so.
     """
-    digest, count = hashlib.sha256(), 0
     aside = path.with_suffix(".new")
-    with open(aside, "wb") as file:
-        for some in encoded:
-            whole = some + b"\n"
-            file.write(whole)
-            digest.update(whole)
-            count += whole.count(b"\n")
-        file.flush()
+    with open(aside, "wb", buffering=0) as file:
+        count, digest = put(file.fileno(), (some + b"\n" for some in encoded))
         posix.fsync(file.fileno())
     aside.replace(path)
-    return count, digest.hexdigest()
+    return count, digest
+
+
+def place_lines(path: Path, file: File) -> tuple[int, str]:
+    """What `write_lines` does, of lines that an aide wrote."""
+    aside = path.with_suffix(".new")
+    aside.unlink(missing_ok=True)
+    with handles.closing(handles.open_root(str(path.parent))) as folder:
+        posix.give_name(file.handle, folder, aside.name)
+    posix.fsync(file.handle)
+    aside.replace(path)
+    return file.lines, file.sha256
 
 
 def read_lines(path: Path) -> Iterator[Line]:

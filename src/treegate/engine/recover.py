@@ -13,9 +13,10 @@ from enum import StrEnum
 
 from treegate.engine import handles, journal, posix
 from treegate.engine.carry import Carrier, flipped
-from treegate.engine.context import APPLIED, NOTHING, ROLLED_BACK, Result, RunContext, stuck
-from treegate.engine.course import Course, Numbered, halted
+from treegate.engine.context import APPLIED, NOTHING, ROLLED_BACK, Result, RunContext
+from treegate.engine.course import Course, Numbered
 from treegate.engine.durable import SyncFailed, must_be_mounted_anew
+from treegate.engine.halting import halted, stuck
 from treegate.engine.journal import Journal, Story
 from treegate.engine.locate import Survey, is_same, same_looks
 from treegate.engine.places import Places, Slot
@@ -71,7 +72,7 @@ def recover(ctx: RunContext, back: bool | None = None) -> Result:
             must_be_mounted_anew(ctx.directory, _mounts(ctx, places))
             return _Recovery(ctx, places, story, start).run(back)
     except SyncFailed as failed:
-        raise halted(ctx, failed) from failed
+        raise halted(ctx.directory, failed) from failed
     except OSError as error:
         raise stuck(error) from error
 
@@ -100,7 +101,7 @@ class _Recovery:
         for entry in story.built.values():
             self.places.expect(entry.number, entry.facts)
         steps = [step for chunk in ctx.table.chunks() for step in chunk] if built else []
-        survey = Survey(self.places, steps, story.built, self._told(steps))
+        survey = Survey(self.places, steps, story.built, self._told(steps), ctx.aide)
         ahead = self._ahead(survey) if built else []
         way = decide(story, wish, built=built, forward=not ahead, back=True)
         behind = survey.obstacles(survey.made(), back=True) if way is Way.BACK else []

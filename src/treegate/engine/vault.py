@@ -18,24 +18,28 @@ from importlib import resources
 import msgspec
 
 from treegate.engine import handles, posix
+from treegate.engine.aide import Aide, File
 from treegate.engine.clearing import clear_tree
 from treegate.engine.context import Result
 from treegate.engine.journal import Entry
+from treegate.engine.pieces import blocks, put
 from treegate.engine.rollback import Ground, Reversal
 from treegate.engine.store.records import Kept, VaultState
 from treegate.engine.tablefile import Table
+from treegate.engine.wire import MakeData
 from treegate.engine.workspace import Workspace
 from treegate.errors import Denied, NotVerified
 from treegate.model.document import UNREADABLE, inert
 from treegate.model.effects import Text, tagged
+from treegate.model.table import ROOT
 
 FORMAT = 1
 ENTRIES, MANIFEST, DATA, SCRIPT = "entries", "manifest.json", "rollback.data", "rollback.sh"
 UNDONE, MARK = "undone", "rolled-back"
 RESTORED = VaultState.RESTORED
 _KNOWN = re.compile(r"(manifest\.json|rollback\.(data|sh))(\.new)?|rolled-back|phase\.[1-4]")
-_BLOCK = 1 << 20  # bytes written at once
 _encode = msgspec.json.Encoder().encode
+Content = Iterable[bytes] | File  # of a file: its pieces, or the file that an aide wrote
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
@@ -69,8 +73,20 @@ def timestamp(milliseconds: int) -> str:
 # -- written when a run has ended
 
 
+def order_data(workspace: Workspace, run: str, table: Table, aide: Aide) -> None:
+    """Has the aide write rollback.data on each volume, where it follows from the step table alone."""
+    if table.staged:
+        return
+    grounds = _grounds(workspace, run, table)
+    volumes = _volumes(grounds)
+    stable = [(os.fsencode(volume), _stable(workspace, table, volume)) for volume in volumes]
+    where = {key: (os.fsencode(ground.volume), ground.path) for key, ground in grounds.items()}
+    task = MakeData(run, os.fsencode(table.path), table.digest, where, stable)
+    aide.order(DATA, task, [workspace.area(volume) for volume in volumes])
+
+
 def write(
-    workspace: Workspace, run: str, table: Table, result: Result, kept: Iterable[Kept], now: int
+    workspace: Workspace, run: str, table: Table, result: Result, kept: Iterable[Kept], now: int, aide: Aide
 ) -> dict[str, str]:
     """Writes manifest and rollback script of an applied run, durably, on every volume where it did something.
 
@@ -81,25 +97,31 @@ def write(
     by_volume: dict[str, list[Kept]] = {}
     for one in sorted(kept, key=lambda one: one.entry):
         by_volume.setdefault(workspace.volume(one.case), []).append(one)
-    reversal = _reversal(workspace, run, table, result.built)
-    for volume in sorted({*by_volume, *reversal.volumes()}):
-        stable = _stable(workspace, table, volume)
-        found = _write(workspace, run, volume, by_volume.get(volume, []), reversal.lines(volume, stable=stable), now)
+    made = aide.files(DATA)
+    if made:
+        volumes = _volumes(_grounds(workspace, run, table))
+        data: dict[str, Content] = {v: file for v, file in zip(volumes, made, strict=True) if file is not None}
+    else:
+        reversal = _reversal(workspace, run, table, result.built)
+        data = {
+            volume: reversal.lines(volume, stable=_stable(workspace, table, volume))
+            for volume in {*by_volume, *reversal.volumes()}
+        }
+    for volume in sorted(data):
+        found = _write(workspace, run, volume, by_volume.get(volume, []), data[volume], now)
         place = workspace.vault(volume, run).relative_to(workspace.root)
         sums |= {str(place / name): sha256 for name, sha256 in found.items()}
     return sums
 
 
-def _write(
-    workspace: Workspace, run: str, volume: str, kept: list[Kept], lines: Iterable[bytes], now: int
-) -> dict[str, str]:
+def _write(workspace: Workspace, run: str, volume: str, kept: list[Kept], data: Content, now: int) -> dict[str, str]:
     path = workspace.vault(volume, run)
     (path / ENTRIES).mkdir(mode=0o700, parents=True, exist_ok=True)
     with handles.closing(handles.open_root(str(path))) as folder:
         posix.set_mode(folder, 0o700)
         # The manifest is last, for it says that the others are there.
         manifest = _manifest(run, workspace.id, timestamp(now), _until(kept), map(line, kept))
-        sums = _put_all(folder, {DATA: lines, SCRIPT: [script()], MANIFEST: manifest})
+        sums = _put_all(folder, {DATA: data, SCRIPT: [script()], MANIFEST: manifest})
         posix.fsync(folder)
     with handles.closing(handles.open_root(str(path.parent))) as above:
         posix.fsync(above)
@@ -107,7 +129,16 @@ def _write(
 
 
 def _reversal(workspace: Workspace, run: str, table: Table, built: Mapping[int, Entry]) -> Reversal:
-    return Reversal(run, table, built, lambda key: _ground(workspace, key, run))
+    return Reversal(run, table, built, _grounds(workspace, run, table).__getitem__)
+
+
+def _grounds(workspace: Workspace, run: str, table: Table) -> dict[bytes, Ground]:
+    """Where the folder of each root key of a table is."""
+    return {row.name: _ground(workspace, row.name, run) for row in table.places if row.parent == ROOT}
+
+
+def _volumes(grounds: Mapping[bytes, Ground]) -> list[str]:
+    return sorted({ground.volume for ground in grounds.values()})
 
 
 @cache
@@ -121,17 +152,20 @@ def _put(folder: int, name: str, pieces: Iterable[bytes]) -> str:
     return _put_all(folder, {name: pieces})[name]
 
 
-def _put_all(folder: int, contents: Mapping[str, Iterable[bytes]]) -> dict[str, str]:
+def _put_all(folder: int, contents: Mapping[str, Content]) -> dict[str, str]:
     """Puts whole files in place, in this order: written aside, synced, renamed. The SHA-256 (hex) of each."""
     sums: dict[str, str] = {}
     with contextlib.ExitStack() as held:
-        written = [held.enter_context(handles.closing(_aside(folder, name))) for name in contents]
-        for fd, (name, pieces) in zip(written, contents.items(), strict=True):
-            digest = hashlib.sha256()
-            for block in blocks(pieces):
-                posix.write(fd, block)
-                digest.update(block)
-            sums[name] = digest.hexdigest()
+        written: list[int] = []
+        for name, content in contents.items():
+            _clear_aside(folder, name)
+            if isinstance(content, File):
+                posix.give_name(content.handle, folder, f"{name}.new")
+                written.append(content.handle)
+                sums[name] = content.sha256
+            else:
+                written.append(held.enter_context(handles.closing(posix.make_file(folder, f"{name}.new", 0o600))))
+                _, sums[name] = put(written[-1], content)
         for fd in written:  # together, for what the first of them makes the disk write is not written again
             posix.fsync(fd)
     for name in contents:
@@ -139,25 +173,10 @@ def _put_all(folder: int, contents: Mapping[str, Iterable[bytes]]) -> dict[str, 
     return sums
 
 
-def _aside(folder: int, name: str) -> int:
-    """A handle of the file that will be put in place of another."""
+def _clear_aside(folder: int, name: str) -> None:
+    """Takes away what a crash left of a file that was to be put in place of another."""
     with contextlib.suppress(FileNotFoundError):
-        posix.unlink(folder, f"{name}.new")  # left by a crash
-    return posix.make_file(folder, f"{name}.new", 0o600)
-
-
-def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Many small pieces as few large ones."""
-    waiting: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        waiting.append(piece)
-        size += len(piece)
-        if size >= _BLOCK:
-            yield b"".join(waiting)
-            waiting.clear()
-            size = 0
-    yield b"".join(waiting)
+        posix.unlink(folder, f"{name}.new")
 
 
 def _manifest(run: str, workspace: str, created: str, until: str | None, lines: Iterable[Line]) -> Iterator[bytes]:

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from itertools import compress, groupby, islice
 
-from treegate.engine import many, posix
+from treegate.engine import posix
+from treegate.engine.aide import Aide
 from treegate.model.table import Step, between
 
 STRETCH = 1000  # files looked at in one call
@@ -60,12 +61,13 @@ class Whereabouts:
     Whether the old place of a file that arrived is free, `taken_again` says.
     """
 
-    def __init__(self, steps: Sequence[Step], numbers: Sequence[int], opened: Opened) -> None:
+    def __init__(self, steps: Sequence[Step], numbers: Sequence[int], opened: Opened, aide: Aide) -> None:
         self.arrived: list[int] = []
         self.waiting: list[int] = []
         self.unclear: list[int] = []
         self._steps = steps
         self._opened = opened
+        self._aide = aide
         listings = Listings(Counter([steps[number].dst for number in numbers]))
         for some, their in stretches(steps, numbers):
             self._look(some, their, listings)
@@ -77,17 +79,13 @@ class Whereabouts:
             return
         there = listings.there(steps[0].dst, dst, (step.dst_name for step in steps))
         come = [step.dst_name in there for step in steps]
-        self._sort(
-            list(compress(numbers, come)),
-            many.recognise_each([(dst, step.dst_name, step.facts) for step in compress(steps, come)]),
-            self.arrived,
-        )
+        gone = list(compress(steps, come))
+        others = self._aide.recognise_each(dst, [step.dst_name for step in gone], [step.facts for step in gone])
+        self._sort(list(compress(numbers, come)), others, self.arrived)
         rest = [not has for has in come]
-        self._sort(
-            list(compress(numbers, rest)),
-            many.look_each([(src, step.src_name, step.facts) for step in compress(steps, rest)]),
-            self.waiting,
-        )
+        still = list(compress(steps, rest))
+        others = self._aide.look_each(src, [step.src_name for step in still], [step.facts for step in still])
+        self._sort(list(compress(numbers, rest)), others, self.waiting)
 
     def _sort(self, numbers: list[int], others: list[int], plain: list[int]) -> None:
         """Add these steps to the plain ones, but for some by their place in the list."""

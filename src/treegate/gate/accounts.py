@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 
 import msgspec
 
 from treegate.engine import receipts
+from treegate.engine.aide import Aide
 from treegate.engine.context import Result
 from treegate.engine.store.records import Kept, Run, StoredPlan, standing
 from treegate.engine.tablefile import Table
+from treegate.engine.wire import MakeLines
 from treegate.gate import intact, latecomers, plans, skipping
 from treegate.gate.core import Core
 from treegate.model import inverse
@@ -26,6 +28,7 @@ from treegate.model.retention import BACKUP
 from treegate.model.table import ROOT, Place
 from treegate.model.tree import Kind, unpack
 
+LINES = "lines"  # what an aide is asked for by
 _some_effects = msgspec.json.Decoder(list[Effect]).decode
 
 
@@ -123,11 +126,21 @@ class Account:
                     found.setdefault(source[0], []).append(source[1])
         return found
 
-    def write_lines(self, result: Result) -> tuple[int, str]:
+    def order_lines(self, aide: Aide) -> None:
+        """Has an aide write the receipt's lines, where they follow from the preview alone."""
+        counts = self.counts
+        if self._rest is None and counts.effects == counts.moved:
+            chunks = partial(plans.chunks_of, self._core, self._plan)
+            aide.order(LINES, MakeLines(), [self._core.state / "receipts"], chunks)
+
+    def write_lines(self, result: Result, aide: Aide) -> tuple[int, str]:
         """Writes the receipt's lines, durably, which comes before `receipt`: how many, and their digest."""
+        path = self._core.state / "receipts" / f"{self._run.id}.lines"
+        for made in aide.files(LINES):
+            if made is not None:
+                return receipts.place_lines(path, made)
         held = intact.held(self._core, self._run, self._table, self.kept)
         lines = self._lines(result, held)
-        path = self._core.state / "receipts" / f"{self._run.id}.lines"
         return receipts.write_lines(path, chain(lines, skipping.left_lines(self._rest)))
 
     def _lines(self, result: Result, held: Mapping[int, str]) -> Iterator[bytes]:
@@ -139,7 +152,7 @@ class Account:
             return
         self._of_folders.clear()
         for chunk in plans.chunks_of(self._core, self._plan):
-            if b'"kind":"dir"' in chunk:
+            if receipts.OF_FOLDERS in chunk:
                 self._of_folders.append(chunk)
             moves = receipts.moves_as_lines(chunk)
             if moves is not None:

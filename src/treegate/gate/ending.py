@@ -50,6 +50,13 @@ def _answer(run: Run, state: State, receipt: receipts.Receipt | None, kept: int)
     return Applied(id=run.plan, run=run.id, state=state.value, seconds=seconds, receipt=receipt, kept=kept)
 
 
+def order(core: Core, plan: StoredPlan, run: Run, context: RunContext) -> None:
+    """Has the aide of a run, if it has one, write what there will be to say of it, as far as that is known before."""
+    with contextlib.suppress(TreegateError):  # what cannot be read is told of when it has to be
+        Account(core, plan, run, context.table).order_lines(context.aide)
+        vault.order_data(core.workspace, run.id, context.table, context.aide)
+
+
 def conclude(core: Core, plan: StoredPlan, run: Run, context: RunContext, result: Result) -> Applied:
     """Writes what there is to say of a run that ended, then tells the store, then clears the journal away.
 
@@ -82,8 +89,8 @@ def _recording(run: Run, what: str) -> Iterator[None]:
 
 def _applied(core: Core, plan: StoredPlan, run: Run, context: RunContext, result: Result) -> Applied:
     account = Account(core, plan, run, context.table)
-    count, digest = account.write_lines(result)
-    sums = vault.write(core.workspace, run.id, context.table, result, account.kept, core.clock())
+    count, digest = account.write_lines(result, context.aide)
+    sums = vault.write(core.workspace, run.id, context.table, result, account.kept, core.clock(), context.aide)
     receipt = receipts.signed(account.receipt(result.seconds, count, digest, sums), core.key())
     _keep_table(core, run, context.table)
     receipt_digest = receipts.write(core.state / "receipts", receipt)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from msgspec import structs
 
 from treegate.engine import journal, recover, tablefile
+from treegate.engine.aide import aiding
 from treegate.engine.caselist import Away, Unreadable
-from treegate.engine.context import NOTHING
+from treegate.engine.context import NOTHING, RunContext
 from treegate.engine.store.records import Run, StoredPlan
 from treegate.engine.tablefile import Table
 from treegate.errors import NeedsRecovery, RolledBack, TreegateError
@@ -82,8 +84,13 @@ def _recover(core: Core, run: Run, back: bool | None) -> Applied:
 
 
 def _brought_to_an_end(core: Core, plan: StoredPlan, run: Run, table: Table, back: bool | None) -> Applied:
-    directory = core.run_directory(run.id)
-    context = surroundings.context_of(core, run, table)
+    with aiding(table.header.steps) as aide:
+        return _ended_with(core, plan, run, replace(surroundings.context_of(core, run, table), aide=aide), back)
+
+
+def _ended_with(core: Core, plan: StoredPlan, run: Run, context: RunContext, back: bool | None) -> Applied:
+    table, directory = context.table, context.directory
+    ending.order(core, plan, run, context)
     if not context.lasting:  # a bucket forgets empty folders when it is mounted anew
         core.workspace.make_areas(table.header.volumes or [""], run.id, table.areas())
     ended = journal.read(directory, run.id).outcome

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from treegate.engine import apply as applying
 from treegate.engine import jobs, pauses, tablefile
+from treegate.engine.aide import aiding
 from treegate.engine.context import RunContext
 from treegate.engine.jobs import JobState
 from treegate.engine.store import Transaction
@@ -120,6 +122,13 @@ def _carry_out(core: Core, plan: StoredPlan, run: Run) -> Applied:
     except (OSError, TreegateError) as error:
         ending.give_back(core, run)
         raise ending.not_begun(error) from error
+    with aiding(context.table.header.steps) as aide:
+        context = replace(context, aide=aide)
+        ending.order(core, plan, run, context)
+        return _run_to_its_end(core, plan, run, context)
+
+
+def _run_to_its_end(core: Core, plan: StoredPlan, run: Run, context: RunContext) -> Applied:
     try:
         result = applying.run(context)
     except NeedsRecovery:
