@@ -14,6 +14,7 @@ import aftermath
 from tests.gate.gatework import Office, copy, create, delete, dies_after, move, replace
 from tracing import Ended, Fault, traced
 
+from treegate.engine import aide
 from treegate.engine.course import Course
 from treegate.gate import surroundings
 
@@ -90,6 +91,26 @@ class Applying:
         `after`: the tree as it is when all went well, None where that is to be learned.
         """
         return aftermath.of_run(self, ended, after)
+
+
+class Aided(Applying):
+    """A run of moves with an aide, which is not traced itself: what becomes of it changes nothing."""
+
+    method = "an apply with an aide"
+    follow = False
+
+    def prepare(self) -> None:
+        for number in range(8):
+            self.office.put(f"Smith/many/{number}", f"number {number}\n")
+        super().prepare()
+
+    def approved(self) -> str:
+        return self.office.approved(*(move(f"many/{number}", f"tmp/{number}") for number in range(8)))
+
+    def act(self) -> str:
+        aide.LARGE, aide.SHARED = 1, 2
+        os.sched_getaffinity = lambda _: {0, 1}
+        return super().act()
 
 
 class Undoing(Applying):

@@ -12,7 +12,7 @@ from chores import Pruning, Queueing, Sandboxing, Submitting
 from sweeping import Learned, Sweep, failures, filesystem, kills, torn
 from tracing import ERRORS, Fault, apart, needs_strace
 
-from deeds import OPERATIONS, Applying, GoingBack, Recovering, Stopping, Undoing, filled
+from deeds import OPERATIONS, Aided, Applying, GoingBack, Recovering, Stopping, Undoing, filled
 
 OTHER_RUNS = (Undoing, Stopping, GoingBack)
 RUNS = pytest.mark.parametrize("deed", OTHER_RUNS)
@@ -118,6 +118,16 @@ def test_an_apply_at_which_a_call_fails_ends_before_or_after():
     assert {"applied -> applied", "record-unwritten -> applied"} <= set(sweep.outcomes)
 
 
+def test_an_apply_with_an_aide_that_is_killed_or_fails_ends_before_or_after():
+    """1, 8, 11, 16: also as what the aide wrote is given its name."""
+    made, after = learned(Aided)
+    assert [call.name for call in made if "/proc/self/fd/" in call.text] == ["linkat"] * 2
+    sweep = Sweep(Aided)
+    named = [number for number, call in enumerate(made) if call.name == "linkat" and "/proc/self" in call.text]
+    near = [made[number] for one in named for number in range(one - 1, one + 4)]
+    sweep.all([*kills(made, 40), *kills(near), *failures(made, 160), *failures(near, 8)], after)
+
+
 @RUNS
 def test_a_way_back_or_an_undo_that_is_killed_ends_before_or_after(deed: type):
     """13, 15, 16: a run that turned back, `recover --back`, an undo."""
@@ -175,8 +185,10 @@ def swept(tally: Any, deed: Any, faults: list[Fault], how: str) -> None:
     tally(f"{how} {deed.method}", filesystem(), sweep.outcomes)
 
 
-ALL_KILLS = [*((deed, 1) for deed in (Applying, *OTHER_RUNS, Pruning, Submitting)), (Queueing, 3), (Sandboxing, 6)]
-ALL_ERRORS = [*((deed, 8) for deed in OTHER_RUNS), (Pruning, 2), (Submitting, 2), (Queueing, 24), (Sandboxing, 48)]
+EVERY = (Applying, Aided, *OTHER_RUNS, Pruning, Submitting)
+SOME = ((Pruning, 2), (Submitting, 2), (Queueing, 24), (Sandboxing, 48))
+ALL_KILLS = [*((deed, 1) for deed in EVERY), (Queueing, 3), (Sandboxing, 6)]
+ALL_ERRORS = [*((deed, 8) for deed in (Aided, *OTHER_RUNS)), *SOME]
 
 
 @pytest.mark.faults

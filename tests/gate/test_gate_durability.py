@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from gatework import create, move
 
+from treegate.engine import aide, posix
 from treegate.engine import apply as applying
-from treegate.engine import posix
 from treegate.gate import ending, plans
 
 
@@ -79,3 +79,20 @@ def test_the_record_of_a_run_is_durable_before_the_store_says_applied(office, sy
     found = looked_at(monkeypatch, ending, "_end_applied", lambda: synced.missing(receipts, "run_*"))
     office.gate.apply(id)
     assert found == [[]]
+
+
+def test_what_an_aide_wrote_is_durable_before_the_store_says_applied(office, synced, monkeypatch):
+    """3, 16: the aide syncs nothing, so the run has to."""
+    monkeypatch.setattr(aide, "LARGE", 1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    id = office.approved(move("a", "b"))
+    receipts, vaults = office.state / "receipts", office.root / ".treegate/vault"
+
+    def missing():
+        return [synced.missing(receipts, "run_*"), *map(synced.missing, vaults.iterdir())]
+
+    looked = looked_at(monkeypatch, ending, "_end_applied", missing)
+    named = looked_at(monkeypatch, posix, "give_name", lambda: None)
+    office.gate.apply(id)
+    assert looked == [[[], []]]
+    assert len(named) == 2

@@ -127,7 +127,8 @@ class Aide:
         while name not in self._made and self._sent:
             order, answer = self._sent.pop(0), self._answer(wire.Made)
             written = answer.files if answer is not None else []
-            self._made[order.name] = [_file(*one) for one in zip(order.files, written, strict=False)]
+            whole = len(written) == len(order.files)
+            self._made[order.name] = list(map(_file, order.files, written)) if whole else []
         return self._made.get(name, [])
 
     # -- the other end
@@ -143,9 +144,12 @@ class Aide:
     def _answer(self, kind: type[A]) -> A | None:
         """The next that it says, if it is of that kind; it is given up otherwise."""
         with contextlib.suppress(EOFError, OSError):
-            answer = self._end.receive()[0] if self._end is not None else None
-            if isinstance(answer, kind):
-                return answer
+            while self._end is not None:
+                answer = self._end.receive()[0]
+                if isinstance(answer, kind):
+                    return answer
+                if not isinstance(answer, wire.Ready):  # that may have been left where nothing was looked at
+                    break
         self._give_up()
         return None
 

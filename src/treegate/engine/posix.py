@@ -32,6 +32,7 @@ MUTATING = (
     "link",
     "mkdir",
     "make_file",
+    "make_nameless",
     "give_name",
     "symlink",
     "unlink",

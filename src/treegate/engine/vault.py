@@ -18,7 +18,7 @@ from importlib import resources
 import msgspec
 
 from treegate.engine import handles, posix
-from treegate.engine.aide import Aide, File
+from treegate.engine.aide import ALONE, Aide, File
 from treegate.engine.clearing import clear_tree
 from treegate.engine.context import Result
 from treegate.engine.journal import Entry
@@ -86,7 +86,7 @@ def order_data(workspace: Workspace, run: str, table: Table, aide: Aide) -> None
 
 
 def write(
-    workspace: Workspace, run: str, table: Table, result: Result, kept: Iterable[Kept], now: int, aide: Aide
+    workspace: Workspace, run: str, table: Table, result: Result, kept: Iterable[Kept], now: int, aide: Aide = ALONE
 ) -> dict[str, str]:
     """Writes manifest and rollback script of an applied run, durably, on every volume where it did something.
 

@@ -12,6 +12,7 @@ from treegate.engine.handles import close
 
 LENGTH = struct.Struct("=I")  # bytes of a chunk, in front of it: where chunks are read from a file
 MOST = 200  # handles with one message; the kernel takes 253 (unix(7), SCM_MAX_FD)
+LONGEST = 64 << 20  # bytes of a message
 _HEAD = struct.Struct("=IB")  # bytes of the message, and handles with it
 _TIME = struct.Struct("@ll")  # struct timeval
 
@@ -88,7 +89,7 @@ class Wire:
         head, beside, _, _ = socket.recv_fds(self._end, _HEAD.size, MOST, socket.MSG_WAITALL)
         try:
             length, count = _HEAD.unpack(head)
-            data = bytearray(length)
+            data = bytearray(min(length, LONGEST))
             if len(beside) != count or self._end.recv_into(data, length, socket.MSG_WAITALL) != length:
                 raise EOFError
             return _decode(data), beside
@@ -98,11 +99,14 @@ class Wire:
             raise EOFError("what came is no message") from None
 
     def has_come(self) -> bool:
-        """Whether something came that was not received yet."""
+        """Whether something came that was not received yet, be it the end."""
         try:
-            return bool(self._end.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-        except OSError:  # most often that nothing is there
+            self._end.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
             return False
+        except OSError:
+            return True  # `receive` will tell
+        return True
 
     def wait_at_most(self, seconds: int) -> None:
         """From now on `send` and `receive` raise EOFError or OSError where the other end is silent for so long."""
