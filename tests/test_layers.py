@@ -38,7 +38,7 @@ HOMES = {
     "cryptography": "engine.keys",
     "docker": "engine.sandbox.daemon",
     "requests": "engine.sandbox.daemon",
-    "zstandard": "engine.store.reader",
+    "zstandard": "engine.packing",
     "wcwidth": "render.text",
     "fpdf": "interfaces.demo.pdf",
     "docx": "interfaces.demo.letters",

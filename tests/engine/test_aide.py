@@ -14,6 +14,7 @@ import pytest
 
 from treegate.engine import aide, handles, many, posix, wire
 from treegate.engine.aide import Aide, aiding
+from treegate.engine.packing import packed
 
 EFFECT = b'{"effect":"moved","entry":%d,"id":"o%d"}'
 PLAIN = [b"[" + b",".join(EFFECT % (n, n) for n in range(lot * 100, lot * 100 + 100)) + b"]" for lot in range(3)]
@@ -108,7 +109,7 @@ def test_an_aide_that_is_gone_or_stands_still_is_done_without(helped, looks, tmp
     process.send_signal(how)
     (tmp_path / "f33").write_text("edited")
     assert helped.look_each(*looks) == [33]
-    helped.order("lines", wire.MakeLines(), [tmp_path], lambda: PLAIN)
+    helped.order("lines", wire.MakeLines(), [tmp_path], lambda: map(packed, PLAIN))
     helped.begin()
     assert helped.files("lines") == []
     assert process.returncode is not None
@@ -141,7 +142,7 @@ def test_an_answer_to_another_question_is_not_taken(looks, tmp_path):
 
 def test_what_is_written_has_no_name_and_goes_with_the_aide(helped, tmp_path):
     """Its lines are those that the run would write."""
-    helped.order("lines", wire.MakeLines(), [tmp_path], lambda: PLAIN)
+    helped.order("lines", wire.MakeLines(), [tmp_path], lambda: map(packed, PLAIN))
     assert helped.files("lines") == []  # not begun
     helped.begin()
     (file,) = helped.files("lines")
@@ -158,14 +159,14 @@ def test_what_is_written_has_no_name_and_goes_with_the_aide(helped, tmp_path):
 )
 def test_effects_of_which_only_the_run_can_tell_are_left_to_it(helped, tmp_path, chunk):
     """One such chunk is enough."""
-    helped.order("lines", wire.MakeLines(), [tmp_path], lambda: [*PLAIN, chunk])
+    helped.order("lines", wire.MakeLines(), [tmp_path], lambda: map(packed, [*PLAIN, chunk]))
     helped.begin()
     assert helped.files("lines") == [None]
 
 
 def test_once_it_writes_nothing_is_asked_of_it(helped, looks, tmp_path):
     """A look would wait until all is written."""
-    helped.order("lines", wire.MakeLines(), [tmp_path], lambda: PLAIN)
+    helped.order("lines", wire.MakeLines(), [tmp_path], lambda: map(packed, PLAIN))
     helped.begin()
     helped._send = pytest.fail
     assert helped.look_each(*looks) == []
@@ -178,7 +179,7 @@ def test_without_nameless_files_nothing_is_ordered(helped, tmp_path, monkeypatch
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(posix, "make_nameless", refused)
-    helped.order("lines", wire.MakeLines(), [tmp_path], lambda: PLAIN)
+    helped.order("lines", wire.MakeLines(), [tmp_path], lambda: map(packed, PLAIN))
     helped.begin()
     assert helped.files("lines") == []
     assert helped.is_there
@@ -219,7 +220,7 @@ def test_nothing_of_an_aide_is_left(looks, tmp_path):
         process = one._process
         ready(one)
         one.look_each(*looks)
-        one.order("lines", wire.MakeLines(), [tmp_path], lambda: PLAIN)
+        one.order("lines", wire.MakeLines(), [tmp_path], lambda: map(packed, PLAIN))
         one.begin()
         one.files("lines")
     assert process.returncode is not None

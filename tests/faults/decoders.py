@@ -16,7 +16,7 @@ from samples import FILES, sample
 from sealed import SEALED
 from tables import RUN
 
-from treegate.engine import configfile, vault, workspace
+from treegate.engine import configfile, packing, vault, workspace
 from treegate.engine.sandbox import wire
 from treegate.engine.store import reader
 from treegate.gate import bare, plans, skipping
@@ -203,7 +203,7 @@ def _mark(folder: Path) -> Opened:
 
 def _stored(folder: Path) -> Opened:
     """A document, model or chunk as the database keeps it."""
-    return Opened([reader.packed(sample().plan * 20)], lambda data: reader.unpacked(data) and None)
+    return Opened([packing.packed(sample().plan * 20)], lambda data: reader.unpacked(data) and None)
 
 
 # -- messages

@@ -40,5 +40,5 @@ def _answer(message: wire.Message, beside: Sequence[int]) -> wire.Message:
 
 
 if __name__ == "__main__":
-    with suppress(EOFError, OSError):
+    with suppress(EOFError, OSError):  # the run has hung up
         serve(wire.Wire(socket.socket(fileno=int(sys.argv[1]))))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from treegate.engine import schema
+from treegate.engine.packing import packed
 from treegate.engine.store import Reader, Transaction
-from treegate.engine.store.reader import packed, unpacked
+from treegate.engine.store.reader import unpacked
 
 LASTS = 24 * 3_600_000  # ms
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from treegate.engine import receipts, tablefile, wire
+from treegate.engine.packing import unpacked
 from treegate.engine.pieces import put
 from treegate.engine.rollback import Ground, Reversal
 
@@ -37,7 +38,7 @@ def _chunks(effects: int) -> Iterator[bytes]:
     with open(effects, "rb", closefd=False) as file:
         file.seek(0)
         while head := file.read(wire.LENGTH.size):
-            yield file.read(*wire.LENGTH.unpack(head))
+            yield unpacked(file.read(*wire.LENGTH.unpack(head)))
 
 
 def data(task: wire.MakeData, targets: Sequence[int]) -> list[wire.Written | None]:

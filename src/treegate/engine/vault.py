@@ -97,21 +97,25 @@ def write(
     by_volume: dict[str, list[Kept]] = {}
     for one in sorted(kept, key=lambda one: one.entry):
         by_volume.setdefault(workspace.volume(one.case), []).append(one)
-    made = aide.files(DATA)
-    if made:
-        volumes = _volumes(_grounds(workspace, run, table))
-        data: dict[str, Content] = {v: file for v, file in zip(volumes, made, strict=True) if file is not None}
-    else:
-        reversal = _reversal(workspace, run, table, result.built)
-        data = {
-            volume: reversal.lines(volume, stable=_stable(workspace, table, volume))
-            for volume in {*by_volume, *reversal.volumes()}
-        }
+    data = _data_by(aide, workspace, run, table) or _data(workspace, run, table, result, by_volume)
     for volume in sorted(data):
         found = _write(workspace, run, volume, by_volume.get(volume, []), data[volume], now)
         place = workspace.vault(volume, run).relative_to(workspace.root)
         sums |= {str(place / name): sha256 for name, sha256 in found.items()}
     return sums
+
+
+def _data_by(aide: Aide, workspace: Workspace, run: str, table: Table) -> dict[str, Content]:
+    """rollback.data by volume, if an aide wrote it: from the table alone, which names all that the run then kept."""
+    volumes = _volumes(_grounds(workspace, run, table))
+    return {volume: file for volume, file in zip(volumes, aide.files(DATA), strict=False) if file is not None}
+
+
+def _data(workspace: Workspace, run: str, table: Table, result: Result, kept: Iterable[str]) -> dict[str, Content]:
+    """rollback.data of each volume on which something is to be taken back, or is kept."""
+    reversal = _reversal(workspace, run, table, result.built)
+    volumes = {*kept, *reversal.volumes()}
+    return {volume: reversal.lines(volume, stable=_stable(workspace, table, volume)) for volume in volumes}
 
 
 def _write(workspace: Workspace, run: str, volume: str, kept: list[Kept], data: Content, now: int) -> dict[str, str]:

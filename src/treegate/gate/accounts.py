@@ -130,7 +130,7 @@ class Account:
         """Has an aide write the receipt's lines, where they follow from the preview alone."""
         counts = self.counts
         if self._rest is None and counts.effects == counts.moved:
-            chunks = partial(plans.chunks_of, self._core, self._plan)
+            chunks = partial(plans.packed_chunks_of, self._core, self._plan)
             aide.order(LINES, MakeLines(), [self._core.state / "receipts"], chunks)
 
     def write_lines(self, result: Result, aide: Aide) -> tuple[int, str]:

@@ -311,6 +311,12 @@ def chunks_of(core: Core, plan: StoredPlan) -> Iterator[bytes]:
     return iter(()) if stored is None else core.store.every_chunk(stored)
 
 
+def packed_chunks_of(core: Core, plan: StoredPlan) -> Iterator[bytes]:
+    """The same, each array as it is stored (engine.packing)."""
+    stored = core.store.preview(plan.id)
+    return iter(()) if stored is None else core.store.packed_chunks(stored)
+
+
 def effects_in(core: Core, stored: StoredPreview, start: int = 0, count: int | None = None) -> Iterator[Effect]:
     """The full list of a preview's effects, in display order, from a position on."""
     lines: Iterable[bytes] = (

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from treegate.engine import schema
 from treegate.engine.audit import Json
+from treegate.engine.packing import packed
 from treegate.engine.store import queries
-from treegate.engine.store.reader import packed
 from treegate.engine.store.records import (
     By,
     Decision,

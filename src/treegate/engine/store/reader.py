@@ -6,9 +6,8 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import msgspec
-import zstandard
 
-from treegate.engine import schema
+from treegate.engine import packing, schema
 from treegate.engine.schema import Select, damaged, func, select
 from treegate.engine.store import queries
 from treegate.engine.store.asking import Asking, Record
@@ -158,13 +157,13 @@ class Reader(Asking):
     def chunk(self, preview: StoredPreview, n: int) -> bytes:
         """The n-th chunk, from 0: a JSON array of up to CHUNK effects, ready to be sent; b"[]" past the end."""
         found = self._chunks(preview, n, n)
-        return found[0] if found else b"[]"
+        return unpacked(found[0]) if found else b"[]"
 
     def effects_page(self, preview: StoredPreview, start: int, count: int) -> list[bytes]:
         """The JSON of each of `count` effects from `start` on, in display order; fewer at the end."""
         first, last = start // CHUNK, (start + max(count, 1) - 1) // CHUNK
         effects: list[bytes] = []
-        for data in self._chunks(preview, first, last):
+        for data in map(unpacked, self._chunks(preview, first, last)):
             effects += [bytes(raw) for raw in _ARRAY.decode(data)]
         return effects[start - first * CHUNK :][:count]
 
@@ -175,6 +174,10 @@ class Reader(Asking):
 
     def every_chunk(self, preview: StoredPreview) -> Iterator[bytes]:
         """The effects as JSON arrays of 100; some are held at a time, for a query costs more than a chunk."""
+        return map(unpacked, self.packed_chunks(preview))
+
+    def packed_chunks(self, preview: StoredPreview) -> Iterator[bytes]:
+        """As `every_chunk`, each as it is stored (engine.packing)."""
         for first in range(0, -(-preview.effects // CHUNK), _TOGETHER):
             yield from self._chunks(preview, first, first + _TOGETHER - 1)
 
@@ -189,7 +192,7 @@ class Reader(Asking):
 
     def _chunks(self, preview: StoredPreview, first: int, last: int) -> list[bytes]:
         rows = self.asked(queries.CHUNKS, preview=preview.seq, first=first, last=last)
-        found = [unpacked(data) for (data,) in rows]
+        found = [data for (data,) in rows]
         expected = min(last + 1, -(-preview.effects // CHUNK)) - first
         if len(found) < expected:
             raise damaged(f"effects of preview {preview.seq} are missing")
@@ -349,15 +352,11 @@ _SHARES = msgspec.json.Decoder(_Shares)
 
 
 def unpacked(data: bytes) -> bytes:
+    """A stored document, model or chunk; NotVerified "database-damaged" where it is none."""
     try:
-        return zstandard.decompress(data)
-    except (zstandard.ZstdError, MemoryError) as error:  # a damaged length asks for any room
+        return packing.unpacked(data)
+    except ValueError as error:
         raise damaged(f"a stored document does not unpack: {error}") from error
-
-
-def packed(data: bytes) -> bytes:
-    """The form in which documents, models and chunks are stored: zstd, with a checksum."""
-    return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(data)
 
 
 def _plans_in(
