@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from functools import partial
@@ -91,6 +92,18 @@ def test_the_record_is_what_the_run_would_have_written(full, compared, operation
     full.sound()
     full.undone(run.run)
     assert full.tree() != before
+    full.sound()
+
+
+def test_a_file_that_cannot_be_given_a_name_is_written_anew(full, compared, monkeypatch):
+    """Where there is no /proc, or its folder lies on another filesystem than the file was made on."""
+
+    def refused(*_):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(posix, "give_name", refused)
+    full.carried_out(*MOVES)
+    assert compared == [("lines", DONE), ("rollback.data", DONE)]
     full.sound()
 
 

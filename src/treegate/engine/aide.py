@@ -20,20 +20,12 @@ from typing import NamedTuple, TypeVar
 
 from treegate.engine import handles, many, posix, wire
 from treegate.engine.native import Look
-from treegate.engine.pieces import blocks
+from treegate.engine.pieces import Nameless, blocks
 
 LARGE = 20_000  # steps from which on a run gains more than the start of a process takes
 SHARED = 100  # entries of one folder from which on it is quicker to share the look at them
 PATIENCE = 30  # seconds without an answer after which an aide is given up
 A = TypeVar("A", bound=wire.Message)
-
-
-class File(NamedTuple):
-    """A file that the aide wrote, not synced and without a name. Its handle is the aide's to close."""
-
-    handle: int
-    lines: int
-    sha256: str
 
 
 class _Order(NamedTuple):
@@ -51,7 +43,7 @@ class Aide:
         self._ready = False
         self._orders: list[_Order] = []
         self._sent: list[_Order] = []
-        self._made: dict[str, list[File | None]] = {}
+        self._made: dict[str, list[Nameless | None]] = {}
         self._handles: list[int] = []
 
     @property
@@ -121,7 +113,7 @@ class Aide:
                 self._sent.append(order)
         self._orders.clear()
 
-    def files(self, name: str) -> list[File | None]:
+    def files(self, name: str) -> list[Nameless | None]:
         """What was written to order: each file, or None where there was nothing to write; [] where all is to be done
         here."""
         while name not in self._made and self._sent:
@@ -173,8 +165,8 @@ class Aide:
 ALONE = Aide()
 
 
-def _file(handle: int, written: wire.Written | None) -> File | None:
-    return File(handle, written.lines, written.sha256) if written is not None else None
+def _file(handle: int, written: wire.Written | None) -> Nameless | None:
+    return Nameless(handle, written.lines, written.sha256) if written is not None else None
 
 
 @contextlib.contextmanager

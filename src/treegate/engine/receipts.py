@@ -19,8 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from treegate.engine import handles, keys, posix
-from treegate.engine.aide import File
-from treegate.engine.pieces import put
+from treegate.engine.pieces import Content, lay
 from treegate.engine.workspace import replace_file
 from treegate.errors import NotFound, NotVerified
 from treegate.model.document import UNREADABLE
@@ -146,28 +145,18 @@ def moves_as_lines(effects: bytes) -> bytes | None:
     return b'{"effect":' + joined + b"}"
 
 
-def write_lines(path: Path, encoded: Iterable[bytes]) -> tuple[int, str]:
-    """Writes the lines, one or more at a time; returns how many there are and the SHA-256 (hex) of the file.
+def write_lines(path: Path, lines: Content) -> tuple[int, str]:
+    """Writes the lines, each with its line feed; returns how many there are and the SHA-256 (hex) of the file.
 
     Durable once the receipt is written beside them, which makes both names so.
     """
     aside = path.with_suffix(".new")
-    with open(aside, "wb", buffering=0) as file:
-        count, digest = put(file.fileno(), (some + b"\n" for some in encoded))
-        posix.fsync(file.fileno())
+    with handles.closing(handles.open_root(str(path.parent))) as folder:
+        file, count, digest = lay(folder, aside.name, lines)
+        with handles.closing(file):
+            posix.fsync(file)
     aside.replace(path)
     return count, digest
-
-
-def place_lines(path: Path, file: File) -> tuple[int, str]:
-    """What `write_lines` does, of lines that an aide wrote."""
-    aside = path.with_suffix(".new")
-    aside.unlink(missing_ok=True)
-    with handles.closing(handles.open_root(str(path.parent))) as folder:
-        posix.give_name(file.handle, folder, aside.name)
-    posix.fsync(file.handle)
-    aside.replace(path)
-    return file.lines, file.sha256
 
 
 def read_lines(path: Path) -> Iterator[Line]:

@@ -18,11 +18,11 @@ from importlib import resources
 import msgspec
 
 from treegate.engine import handles, posix
-from treegate.engine.aide import ALONE, Aide, File
+from treegate.engine.aide import ALONE, Aide
 from treegate.engine.clearing import clear_tree
 from treegate.engine.context import Result
 from treegate.engine.journal import Entry
-from treegate.engine.pieces import blocks, put
+from treegate.engine.pieces import Content, blocks, lay
 from treegate.engine.rollback import Ground, Reversal
 from treegate.engine.store.records import Kept, VaultState
 from treegate.engine.tablefile import Table
@@ -39,7 +39,6 @@ UNDONE, MARK = "undone", "rolled-back"
 RESTORED = VaultState.RESTORED
 _KNOWN = re.compile(r"(manifest\.json|rollback\.(data|sh))(\.new)?|rolled-back|phase\.[1-4]")
 _encode = msgspec.json.Encoder().encode
-Content = Iterable[bytes] | File  # of a file: its pieces, or the file that an aide wrote
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
@@ -162,25 +161,13 @@ def _put_all(folder: int, contents: Mapping[str, Content]) -> dict[str, str]:
     with contextlib.ExitStack() as held:
         written: list[int] = []
         for name, content in contents.items():
-            _clear_aside(folder, name)
-            if isinstance(content, File):
-                posix.give_name(content.handle, folder, f"{name}.new")
-                written.append(content.handle)
-                sums[name] = content.sha256
-            else:
-                written.append(held.enter_context(handles.closing(posix.make_file(folder, f"{name}.new", 0o600))))
-                _, sums[name] = put(written[-1], content)
+            fd, _, sums[name] = lay(folder, f"{name}.new", content)
+            written.append(held.enter_context(handles.closing(fd)))
         for fd in written:  # together, for what the first of them makes the disk write is not written again
             posix.fsync(fd)
     for name in contents:
         os.replace(f"{name}.new", name, src_dir_fd=folder, dst_dir_fd=folder)
     return sums
-
-
-def _clear_aside(folder: int, name: str) -> None:
-    """Takes away what a crash left of a file that was to be put in place of another."""
-    with contextlib.suppress(FileNotFoundError):
-        posix.unlink(folder, f"{name}.new")
 
 
 def _manifest(run: str, workspace: str, created: str, until: str | None, lines: Iterable[Line]) -> Iterator[bytes]:

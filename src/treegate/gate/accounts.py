@@ -138,10 +138,10 @@ class Account:
         path = self._core.state / "receipts" / f"{self._run.id}.lines"
         for made in aide.files(LINES):
             if made is not None:
-                return receipts.place_lines(path, made)
+                return receipts.write_lines(path, made)
         held = intact.held(self._core, self._run, self._table, self.kept)
         lines = self._lines(result, held)
-        return receipts.write_lines(path, chain(lines, skipping.left_lines(self._rest)))
+        return receipts.write_lines(path, (line + b"\n" for line in chain(lines, skipping.left_lines(self._rest))))
 
     def _lines(self, result: Result, held: Mapping[int, str]) -> Iterator[bytes]:
         """The lines of what was done: as they were previewed, but for what only the run could tell of them."""
