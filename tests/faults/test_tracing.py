@@ -125,7 +125,7 @@ def test_an_apply_with_an_aide_that_is_killed_or_fails_ends_before_or_after():
     sweep = Sweep(Aided)
     named = [number for number, call in enumerate(made) if call.name == "linkat" and "/proc/self" in call.text]
     near = [made[number] for one in named for number in range(one - 1, one + 4)]
-    sweep.all([*kills(made, 40), *kills(near), *failures(made, 160), *failures(near, 8)], after)
+    sweep.all([*kills(made, 80), *kills(near[::2]), *failures(near, 16)], after)
 
 
 @RUNS
